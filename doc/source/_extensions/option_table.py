@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The directive ``option-table``: the driver's own options, from the code.
+
+oslo.config has a directive of its own, which finds options through the entry
+points of installed packages; the manual is built from a checkout.
+"""
+
+from docutils import nodes
+from docutils import statemachine
+from sphinx.util import docutils
+
+
+def _lines(option):
+    """Yield the lines of reStructuredText that describe one option."""
+    facts = [f'type: {option.type}']
+    if option.default is None:
+        facts.append('no default')
+    else:
+        facts.append(f'default: ``{option.default}``')
+    yield f'``{option.name}``'
+    yield '    ' + ', '.join(facts)
+    yield ''
+    for line in option.help.splitlines():
+        yield '    ' + line
+    yield ''
+
+
+class OptionTable(docutils.SphinxDirective):
+    """Describes every option that the in-tree driver does not have."""
+
+    def run(self):
+        """Return the nodes that the directive is replaced by."""
+        from cinder_lvm_driver import options
+        self.env.note_dependency(options.__file__)
+        lines = statemachine.StringList()
+        for option in sorted(options.OWN_OPTIONS, key=lambda opt: opt.name):
+            for line in _lines(option):
+                lines.append(line, options.__file__)
+        container = nodes.container()
+        self.state.nested_parse(lines, self.content_offset, container)
+        return container.children
+
+
+def setup(app):
+    """Register the directive (Sphinx's protocol of extensions)."""
+    app.add_directive('option-table', OptionTable)
+    return {'parallel_read_safe': True, 'parallel_write_safe': True}
