@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cpio format "newc", as the kernel unpacks it into its first root.
+
+The kernel also unpacks several archives that stand one after the other, so
+what differs from run to run is added as a second, small archive.
+"""
+
+import stat
+
+
+class Archive:
+    """Collects entries and renders them; the same entries, the same bytes."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._inode = 0
+
+    def _add(self, name: str, mode: int, data: bytes = b'') -> None:
+        encoded = name.encode() + b'\0'
+        self._inode += 1
+        fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
+                  len(encoded), 0)
+        header = b'070701' + b''.join(b'%08X' % field for field in fields)
+        for part in (header + encoded, data):
+            self._parts.append(part + b'\0' * (-len(part) % 4))
+
+    def folder(self, name: str, mode: int = 0o755) -> None:
+        """Add a folder; the ones above it must have been added before."""
+        self._add(name, stat.S_IFDIR | mode)
+
+    def file(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        """Add a regular file."""
+        self._add(name, stat.S_IFREG | mode, data)
+
+    def link(self, name: str, target: str) -> None:
+        """Add a symbolic link."""
+        self._add(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def render(self) -> bytes:
+        """Return the archive, padded so that another one can follow."""
+        self._add('TRAILER!!!', 0)
+        data = b''.join(self._parts)
+        return data + b'\0' * (-len(data) % 512)

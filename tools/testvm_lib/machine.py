@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command lines of QEMU and virtiofsd."""
+
+from collections.abc import Sequence
+import dataclasses
+import os
+import platform
+import shutil
+
+from testvm_lib import errors
+from testvm_lib import options
+
+QEMU = 'qemu-system-x86_64'
+# Where Debian puts it: its own package, and before that qemu-system-common.
+VIRTIOFSD = ('/usr/libexec/virtiofsd', '/usr/lib/qemu/virtiofsd')
+
+KERNEL_COMMAND_LINE = (
+    'console=ttyS0 quiet panic=-1 mitigations=off nokaslr audit=0 selinux=0 '
+    'apparmor=0')
+ADDRESS = '10.0.2.15'
+
+_ACCEL = {
+    'tcg': ('-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'Nehalem-v1'),
+    'kvm': ('-accel', 'kvm', '-cpu', 'host'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptors:
+    """The open sockets that QEMU inherits, by number.
+
+    :ivar files: leads to virtiofsd
+    :ivar output: what the guest sends to testvm
+    :ivar console: the serial console
+    """
+
+    files: int
+    output: int
+    console: int
+
+
+def escape(value: str) -> str:
+    """Return a value as it must stand in a QEMU option: commas doubled."""
+    return value.replace(',', ',,')
+
+
+def basic(accel: str, image: str, initramfs: str) -> list[str]:
+    """Return the part of the command line that a trial boot needs too."""
+    return [QEMU, '-nodefaults', '-no-user-config', '-no-reboot',
+            '-display', 'none', *_ACCEL[accel],
+            '-kernel', image, '-initrd', initramfs,
+            '-append', KERNEL_COMMAND_LINE]
+
+
+def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
+         drives: Sequence[str], descriptors: Descriptors) -> list[str]:
+    """Return QEMU's command line.
+
+    :param accel: ``kvm`` or ``tcg``
+    :param drives: the paths of the disks' raw files, in order
+    """
+    command = basic(accel, image, initramfs)
+    command += ['-name', 'testvm', '-smp', str(chosen.cpus),
+                '-machine', 'pc,usb=off,memory-backend=memory',
+                '-m', f'{chosen.memory}M', '-object',
+                f'memory-backend-memfd,id=memory,size={chosen.memory}M,'
+                'share=on']
+    command += ['-chardev', f'socket,id=files,fd={descriptors.files}',
+                '-device', 'vhost-user-fs-pci,queue-size=1024,'
+                'chardev=files,tag=machine']
+    command += ['-chardev', f'socket,id=console,fd={descriptors.console}',
+                '-serial', 'chardev:console']
+    command += ['-chardev', f'socket,id=output,fd={descriptors.output}',
+                '-device', 'virtio-serial-pci',
+                '-device', 'virtserialport,chardev=output,name=testvm']
+    forwards = ''.join(
+        f',hostfwd=tcp:127.0.0.1:{forward.host_port}-'
+        f'{ADDRESS}:{forward.guest_port}' for forward in chosen.forwards)
+    command += ['-netdev', f'user,id=network,ipv6=off{forwards}',
+                '-device', 'virtio-net-pci,netdev=network,romfile=',
+                '-device', 'virtio-rng-pci']
+    for number, path in enumerate(drives):
+        command += [
+            '-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
+            f'discard=unmap,file={escape(path)}',
+            '-device', f'virtio-blk-pci,drive=disk{number},'
+            f'serial=disk{number}']
+    return command
+
+
+def find_virtiofsd() -> str:
+    """Return the path of virtiofsd."""
+    for path in VIRTIOFSD:
+        if os.access(path, os.X_OK):
+            return path
+    raise errors.PrepareError(
+        'there is no virtiofsd; install the package virtiofsd, or '
+        'qemu-system-common on Debian 12')
+
+
+def virtiofsd(path: str, usage: str, listening: int) -> list[str]:
+    """Return virtiofsd's command line.
+
+    There are two programs of that name: QEMU's own, in C, until Debian 12,
+    and a later one in Rust.
+
+    :param usage: what ``virtiofsd --help`` says
+    :param listening: the descriptor of a listening socket
+    """
+    command = [path, f'--fd={listening}']
+    if '--shared-dir' in usage:
+        command += ['--shared-dir=/', '--cache=always', '--xattr',
+                    '--sandbox=chroot']
+        # The overlay refuses folders that announce a mount of their own.
+        if '--no-announce-submounts' in usage:
+            command.append('--no-announce-submounts')
+        return command
+    return command + ['-o', 'source=/', '-o', 'cache=always', '-o', 'xattr',
+                      '-o', 'sandbox=chroot', '-o', 'log_level=warn']
+
+
+def check() -> None:
+    """Complain about a machine that this cannot work on."""
+    if platform.machine() != 'x86_64':
+        raise errors.PrepareError(
+            f'testvm emulates x86_64 and runs only there, not on '
+            f'{platform.machine()}')
+    if os.geteuid() != 0:
+        raise errors.PrepareError(
+            'testvm must be run as root: the machine it starts reads all '
+            'of this machine\'s files')
+    if shutil.which(QEMU) is None:
+        raise errors.PrepareError(
+            f'there is no {QEMU}; install the package qemu-system-x86')
