@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door through which commands run.
+
+Commands run as root through oslo.rootwrap: in a rootwrap daemon that is
+started once, through ``cinder-rootwrap`` itself so that sudoers needs no
+change, or, where that daemon cannot be had, with one ``cinder-rootwrap`` per
+command.
+"""
+
+import collections
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+import logging
+import os
+import subprocess
+import threading
+import time
+from typing import Any, Protocol
+
+from oslo_concurrency import processutils
+from oslo_rootwrap import client as rootwrap_client
+from oslo_rootwrap import cmd as rootwrap_cmd
+
+from cinder_lvm_driver import errors
+
+LOG = logging.getLogger(__name__)
+
+# Exit codes of rootwrap itself, not of the command (oslo_rootwrap.cmd).
+_REFUSED = (rootwrap_cmd.RC_UNAUTHORIZED, rootwrap_cmd.RC_NOCOMMAND)
+_NOT_EXECUTABLE = rootwrap_cmd.RC_NOEXECFOUND
+_HISTORY_LENGTH = 16
+
+FILTER_FILE = 'lvm-driver.filters'
+# Several daemons serve one back end because a daemon's client runs one
+# command at a time: a copy that takes an hour must not hold up ``lvs``.
+_DAEMONS_FOR_COMMANDS = 2
+_DAEMONS_FOR_COPIES = 8
+
+Execute = Callable[..., tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A command that ended with exit status 0."""
+
+    argv: tuple[str, ...]
+    stdout: str
+    stderr: str
+
+
+class CommandFailed(errors.DriverError):
+    """A command ended with another exit status than 0."""
+
+    def __init__(self, argv: tuple[str, ...], exit_code: int,
+                 stdout: str, stderr: str) -> None:
+        super().__init__(argv, exit_code, stdout, stderr)
+        self.argv = argv
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        return "'%s' ended with exit status %s: %s" % (
+            ' '.join(self.argv), self.exit_code,
+            self.stderr.strip() or '(nothing on stderr)')
+
+
+class CommandNotFound(CommandFailed):
+    """A program is not installed, or not where rootwrap looks for it."""
+
+    def __str__(self) -> str:
+        return ("'%s' was not found: install it, and see that its directory "
+                "is listed in exec_dirs of rootwrap.conf" % self.argv[0])
+
+
+class CommandRefused(CommandFailed):
+    """rootwrap has no filter that allows the command."""
+
+    def __str__(self) -> str:
+        return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
+                "cinder-lvm-driver into a directory named by filters_path in "
+                "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
+                % (' '.join(self.argv), FILTER_FILE))
+
+
+class CommandTimedOut(errors.DriverError):
+    """A command did not end within its deadline."""
+
+    def __init__(self, argv: tuple[str, ...], timeout: float) -> None:
+        super().__init__(argv, timeout)
+        self.argv = argv
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return "'%s' did not end within %g seconds" % (
+            ' '.join(self.argv), self.timeout)
+
+
+class Runner(Protocol):
+    """Runs commands as root."""
+
+    def run(self, *argv: str, timeout: float | None = None) -> Completed:
+        """Run a command and wait for it.
+
+        :param timeout: seconds after which to give up; only for commands
+            that change nothing, since the command itself may still go on
+        :raises CommandFailed: it ended with another status than 0
+        :raises CommandRefused: rootwrap does not allow it
+        :raises CommandNotFound: there is no such program
+        :raises CommandTimedOut: the deadline has passed
+        """
+
+
+def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return argv without a leading ``env NAME=VALUE ...``."""
+    rest = list(argv)
+    if rest[0] == 'env':
+        rest.pop(0)
+        while rest and '=' in rest[0]:
+            rest.pop(0)
+    return tuple(rest)
+
+
+def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
+             stderr: str) -> Completed:
+    if exit_code == 0:
+        return Completed(argv, stdout, stderr)
+    failure: type[CommandFailed] = CommandFailed
+    if exit_code in _REFUSED:
+        failure = CommandRefused
+    elif exit_code in (_NOT_EXECUTABLE, 127):
+        failure = CommandNotFound
+    raise failure(argv if failure is CommandFailed else _program(argv),
+                  exit_code, stdout, stderr)
+
+
+class _Daemons:
+    """Rootwrap daemons of one kind, started on demand up to a limit."""
+
+    def __init__(self, start_command: list[str], limit: int) -> None:
+        self._start_command = start_command
+        self._free = threading.Semaphore(limit)
+        self._idle: list[rootwrap_client.Client] = []
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[rootwrap_client.Client]:
+        """Give one client to the caller alone.
+
+        A client whose command timed out is not used again: its daemon ends
+        by itself once the command does and nobody asks any more
+        (``daemon_timeout`` of rootwrap.conf).
+        """
+        with self._free:
+            try:
+                client = self._idle.pop()
+            except IndexError:
+                client = rootwrap_client.Client(self._start_command)
+            try:
+                yield client
+            except CommandTimedOut:
+                raise
+            except BaseException:
+                self._idle.append(client)
+                raise
+            self._idle.append(client)
+
+
+class RootwrapRunner:
+    """Runs commands as root through oslo.rootwrap."""
+
+    def __init__(self, execute: Execute, root_helper: str) -> None:
+        """Describe how to become root; starts nothing.
+
+        :param execute: Cinder's ``execute`` (``processutils.execute``
+            signature), used for one command at a time without a daemon
+        :param root_helper: e.g. ``sudo cinder-rootwrap
+            /etc/cinder/rootwrap.conf``
+        """
+        self._execute = execute
+        self._root_helper = root_helper
+        self._commands: _Daemons | None = None
+        self._copies: _Daemons | None = None
+        self._history: collections.deque[str] = collections.deque(
+            maxlen=_HISTORY_LENGTH)
+
+    def start_daemon(self, probe: tuple[str, ...]) -> None:
+        """Have commands run in a rootwrap daemon from now on.
+
+        Where rootwrap or the machine does not let the daemon start, one
+        warning says so and each command goes through a ``cinder-rootwrap``
+        of its own: slower, never less safe.
+
+        :param probe: a harmless command that the driver's filters allow
+        :raises CommandFailed: the probe cannot be run as root, so no other
+            command can; CommandRefused where the filter file is missing
+        """
+        self._without_daemon(probe, run_as_root=True)
+        helper = self._root_helper.split()
+        command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
+        daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
+        try:
+            with daemons.lease() as client:
+                _in_daemon(client, probe, None)
+        # Client raises a bare Exception when its daemon cannot start, and
+        # OSError, EOFError or an authentication error when the start is
+        # only half done; each means the same here.
+        except Exception as exc:
+            LOG.warning("The rootwrap daemon does not start (%s); every "
+                        "command is run by a '%s' of its own, which is slow. "
+                        "Check that oslo-rootwrap-daemon is in exec_dirs of "
+                        "%s.", exc, self._root_helper, helper[-1])
+            return
+        self._commands = daemons
+        self._copies = _Daemons(command, _DAEMONS_FOR_COPIES)
+
+    def run(self, *argv: str, timeout: float | None = None) -> Completed:
+        """See :meth:`Runner.run`."""
+        return self._timed(self._commands, argv, timeout)
+
+    def copy(self, *argv: str, **kwargs: Any) -> tuple[str, str]:
+        """Run a command that may take hours, with Cinder's signature.
+
+        It is meant to be handed to Cinder's helpers as their ``execute``.
+
+        :raises processutils.ProcessExecutionError: as these helpers expect
+        """
+        try:
+            done = self._timed(self._copies, argv, None)
+        except CommandFailed as failed:
+            raise processutils.ProcessExecutionError(
+                cmd=' '.join(failed.argv), exit_code=failed.exit_code,
+                stdout=failed.stdout, stderr=failed.stderr) from failed
+        return done.stdout, done.stderr
+
+    def run_unprivileged(self, *argv: str) -> Completed:
+        """Run a command as the user that this process runs as."""
+        return self._without_daemon(argv, run_as_root=False)
+
+    def _timed(self, daemons: _Daemons | None, argv: tuple[str, ...],
+               timeout: float | None) -> Completed:
+        started = time.monotonic()
+        outcome = 'ok'
+        try:
+            if daemons is None:
+                return self._without_daemon(argv, run_as_root=True,
+                                            timeout=timeout)
+            with daemons.lease() as client:
+                return _in_daemon(client, argv, timeout)
+        except errors.DriverError as exc:
+            outcome = str(exc)
+            raise
+        finally:
+            line = '%s (%.3f s): %s' % (
+                ' '.join(argv), time.monotonic() - started, outcome)
+            self._history.append(line)
+            LOG.debug('%s', line)
+
+    def _without_daemon(self, argv: tuple[str, ...], *, run_as_root: bool,
+                        timeout: float | None = None) -> Completed:
+        kwargs: dict[str, Any] = {}
+        if run_as_root:
+            kwargs.update(run_as_root=True, root_helper=self._root_helper)
+        if timeout is not None:
+            kwargs['timeout'] = timeout
+        try:
+            stdout, stderr = self._execute(*argv, **kwargs)
+        except FileNotFoundError:
+            raise CommandNotFound(argv, 127, '', '') from None
+        except subprocess.TimeoutExpired as exc:
+            raise CommandTimedOut(argv, exc.timeout) from exc
+        except processutils.ProcessExecutionError as exc:
+            return _checked(argv, exc.exit_code, exc.stdout, exc.stderr)
+        return Completed(argv, stdout, stderr)
+
+    def recent_commands(self) -> list[str]:
+        """Return the last commands with seconds and outcome, oldest first."""
+        return list(self._history)
+
+
+def _in_daemon(client: rootwrap_client.Client, argv: tuple[str, ...],
+               timeout: float | None) -> Completed:
+    if timeout is None:
+        return _checked(argv, *_call(client, argv))
+    answer: list[tuple[int, str, str] | BaseException] = []
+
+    def ask() -> None:
+        try:
+            answer.append(_call(client, argv))
+        except BaseException as exc:
+            answer.append(exc)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not answer:
+        raise CommandTimedOut(argv, timeout)
+    if isinstance(answer[0], BaseException):
+        raise answer[0]
+    return _checked(argv, *answer[0])
+
+
+def _call(client: rootwrap_client.Client,
+          argv: tuple[str, ...]) -> tuple[int, str, str]:
+    return client.execute([os.fspath(word) for word in argv])
