@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What LVM is: typed facts, verbs and errors; knows nothing of Cinder."""
+
+from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
+from cinder_lvm_driver.lvm.errors import InsufficientSpace
+from cinder_lvm_driver.lvm.errors import InvalidRequest
+from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
+from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
+from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
+from cinder_lvm_driver.lvm.errors import LVMError
+from cinder_lvm_driver.lvm.errors import ReportError
+from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
+from cinder_lvm_driver.lvm.group import LVM
+from cinder_lvm_driver.lvm.types import LogicalVolume
+from cinder_lvm_driver.lvm.types import Picture
+from cinder_lvm_driver.lvm.types import VolumeGroup
+
+__all__ = (
+    'CommandOfLVMFailed',
+    'InsufficientSpace',
+    'InvalidRequest',
+    'LVM',
+    'LVMError',
+    'LogicalVolume',
+    'LogicalVolumeExists',
+    'LogicalVolumeInUse',
+    'LogicalVolumeNotFound',
+    'Picture',
+    'ReportError',
+    'VolumeGroup',
+    'VolumeGroupNotFound',
+)

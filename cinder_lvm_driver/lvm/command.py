@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every LVM command of one VG is put together and run.
+
+Each command names the devices it may look at: exactly the PVs of the VG.
+Otherwise LVM scans every block device of the machine, among them volumes
+that guests have put VGs of their own on, and devices that do not answer.
+"""
+
+from collections.abc import Sequence
+import logging
+import re
+import threading
+
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver import process
+
+LOG = logging.getLogger(__name__)
+
+# lvm2 WHATS_NEW: --devices and --devicesfile came with 2.03.12.
+_DEVICES_OPTION_SINCE = (2, 3, 12)
+_OLDEST = (2, 2, 163)  # --reportformat json
+# Ended by SIGSEGV while devices come and go: LP#1901783, LP#1932188.
+_SEGFAULTS = (139, -11)
+
+
+def _environment(system_dir: str) -> tuple[str, ...]:
+    # rootwrap's EnvFilter allows one set of variables per command, so these
+    # three are always given, whether or not they change anything.
+    return ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
+            f'LVM_SYSTEM_DIR={system_dir}')
+
+
+def probe(system_dir: str) -> tuple[str, ...]:
+    """Return a harmless command that only our rootwrap filters allow.
+
+    Cinder's own filter file has ``lvremove`` without these variables.
+    """
+    return (*_environment(system_dir), 'lvremove', '--version')
+
+
+def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
+    """Return the version of the installed LVM, e.g. (2, 3, 16).
+
+    :raises process.CommandNotFound: LVM is not installed
+    :raises errors.ReportError: it does not say, or is too old to report
+        in JSON
+    """
+    done = runner.run_unprivileged('env', 'LC_ALL=C', 'lvm', 'version')
+    found = re.search(r'LVM version:\s+(\d+)\.(\d+)\.(\d+)', done.stdout)
+    if found is None:
+        raise errors.ReportError(
+            "'lvm version' did not name a version: %r" % done.stdout[:200])
+    version = tuple(int(number) for number in found.groups())
+    if version < _OLDEST:
+        raise errors.ReportError(
+            'LVM %d.%02d.%d is too old; 2.02.163 or newer is needed' % version)
+    return version
+
+
+class Commands:
+    """Runs LVM commands for one VG."""
+
+    def __init__(self, vg_name: str, runner: process.Runner,
+                 version: tuple[int, ...], system_dir: str,
+                 report_timeout: float) -> None:
+        """Describe how commands for a VG are run; runs none.
+
+        :param version: the installed LVM's
+        :param report_timeout: seconds; a report that takes longer waits for
+            a device that does not answer
+        :param system_dir: the folder of lvm.conf (``LVM_SYSTEM_DIR``,
+            lvm.conf(5))
+        """
+        self._vg_name = vg_name
+        self._runner = runner
+        self._has_devices_option = version >= _DEVICES_OPTION_SINCE
+        self._environment = _environment(system_dir)
+        self._report_timeout = report_timeout
+        self._devices: tuple[str, ...] = ()
+        self._devices_lock = threading.Lock()
+
+    def ask(self, command: Sequence[str]) -> str:
+        """Run a report and return its stdout.
+
+        :raises errors.LVMError: see :func:`errors.classify`
+        :raises process.CommandTimedOut: LVM waits for a device
+        """
+        done = self._run(command, timeout=self._report_timeout)
+        if "Couldn't find device" in done.stderr and self._devices_changed():
+            done = self._run(command, timeout=self._report_timeout)
+        return done.stdout
+
+    def change(self, *command: str) -> None:
+        """Run a command that changes the VG.
+
+        :raises errors.LVMError: see :func:`errors.classify`
+        """
+        try:
+            self._run(command)
+        except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
+            if not self._devices_changed():
+                raise
+            self._run(command)
+
+    def find_devices(self) -> tuple[str, ...]:
+        """Return the device paths of the VG's PVs.
+
+        :raises errors.VolumeGroupNotFound: no device holds such a VG
+        """
+        with self._devices_lock:
+            if not self._devices:
+                self._devices = self._scan()
+            return self._devices
+
+    def _devices_changed(self) -> bool:
+        with self._devices_lock:
+            before, self._devices = self._devices, self._scan()
+            if before == self._devices:
+                return False
+        LOG.info('The PVs of VG %s are now %s', self._vg_name,
+                 ', '.join(self._devices))
+        return True
+
+    def _scan(self) -> tuple[str, ...]:
+        done = self._checked((*self._environment, *report.devices_command()),
+                             self._report_timeout)
+        devices = report.parse_devices(done.stdout, self._vg_name)
+        if not devices:
+            raise errors.VolumeGroupNotFound(
+                f'VG {self._vg_name} was not found: create it with vgcreate, '
+                f'or name another one in the option volume_group')
+        return devices
+
+    def _run(self, command: Sequence[str],
+             timeout: float | None = None) -> process.Completed:
+        argv = (*self._environment, command[0],
+                *self._device_arguments(), *command[1:])
+        return self._checked(argv, timeout)
+
+    def _checked(self, argv: tuple[str, ...],
+                 timeout: float | None) -> process.Completed:
+        try:
+            try:
+                return self._runner.run(*argv, timeout=timeout)
+            except process.CommandFailed as failure:
+                if failure.exit_code not in _SEGFAULTS:
+                    raise
+                LOG.warning('LVM crashed and is run once more: %s', failure)
+                return self._runner.run(*argv, timeout=timeout)
+        except (process.CommandRefused, process.CommandNotFound):
+            raise
+        except process.CommandFailed as failure:
+            raise errors.classify(failure) from failure
+
+    def _device_arguments(self) -> tuple[str, ...]:
+        devices = self.find_devices()
+        if self._has_devices_option:
+            return ('--devices', ','.join(devices))
+        accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
+        return ('--config', f'devices{{filter=[{accept},"r|.*|"]}}')

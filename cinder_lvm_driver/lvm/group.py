@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The brick-style handle of one VG: verbs in, typed facts out."""
+
+import logging
+import re
+
+from cinder_lvm_driver.lvm import command
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import process
+
+LOG = logging.getLogger(__name__)
+
+# lvm(8), VALID NAMES
+_NAME = re.compile(r'[A-Za-z0-9+_.][A-Za-z0-9+_.-]*')
+_RESERVED = re.compile(
+    r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
+    r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
+_POOL_SHARE_PERCENT = 95
+
+
+def is_valid_name(name: str) -> bool:
+    """Tell whether LVM would take a text as the name of an LV."""
+    return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
+
+
+class LVM:
+    """One VG and what can be done in it.
+
+    Every verb asks LVM anew; nothing about LVs is remembered between calls.
+    """
+
+    def __init__(self, vg_name: str, runner: process.Runner, *,
+                 version: tuple[int, ...],
+                 system_dir: str = '/etc/lvm',
+                 report_timeout: float = 120) -> None:
+        """Take a VG in hand; runs no command.
+
+        :param version: the installed LVM's, see
+            :func:`command.installed_version`
+        :param system_dir: the folder of the lvm.conf to use
+        :param report_timeout: seconds to wait for a report
+        """
+        self.vg_name = vg_name
+        self.version = version
+        self._commands = command.Commands(vg_name, runner, version,
+                                          system_dir, report_timeout)
+
+    # Questions ------------------------------------------------------------
+
+    def get_volume(self, name: str) -> types.LogicalVolume:
+        """Return an LV.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        volume = self.find_volume(name)
+        if volume is None:
+            raise errors.LogicalVolumeNotFound(
+                f'LV {name} was not found in VG {self.vg_name}')
+        return volume
+
+    def find_volume(self, name: str) -> types.LogicalVolume | None:
+        """Return an LV, or None where there is none of exactly that name."""
+        if not is_valid_name(name):
+            return None
+        answer = self._commands.ask(
+            report.volumes_command(self.vg_name, name))
+        return report.parse_volumes(answer).get(name)
+
+    def get_volumes(self) -> dict[str, types.LogicalVolume]:
+        """Return all visible LVs by name."""
+        answer = self._commands.ask(report.volumes_command(self.vg_name))
+        return report.parse_volumes(answer)
+
+    def get_group(self) -> types.VolumeGroup:
+        """Return the VG's own facts.
+
+        :raises errors.VolumeGroupNotFound: the VG is gone
+        """
+        return report.parse_group(
+            self._commands.ask(report.group_command(self.vg_name)))
+
+    def get_picture(self) -> types.Picture:
+        """Return the VG with all its LVs; two commands however many LVs."""
+        return types.Picture(group=self.get_group(),
+                             volumes=self.get_volumes())
+
+    # Verbs ----------------------------------------------------------------
+
+    def create_thin_pool(self, name: str) -> None:
+        """Create a thin pool over 95 % of the VG's free space.
+
+        The rest is for the pool's metadata and its spare, which LVM sizes
+        (lvmthin(7)). Blocks are zeroed when they are first given out, so
+        that no volume shows what another one left.
+
+        :raises errors.InsufficientSpace: the VG is full
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        group = self.get_group()
+        extents = (group.free_bytes // group.extent_size_bytes
+                   * _POOL_SHARE_PERCENT // 100)
+        if not extents:
+            raise errors.InsufficientSpace(
+                f'VG {self.vg_name} has no free space for thin pool {name}')
+        self._commands.change(
+            'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
+            '--extents', str(extents), '--name', name, self.vg_name)
+
+    def create_volume(self, name: str, size_bytes: int) -> None:
+        """Create a linear LV; its size is rounded up to whole extents.
+
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--wipesignatures', 'y',
+            '--size', f'{size_bytes}b', '--name', name, self.vg_name)
+
+    def create_thin_volume(self, name: str, size_bytes: int,
+                           pool: str) -> None:
+        """Create a thin LV; its size is rounded up to whole extents.
+
+        :raises errors.InsufficientSpace: the pool takes no more LVs
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        self._commands.change(
+            'lvcreate', '--type', types.THIN,
+            '--virtualsize', f'{size_bytes}b', '--name', name,
+            '--thinpool', pool, self.vg_name)
+
+    def create_cow_snapshot(self, name: str, origin: str) -> None:
+        """Create a COW snapshot that can hold a rewrite of its whole origin.
+
+        ``100%ORIGIN`` includes the store's own metadata (lvcreate(8)); a
+        store of just the origin's size overflows and becomes invalid.
+
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--snapshot', '--extents', '100%ORIGIN',
+            '--name', name, f'{self.vg_name}/{origin}')
+
+    def create_thin_snapshot(self, name: str, origin: str, *,
+                             activate: bool) -> None:
+        """Create a thin snapshot: a thin LV that shares blocks with another.
+
+        :param activate: make it usable at once and after every boot;
+            otherwise it stays inactive (lvmthin(7), "Thin Snapshots")
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        skip = ('--setactivationskip', 'n') if activate else ()
+        self._commands.change(
+            'lvcreate', '--snapshot', *skip, '--name', name,
+            f'{self.vg_name}/{origin}')
+
+    def extend_volume(self, name: str, size_bytes: int) -> None:
+        """Extend an LV to a size, rounded up to whole extents.
+
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        :raises errors.LogicalVolumeInUse: the LV has COW snapshots and is
+            active
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvextend', '--size', f'{size_bytes}b',
+                              f'{self.vg_name}/{name}')
+
+    def delete(self, name: str) -> None:
+        """Remove an LV and, if it is the origin of COW snapshots, these too.
+
+        LVM itself waits some seconds for udev to let go of the device
+        (lvm.conf(5), ``retry_deactivation``; LP#1270192).
+
+        :raises errors.LogicalVolumeInUse: the LV is open
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvremove', '--force',
+                              f'{self.vg_name}/{name}')
+
+    def split_snapshot(self, name: str) -> None:
+        """Make the store of a COW snapshot an LV of its own, same name.
+
+        The origin is free of it from then on (lvconvert(8),
+        ``--splitsnapshot``).
+
+        :raises errors.LogicalVolumeInUse: the snapshot is open
+        """
+        self._commands.change('lvconvert', '--yes', '--splitsnapshot',
+                              f'{self.vg_name}/{name}')
+
+    def rename_volume(self, name: str, new_name: str) -> None:
+        """Rename an LV, also one in use.
+
+        :raises errors.LogicalVolumeExists: the new name is taken
+        :raises errors.LogicalVolumeNotFound: there is none of the old name
+        """
+        self._commands.change('lvrename', self.vg_name, name, new_name)
+
+    def activate_lv(self, *names: str) -> None:
+        """Activate LVs, snapshots among them, until the next boot.
+
+        :raises errors.LogicalVolumeNotFound: one is not there
+        """
+        self._commands.change(
+            'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
+            *(f'{self.vg_name}/{name}' for name in names))
+
+    def deactivate_lv(self, name: str) -> None:
+        """Deactivate an LV.
+
+        :raises errors.LogicalVolumeInUse: the LV is open
+        """
+        self._commands.change('lvchange', '--activate', 'n',
+                              f'{self.vg_name}/{name}')

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions to ``vgs`` and ``lvs``, and their answers as typed facts.
+
+Reports are asked for as JSON (lvmreport(7); all values come as strings) and
+in bytes, so nothing is ever rounded.
+"""
+
+import decimal
+import json
+from typing import Any
+
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import types
+
+_FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
+_LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
+              'lv_role', 'origin', 'pool_lv', 'lv_active', 'lv_device_open',
+              'lv_skip_activation', 'data_percent', 'metadata_percent', 'lv_tags')
+_VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
+_DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
+
+Row = dict[str, str]
+
+
+def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
+    """Return the command that reports one LV, or all visible LVs of a VG.
+
+    A selection and not a VG/LV argument names the LV: an LV that is not
+    there is then an empty answer instead of a failure.
+    """
+    command = ['lvs', *_FORM, '-o', ','.join(_LV_FIELDS)]
+    if lv_name is not None:
+        command += ['-S', f'lv_name="{lv_name}"']
+    return [*command, vg_name]
+
+
+def group_command(vg_name: str) -> list[str]:
+    """Return the command that reports one VG."""
+    return ['vgs', *_FORM, '-o', ','.join(_VG_FIELDS), vg_name]
+
+
+def devices_command() -> list[str]:
+    """Return the command that reports the PVs of every VG."""
+    return ['vgs', *_FORM, '-o', ','.join(_DEVICE_FIELDS)]
+
+
+def parse_volumes(stdout: str) -> dict[str, types.LogicalVolume]:
+    """Return the LVs of a report by name.
+
+    An LV of several segments has a row for each, alike in all we ask but
+    the segtype; the first one names it.
+    """
+    volumes: dict[str, types.LogicalVolume] = {}
+    for row in _rows(stdout, 'lv', _LV_FIELDS):
+        volumes.setdefault(row['lv_name'], _volume(row))
+    return volumes
+
+
+def parse_group(stdout: str) -> types.VolumeGroup:
+    """Return the VG of a report that names one."""
+    rows = _rows(stdout, 'vg', _VG_FIELDS)
+    if len(rows) != 1:
+        raise errors.ReportError(
+            f'vgs reported {len(rows)} VGs where one was asked for')
+    row = rows[0]
+    return types.VolumeGroup(
+        name=row['vg_name'],
+        size_bytes=_bytes(row, 'vg_size'),
+        free_bytes=_bytes(row, 'vg_free'),
+        extent_size_bytes=_bytes(row, 'vg_extent_size'))
+
+
+def parse_devices(stdout: str, vg_name: str) -> tuple[str, ...]:
+    """Return the PVs of a VG, by device path; empty if there is no such VG.
+
+    A PV whose device is missing has no path to name.
+    """
+    return tuple(sorted({
+        row['pv_name'] for row in _rows(stdout, 'vg', _DEVICE_FIELDS)
+        if row['vg_name'] == vg_name and not row['pv_missing']}))
+
+
+def _rows(stdout: str, kind: str, fields: tuple[str, ...]) -> list[Row]:
+    try:
+        rows: Any = [row for report in json.loads(stdout)['report']
+                     for row in report[kind]]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise errors.ReportError(
+            f'LVM did not answer with a JSON report of {kind}s: '
+            f'{stdout[:200]!r}') from exc
+    for row in rows:
+        missing = [field for field in fields if field not in row]
+        if missing:
+            raise errors.ReportError(
+                'LVM left out of its report: ' + ', '.join(missing))
+    return list(rows)
+
+
+def _volume(row: Row) -> types.LogicalVolume:
+    return types.LogicalVolume(
+        name=row['lv_name'],
+        vg_name=row['vg_name'],
+        size_bytes=_bytes(row, 'lv_size'),
+        origin_size_bytes=(_bytes(row, 'origin_size')
+                           if row['origin_size'] else None),
+        segtype=row['segtype'],
+        role=_words(row['lv_role']),
+        origin=row['origin'] or None,
+        pool=row['pool_lv'] or None,
+        active=row['lv_active'] == 'active',
+        skips_activation=bool(row['lv_skip_activation']),
+        is_open={'open': True, '': False}.get(row['lv_device_open']),
+        data_percent=_percent(row, 'data_percent'),
+        metadata_percent=_percent(row, 'metadata_percent'),
+        tags=_words(row['lv_tags']))
+
+
+def _bytes(row: Row, field: str) -> int:
+    try:
+        return int(row[field])
+    except ValueError as exc:
+        raise errors.ReportError(
+            f'LVM reported {field} as {row[field]!r}, which is not a number '
+            f'of bytes') from exc
+
+
+def _percent(row: Row, field: str) -> decimal.Decimal | None:
+    if not row[field]:
+        return None
+    try:
+        return decimal.Decimal(row[field])
+    except decimal.InvalidOperation as exc:
+        raise errors.ReportError(
+            f'LVM reported {field} as {row[field]!r}, which is not a '
+            f'percentage') from exc
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split(',')) if text else frozenset()

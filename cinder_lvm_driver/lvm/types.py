@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about VGs and LVs, as LVM reported them at one moment.
+
+All sizes are bytes. Facts never run a command; verbs are in ``group``.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import decimal
+
+THIN = 'thin'
+THIN_POOL = 'thin-pool'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class LogicalVolume:
+    """One visible LV."""
+
+    name: str
+    vg_name: str
+    # As LVM reports it: of a COW snapshot this is the COW store.
+    size_bytes: int
+    # Of a COW snapshot, the size its reader sees.
+    origin_size_bytes: int | None
+    # LVM's own word: 'linear', 'thin', 'thin-pool', 'raid1', ...
+    segtype: str
+    # LVM's own words: 'public', 'snapshot', 'thinsnapshot', 'origin', ...
+    role: frozenset[str]
+    origin: str | None
+    pool: str | None
+    active: bool
+    # Left alone at boot (lvmthin(7)); LVM sets it on new thin snapshots.
+    skips_activation: bool
+    # None where LVM cannot tell, which is so for an inactive LV.
+    is_open: bool | None
+    data_percent: decimal.Decimal | None
+    metadata_percent: decimal.Decimal | None
+    tags: frozenset[str]
+
+    @property
+    def path(self) -> str:
+        """The device path that LVM keeps for an active LV."""
+        return f'/dev/{self.vg_name}/{self.name}'
+
+    @property
+    def virtual_size_bytes(self) -> int:
+        """The size that a reader of the device sees."""
+        if self.is_cow_snapshot and self.origin_size_bytes is not None:
+            return self.origin_size_bytes
+        return self.size_bytes
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether the LV draws its blocks from a thin pool."""
+        return self.segtype == THIN
+
+    @property
+    def is_thin_pool(self) -> bool:
+        """Whether the LV is a thin pool itself."""
+        return self.segtype == THIN_POOL
+
+    @property
+    def is_cow_snapshot(self) -> bool:
+        """Whether the LV is a thick (COW) snapshot."""
+        return 'thicksnapshot' in self.role
+
+    @property
+    def is_cow_origin(self) -> bool:
+        """Whether thick (COW) snapshots depend on the LV.
+
+        ``lvremove`` of such an LV removes them with it.
+        """
+        return bool(self.role & {'thickorigin', 'multithickorigin'})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class VolumeGroup:
+    """One VG."""
+
+    name: str
+    size_bytes: int
+    free_bytes: int
+    extent_size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A VG and all its visible LVs, by name."""
+
+    group: VolumeGroup
+    volumes: Mapping[str, LogicalVolume]
