@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every kind of provisioning can do.
+
+New LVs are of the configured kind. What is done to an LV that exists is
+decided by the LV's own segment type: a back end may have been switched from
+thick to thin with volumes on it.
+"""
+
+import abc
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import logging
+from typing import Protocol
+
+from cinder_lvm_driver import lvm
+
+LOG = logging.getLogger(__name__)
+
+
+class CopyDevice(Protocol):
+    """Copies the first bytes of one block device to another."""
+
+    def __call__(self, source: str, destination: str, size_bytes: int, *,
+                 sparse: bool) -> None:
+        """Copy.
+
+        :param sparse: leave out blocks of zeroes; only for a destination
+            that reads as zeroes
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """What the scheduler is told, in bytes."""
+
+    total_bytes: int
+    free_bytes: int
+    provisioned_bytes: int
+
+
+def thin_pool_name(vg: lvm.LVM) -> str:
+    """Return the name of a VG's thin pool, as Cinder has always named it."""
+    return f'{vg.vg_name}-pool'
+
+
+class Provisioning(abc.ABC):
+    """One kind of provisioning on one VG."""
+
+    # The value of the option lvm_type that stands for it.
+    lvm_type: str
+    # Whether a fresh LV reads as zeroes, so that copies may be sparse.
+    reads_zeroes: bool
+
+    def __init__(self, vg: lvm.LVM, copy: CopyDevice) -> None:
+        self._vg = vg
+        self._copy = copy
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Make the VG ready for volumes of this kind.
+
+        :raises lvm.LVMError: it cannot be
+        """
+
+    @abc.abstractmethod
+    def create_volume(self, name: str, size_bytes: int) -> None:
+        """Create an LV of at least a size.
+
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
+
+    @abc.abstractmethod
+    def capacity(self, picture: lvm.Picture) -> Capacity:
+        """Return what the scheduler is told of a VG."""
+
+    def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
+        """Create a snapshot of the kind that the origin's segtype asks for.
+
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
+        if origin.is_thin:
+            self._vg.create_thin_snapshot(name, origin.name, activate=False)
+        else:
+            self._vg.create_cow_snapshot(name, origin.name)
+
+    def create_from_snapshot(self, snapshot: lvm.LogicalVolume, name: str,
+                             size_bytes: int) -> None:
+        """Create an LV with the data of a snapshot, which stays as it is.
+
+        When a step fails, what the earlier ones made is removed.
+
+        :param size_bytes: of the new LV; never less than the snapshot's
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
+        with self._undone_on_failure() as undo:
+            self.create_volume(name, max(size_bytes,
+                                         snapshot.virtual_size_bytes))
+            undo.callback(self._discard, name)
+            if not snapshot.active:
+                self._vg.activate_lv(snapshot.name)
+            self._copy(snapshot.path, f'/dev/{self._vg.vg_name}/{name}',
+                       snapshot.virtual_size_bytes,
+                       sparse=self.reads_zeroes)
+
+    def create_from_volume(self, source: lvm.LogicalVolume, name: str,
+                           size_bytes: int) -> None:
+        """Create an LV with the data that a volume has now.
+
+        The volume may be in use: the copy is taken from a snapshot that is
+        made for it and removed after it.
+
+        :param size_bytes: of the new LV; never less than the volume's
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
+        temporary = f'clone-snap-{name}'
+        self.create_snapshot(source, temporary)
+        try:
+            snapshot = self._vg.get_volume(temporary)
+            self.create_from_snapshot(snapshot, name, size_bytes)
+        finally:
+            self._discard(temporary)
+
+    def extend_volume(self, volume: lvm.LogicalVolume,
+                      size_bytes: int) -> None:
+        """Extend an LV to at least a size; never shrinks it.
+
+        The origin of COW snapshots can only be extended while inactive
+        (lvextend(8)), so it is taken down for a moment, unless it is in use.
+
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
+        """
+        if volume.size_bytes >= size_bytes:
+            return
+        if not (volume.is_cow_origin and volume.active):
+            self._vg.extend_volume(volume.name, size_bytes)
+            return
+        if volume.is_open:
+            raise lvm.LogicalVolumeInUse(
+                f'LV {volume.name} is in use and has COW snapshots; LVM '
+                f'cannot extend it now. Detach the volume or delete its '
+                f'snapshots first')
+        self._vg.deactivate_lv(volume.name)
+        try:
+            self._vg.extend_volume(volume.name, size_bytes)
+        finally:
+            self._vg.activate_lv(volume.name)
+
+    @contextlib.contextmanager
+    def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:
+        with contextlib.ExitStack() as undo:
+            yield undo
+            undo.pop_all()
+
+    def _discard(self, name: str) -> None:
+        try:
+            self._vg.delete(name)
+        except lvm.LVMError as exc:
+            LOG.error('LV %s was only needed for a moment and cannot be '
+                      'removed; remove it by hand: %s', name, exc)

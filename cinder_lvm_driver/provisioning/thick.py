@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thick volumes: linear LVs with COW snapshots."""
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.provisioning import base
+
+
+class Thick(base.Provisioning):
+    """Linear LVs; every extent is allocated at creation."""
+
+    lvm_type = 'default'
+    reads_zeroes = False
+
+    def prepare(self) -> None:
+        """Need nothing but the VG."""
+
+    def create_volume(self, name: str, size_bytes: int) -> None:
+        """Create a linear LV."""
+        self._vg.create_volume(name, size_bytes)
+
+    def capacity(self, picture: lvm.Picture) -> base.Capacity:
+        """Count extents."""
+        group = picture.group
+        return base.Capacity(
+            total_bytes=group.size_bytes, free_bytes=group.free_bytes,
+            provisioned_bytes=group.size_bytes - group.free_bytes)

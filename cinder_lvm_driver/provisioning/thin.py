@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thin volumes: LVs of one thin pool, with snapshots and clones at once."""
+
+import logging
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.provisioning import base
+
+LOG = logging.getLogger(__name__)
+
+
+class Thin(base.Provisioning):
+    """Thin LVs of the pool ``<vg>-pool``; see lvmthin(7)."""
+
+    lvm_type = 'thin'
+    reads_zeroes = True
+
+    def __init__(self, vg: lvm.LVM, copy: base.CopyDevice) -> None:
+        super().__init__(vg, copy)
+        self._pool = base.thin_pool_name(vg)
+
+    def prepare(self) -> None:
+        """Have an active thin pool; made over the free space if missing."""
+        pool = self._vg.find_volume(self._pool)
+        if pool is None:
+            LOG.info('Creating thin pool %s in VG %s', self._pool,
+                     self._vg.vg_name)
+            try:
+                self._vg.create_thin_pool(self._pool)
+                return
+            except lvm.LogicalVolumeExists:
+                LOG.info('Thin pool %s was made by somebody else meanwhile',
+                         self._pool)
+                pool = self._vg.get_volume(self._pool)
+        if not pool.is_thin_pool:
+            raise lvm.InvalidRequest(
+                f'LV {self._pool} in VG {self._vg.vg_name} is of type '
+                f'{pool.segtype}, not a thin pool: rename it, or set '
+                f'lvm_type to default')
+        if not pool.active:
+            self._vg.activate_lv(self._pool)
+
+    def create_volume(self, name: str, size_bytes: int) -> None:
+        """Create a thin LV."""
+        self._vg.create_thin_volume(name, size_bytes, self._pool)
+
+    def create_from_snapshot(self, snapshot: lvm.LogicalVolume, name: str,
+                             size_bytes: int) -> None:
+        """Share the blocks of a thin snapshot; copy any other."""
+        if snapshot.is_thin and snapshot.pool == self._pool:
+            self._branch(snapshot, name, size_bytes)
+        else:
+            super().create_from_snapshot(snapshot, name, size_bytes)
+
+    def create_from_volume(self, source: lvm.LogicalVolume, name: str,
+                           size_bytes: int) -> None:
+        """Share the blocks of a thin volume; copy any other."""
+        if source.is_thin and source.pool == self._pool:
+            self._branch(source, name, size_bytes)
+        else:
+            super().create_from_volume(source, name, size_bytes)
+
+    def _branch(self, source: lvm.LogicalVolume, name: str,
+                size_bytes: int) -> None:
+        with self._undone_on_failure() as undo:
+            self._vg.create_thin_snapshot(name, source.name, activate=True)
+            undo.callback(self._discard, name)
+            if source.size_bytes < size_bytes:
+                self._vg.extend_volume(name, size_bytes)
+
+    def capacity(self, picture: lvm.Picture) -> base.Capacity:
+        """Count the pool's blocks, and what the LVs of the VG promise."""
+        pool = picture.volumes.get(self._pool)
+        if pool is None or pool.data_percent is None:
+            raise lvm.LogicalVolumeNotFound(
+                f'Thin pool {self._pool} in VG {self._vg.vg_name} is gone '
+                f'or inactive')
+        used = int(pool.size_bytes * pool.data_percent / 100)
+        return base.Capacity(
+            total_bytes=pool.size_bytes,
+            free_bytes=pool.size_bytes - used,
+            provisioned_bytes=sum(
+                volume.size_bytes for volume in picture.volumes.values()
+                if volume is not pool))
