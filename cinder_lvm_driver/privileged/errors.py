@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be wrong with a target in the kernel.
+
+An error that is raised in the privileged daemon is built again in the
+service from its class and its positional arguments
+(``oslo_privsep.daemon``), so these are plain strings and integers, and never
+a CHAP secret.
+"""
+
+import os
+
+from cinder_lvm_driver import errors
+
+
+class TargetError(errors.DriverError):
+    """Base of the errors of targets; never raised itself."""
+
+
+class InvalidArgument(TargetError):
+    """The privileged room refuses an argument; nothing was touched."""
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(argument, reason)
+        self.argument = argument
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return '%s %s' % (self.argument, self.reason)
+
+
+class DeviceNotUsable(TargetError):
+    """The device of a volume cannot be exported."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(device, reason)
+        self.device = device
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return 'device %s %s' % (self.device, self.reason)
+
+
+class TargetNotFound(TargetError):
+    """The target is not there, or has no LUN yet."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+    def __str__(self) -> str:
+        return 'target %s is not exported on this host' % self.target
+
+
+class TargetInUse(TargetError):
+    """The target serves another device, to an initiator that is logged in."""
+
+    def __init__(self, target: str, served: str, wanted: str) -> None:
+        super().__init__(target, served, wanted)
+        self.target = target
+        self.served = served
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return ('target %s serves %s to an initiator that is logged in, so '
+                'it is not moved to %s: log the initiator out first'
+                % (self.target, self.served, self.wanted))
+
+
+class PortalNotAvailable(TargetError):
+    """The kernel does not listen on a portal."""
+
+    def __init__(self, portal: str, reason: str) -> None:
+        super().__init__(portal, reason)
+        self.portal = portal
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return 'the kernel cannot serve the portal %s: %s' % (
+            self.portal, self.reason)
+
+
+class ConfigfsError(TargetError):
+    """The kernel refused a step in configfs that it should have taken."""
+
+    def __init__(self, action: str, path: str, errno: int) -> None:
+        super().__init__(action, path, errno)
+        self.action = action
+        self.path = path
+        self.errno = errno
+
+    def __str__(self) -> str:
+        return 'cannot %s %s: %s' % (
+            self.action, self.path, os.strerror(self.errno))

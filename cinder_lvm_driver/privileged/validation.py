@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of what the unprivileged service asks the privileged daemon for.
+
+Each function returns its argument in the form the kernel gets, or raises
+``InvalidArgument`` before anything was touched.
+"""
+
+from collections.abc import Sequence
+import ipaddress
+import os
+import re
+import stat
+
+from cinder_lvm_driver.privileged import errors
+
+# The characters are those of RFC 3722, section 6.2. The rest is what
+# rtslib (utils.normalize_wwn) can read back: one name it cannot parse makes
+# targetcli and cinder-rtstool fail for every target of the host.
+_ISCSI_NAME = re.compile(
+    r'iqn\.[0-9]{4}-[01][0-9]\.[a-z0-9:-]*\.[a-z0-9.:-]*[a-z0-9]'
+    r'|eui\.[0-9a-f]{16}'
+    r'|naa\.[125c][0-9a-f]{15}')
+_ISCSI_NAME_LENGTH = 223    # RFC 7143, section 4.2.7.1
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+_DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
+_DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
+_CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
+_SYS_DEVICES = '/sys/dev/block'
+
+
+def iscsi_name(argument: str, value: object) -> str:
+    """Return the name of a target or an initiator: an IQN, EUI or NAA."""
+    if (not isinstance(value, str) or len(value) > _ISCSI_NAME_LENGTH
+            or not _ISCSI_NAME.fullmatch(value)):
+        raise errors.InvalidArgument(
+            argument, f'{value!r} is not an iSCSI name in lower case')
+    return value
+
+
+def serial(value: object) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise errors.InvalidArgument('serial', f'{value!r} is not a UUID')
+    return value
+
+
+def device(value: object) -> str:
+    """Return the path of a logical volume of LVM."""
+    if (not isinstance(value, str) or len(value) > _DEVICE_LENGTH
+            or not value.startswith('/dev/') or not _DEVICE.fullmatch(value)
+            or {'.', '..'} & set(value.split('/'))):
+        raise errors.InvalidArgument(
+            'device', f'{value!r} is not the path of a device')
+    if not _is_logical_volume(device_number(value)):
+        raise errors.DeviceNotUsable(value, 'is not a logical volume of LVM')
+    return value
+
+
+def device_number(path: str) -> tuple[int, int]:
+    """Return the major and minor number of a block device.
+
+    :raises DeviceNotUsable: there is no such block device
+    """
+    try:
+        status = os.stat(path)
+    except OSError as exc:
+        raise errors.DeviceNotUsable(
+            path, f'cannot be examined: {exc.strerror}') from exc
+    if not stat.S_ISBLK(status.st_mode):
+        raise errors.DeviceNotUsable(path, 'is not a block device')
+    return os.major(status.st_rdev), os.minor(status.st_rdev)
+
+
+def portal(value: Sequence[object]) -> tuple[str, int]:
+    """Return the canonical address and the port of a portal."""
+    address, port = value
+    try:
+        if not isinstance(address, str) or '%' in address:
+            raise ValueError
+        canonical = str(ipaddress.ip_address(address))
+    except ValueError as exc:
+        raise errors.InvalidArgument(
+            'portal', f'{address!r} is not an IP address') from exc
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise errors.InvalidArgument(
+            'portal', f'{port!r} is not a port from 1 to 65535')
+    return canonical, port
+
+
+def chap(username: object, secret: object) -> tuple[str, str]:
+    """Return a CHAP name and secret; neither is ever part of an error.
+
+    The kernel takes what begins with NULL as 'none'
+    (``__DEF_NACL_AUTH_STR`` in iscsi_target_configfs.c).
+    """
+    return _chap_text('CHAP name', username), _chap_text('CHAP secret', secret)
+
+
+def _chap_text(argument: str, value: object) -> str:
+    if (not isinstance(value, str) or not _CHAP_TEXT.fullmatch(value)
+            or value.startswith('NULL')):
+        raise errors.InvalidArgument(
+            argument, 'is not 1 to 255 printable characters without spaces, '
+            'or it begins with NULL')
+    return value
+
+
+def _is_logical_volume(number: tuple[int, int]) -> bool:
+    """Tell LVM's devices from all others, which are nobody's to export."""
+    uuid_path = '%s/%d:%d/dm/uuid' % (_SYS_DEVICES, *number)
+    try:
+        with open(uuid_path) as file:
+            return file.read().startswith('LVM-')
+    except FileNotFoundError:
+        return False

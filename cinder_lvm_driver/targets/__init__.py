@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How devices are served to hosts: one module per target helper."""
+
+from collections.abc import Callable
+import importlib
+import logging
+from typing import Any, TYPE_CHECKING
+
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors
+
+if TYPE_CHECKING:
+    from cinder_lvm_driver.targets import base
+
+LOG = logging.getLogger(__name__)
+
+# target_helper of cinder.conf -> class; imported when it is used.
+MAPPING = {
+    'lioadm': 'cinder_lvm_driver.targets.lio.LioTarget',
+}
+IN_TREE_MAPPING = {
+    'tgtadm': 'cinder.volume.targets.tgt.TgtAdm',
+    'nvmet': 'cinder.volume.targets.nvmet.NVMET',
+    'scstadmin': 'cinder.volume.targets.scst.SCSTAdm',
+    'iscsictl': 'cinder.volume.targets.cxt.CxtAdm',
+    'spdk-nvmeof': 'cinder.volume.targets.spdknvmf.SpdkNvmf',
+    'fake': 'cinder.volume.targets.fake.FakeTarget',
+}
+
+
+def load(helper: str, configuration: Any, executor: Callable[..., Any],
+         runner: process.Runner) -> 'base.Target':
+    """Return the target helper that cinder.conf asks for.
+
+    :param executor: Cinder's ``_execute``, for Cinder's own classes
+    :raises TargetConfigurationError: there is no such helper
+    """
+    if helper in IN_TREE_MAPPING:
+        from cinder_lvm_driver.targets import intree
+        class_path = IN_TREE_MAPPING[helper]
+        LOG.info("target_helper '%s' is served by Cinder's own class %s",
+                 helper, class_path)
+        return intree.InTreeTarget(
+            class_path, configuration, executor, runner)
+    if helper not in MAPPING:
+        raise errors.TargetConfigurationError(
+            f"target_helper is '{helper}', which is none of: "
+            + ', '.join(sorted(MAPPING | IN_TREE_MAPPING)))
+    module, _, name = MAPPING[helper].rpartition('.')
+    target: base.Target = getattr(importlib.import_module(module), name)(
+        configuration, runner)
+    return target

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the driver asks of a target helper.
+
+The verbs carry the signatures of ``cinder.volume.targets.driver.Target``.
+"""
+
+import abc
+from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from typing import Any
+
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors
+
+# Cinder's types, of which it has no annotations.
+Context = Any
+Volume = Any
+Connector = Mapping[str, Any]
+
+
+class Target(abc.ABC):
+    """Serves devices to the hosts that attach volumes."""
+
+    storage_protocol: str
+    SHARED_TARGET_SUPPORT = False
+    SECONDARY_IP_SUPPORT = True
+
+    def __init__(self, configuration: Any, runner: process.Runner) -> None:
+        self.configuration = configuration
+        self.runner = runner
+
+    @property
+    def protocol(self) -> str:
+        return self.storage_protocol
+
+    @abc.abstractmethod
+    def check_for_setup_error(self) -> None:
+        """Prove that volumes can be served.
+
+        :raises TargetConfigurationError: they cannot; the message says why
+        """
+
+    @abc.abstractmethod
+    def create_export(self, context: Context, volume: Volume,
+                      volume_path: str) -> dict[str, str]:
+        """Serve a volume, to no host yet.
+
+        :returns: ``location`` and ``auth``, for provider_location and
+            provider_auth of the volume
+        """
+
+    @abc.abstractmethod
+    def ensure_exports(self, context: Context,
+                       volumes: Iterable[tuple[Volume, str]],
+                       ) -> dict[str, Exception]:
+        """Bring back what the kernel has lost of the exports of volumes.
+
+        What is whole is not touched, so that sessions live on. One volume
+        that cannot be served does not keep the others from it.
+
+        :param volumes: pairs of a volume and the path of its device
+        :returns: what went wrong, by volume id
+        """
+
+    def ensure_export(self, context: Context, volume: Volume,
+                      volume_path: str) -> None:
+        """Bring back the export of one volume."""
+        for error in self.ensure_exports(
+                context, [(volume, volume_path)]).values():
+            raise error
+
+    @abc.abstractmethod
+    def remove_export(self, context: Context, volume: Volume) -> None:
+        """Stop serving a volume; nothing happens if it is not served."""
+
+    @abc.abstractmethod
+    def initialize_connection(self, volume: Volume,
+                              connector: Connector) -> dict[str, Any]:
+        """Let a host in, and tell it how to connect."""
+
+    @abc.abstractmethod
+    def terminate_connection(self, volume: Volume,
+                             connector: Connector | None,
+                             **kwargs: Any) -> None:
+        """Lock a host out, or without a connector every host."""
+
+    @abc.abstractmethod
+    def validate_connector(self, connector: Connector) -> bool:
+        """Return True for a host that can be let in.
+
+        :raises InvalidConnector: for any other
+        """
+
+    @abc.abstractmethod
+    def are_same_connector(self, one: Connector, other: Connector) -> bool:
+        """Tell whether two connectors are those of one host."""
+
+    def extend_target(self, volume: Volume) -> None:  # noqa: B027
+        """Let hosts see the new size of a volume; a rescan does for most."""
+
+
+def connectors(volume: Volume) -> list[Connector]:
+    """Return the connectors of the hosts that a volume is attached to."""
+    return [attachment.connector for attachment in volume.volume_attachment
+            if attachment.connector
+            and attachment.attach_status != 'detached']
+
+
+@contextlib.contextmanager
+def about(volume: Volume) -> Iterator[None]:
+    """Name the volume in an error about what Cinder stores for it."""
+    try:
+        yield
+    except errors.InvalidExport as exc:
+        raise errors.InvalidExport(
+            f'{exc.field} of volume {volume.id}', exc.reason) from None

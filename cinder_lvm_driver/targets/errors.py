@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors of the target helpers, those of the kernel's trees included."""
+
+from cinder_lvm_driver import errors
+from cinder_lvm_driver.privileged.errors import ConfigfsError
+from cinder_lvm_driver.privileged.errors import DeviceNotUsable
+from cinder_lvm_driver.privileged.errors import InvalidArgument
+from cinder_lvm_driver.privileged.errors import PortalNotAvailable
+from cinder_lvm_driver.privileged.errors import TargetError
+from cinder_lvm_driver.privileged.errors import TargetInUse
+from cinder_lvm_driver.privileged.errors import TargetNotFound
+
+__all__ = (
+    'ConfigfsError',
+    'DeviceNotUsable',
+    'InvalidArgument',
+    'InvalidConnector',
+    'InvalidExport',
+    'PortalNotAvailable',
+    'TargetConfigurationError',
+    'TargetError',
+    'TargetInUse',
+    'TargetNotFound',
+)
+
+
+class TargetConfigurationError(TargetError, errors.ConfigurationError):
+    """An option of the target helper, or the kernel, is not as it should."""
+
+
+class InvalidConnector(TargetError):
+    """The connector of a host lacks what the target helper needs."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return ("the connector has no valid '%s': see that os-brick finds it "
+                "on the host that attaches the volume" % self.missing)
+
+
+class InvalidExport(TargetError):
+    """provider_location or provider_auth is not one of this helper.
+
+    The text of provider_auth is a secret and never part of the message.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return '%s %s' % (self.field, self.reason)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cinder's own target classes, for the helpers that we do not build."""
+
+from collections.abc import Callable, Iterable
+import logging
+from typing import Any
+
+from oslo_utils import importutils
+
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import base
+
+LOG = logging.getLogger(__name__)
+
+
+class InTreeTarget(base.Target):
+    """Hands every verb to a target class of Cinder.
+
+    That class raises Cinder's exceptions, and stays as it is in all other
+    respects.
+    """
+
+    def __init__(self, class_path: str, configuration: Any,
+                 executor: Callable[..., Any],
+                 runner: process.Runner) -> None:
+        super().__init__(configuration, runner)
+        self.target = importutils.import_object(
+            class_path, configuration=configuration, executor=executor)
+        self.storage_protocol = (
+            self.target.storage_protocol or self.target.protocol)
+        self.SHARED_TARGET_SUPPORT = self.target.SHARED_TARGET_SUPPORT
+        self.SECONDARY_IP_SUPPORT = self.target.SECONDARY_IP_SUPPORT
+
+    def check_for_setup_error(self) -> None:
+        """Do nothing: the class checks what it needs when it is made."""
+
+    def create_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str) -> dict[str, str]:
+        export: dict[str, str] = self.target.create_export(
+            context, volume, volume_path)
+        return export
+
+    def ensure_exports(self, context: base.Context,
+                       volumes: Iterable[tuple[base.Volume, str]],
+                       ) -> dict[str, Exception]:
+        failures: dict[str, Exception] = {}
+        for volume, volume_path in volumes:
+            try:
+                self.target.ensure_export(context, volume, volume_path)
+            except Exception as exc:  # noqa: BLE001  foreign code
+                LOG.error('Volume %s is not exported as it should be: %s',
+                          volume.id, exc)
+                failures[volume.id] = exc
+        return failures
+
+    def remove_export(self, context: base.Context,
+                      volume: base.Volume) -> None:
+        self.target.remove_export(context, volume)
+
+    def initialize_connection(self, volume: base.Volume,
+                              connector: base.Connector) -> dict[str, Any]:
+        info: dict[str, Any] = self.target.initialize_connection(
+            volume, connector)
+        return info
+
+    def terminate_connection(self, volume: base.Volume,
+                             connector: base.Connector | None,
+                             **kwargs: Any) -> None:
+        self.target.terminate_connection(volume, connector, **kwargs)
+
+    def validate_connector(self, connector: base.Connector) -> bool:
+        return bool(self.target.validate_connector(connector))
+
+    def are_same_connector(self, one: base.Connector,
+                           other: base.Connector) -> bool:
+        return bool(self.target.are_same_connector(one, other))
+
+    def extend_target(self, volume: base.Volume) -> None:
+        self.target.extend_target(volume)

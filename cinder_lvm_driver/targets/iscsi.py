@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the iSCSI helpers have in common.
+
+Above the line of abstract methods there are Cinder's volumes and connectors,
+below it only the values of ``types``.
+"""
+
+import abc
+from collections.abc import Iterable
+import contextlib
+import logging
+from typing import Any
+
+from cinder.common import constants
+from cinder.volume import volume_utils
+
+from cinder_lvm_driver import process
+from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.targets import base
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import types
+
+LOG = logging.getLogger(__name__)
+
+_DRIVER_VOLUME_TYPES = ('iscsi', 'iser')
+
+
+class ISCSITarget(base.Target):
+    """One target per volume, with CHAP."""
+
+    storage_protocol = constants.ISCSI
+    LUN: int
+
+    def __init__(self, configuration: Any, runner: process.Runner) -> None:
+        super().__init__(configuration, runner)
+        self.target_prefix = configuration.target_prefix
+        self.driver_volume_type = configuration.target_protocol
+        addresses = [configuration.target_ip_address,
+                     *(configuration.target_secondary_ip_addresses or ())]
+        self.portals = tuple(
+            types.Portal(address, configuration.target_port)
+            for address in addresses)
+        # Until Cinder has stored it, the second of two hosts that attach a
+        # volume at the same time has to be given what the first one got.
+        self._new_chaps: dict[str, types.Chap] = {}
+
+    def check_for_setup_error(self) -> None:
+        if self.driver_volume_type not in _DRIVER_VOLUME_TYPES:
+            raise errors.TargetConfigurationError(
+                "target_protocol is '%s', but target_helper '%s' speaks only "
+                "%s" % (self.driver_volume_type,
+                        self.configuration.target_helper,
+                        ' and '.join(_DRIVER_VOLUME_TYPES)))
+
+    def create_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str) -> dict[str, str]:
+        target_iqn = self._target_iqn(volume)
+        if volume.provider_auth:
+            chap = _parse_chap(volume)
+        else:
+            chap = self._new_chaps.setdefault(volume.id, _new_chap())
+        target = self._create_target(types.ExportRequest(
+            volume.id, target_iqn, volume_path, self.portals, chap,
+            _initiators(volume)))
+        export = types.IscsiExport(
+            self.portals, target, target_iqn, self.LUN)
+        return {'location': export.format(), 'auth': chap.format()}
+
+    def ensure_exports(self, context: base.Context,
+                       volumes: Iterable[tuple[base.Volume, str]],
+                       ) -> dict[str, Exception]:
+        failures: dict[str, Exception] = {}
+        requests = []
+        for volume, volume_path in volumes:
+            try:
+                export = _parse_export(volume)
+                chap = _parse_chap(volume)
+            except errors.InvalidExport as exc:
+                failures[volume.id] = exc
+                continue
+            requests.append(types.ExportRequest(
+                volume.id, export.target_iqn, volume_path,
+                types.unique_portals(export.portals, self.portals), chap,
+                _initiators(volume)))
+        failures.update(self._ensure_targets(requests))
+        for volume_id, failure in failures.items():
+            LOG.error('Volume %s is not exported as it should be: %s',
+                      volume_id, failure)
+        return failures
+
+    def remove_export(self, context: base.Context,
+                      volume: base.Volume) -> None:
+        try:
+            target_iqn = _parse_export(volume).target_iqn
+        except errors.InvalidExport:
+            target_iqn = self._new_target_iqn(volume)
+        self._delete_target(target_iqn)
+        self._new_chaps.pop(volume.id, None)
+
+    def initialize_connection(self, volume: base.Volume,
+                              connector: base.Connector) -> dict[str, Any]:
+        initiator_iqn = _initiator(connector)
+        export = _parse_export(volume)
+        chap = _parse_chap(volume)
+        discard = self._allow(export.target_iqn, initiator_iqn, chap)
+        multipath = bool(connector.get('multipath'))
+        return {
+            'driver_volume_type': self.driver_volume_type,
+            'data': _connection_properties(
+                volume, export, chap, multipath, discard),
+        }
+
+    def terminate_connection(self, volume: base.Volume,
+                             connector: base.Connector | None,
+                             **kwargs: Any) -> None:
+        initiator_iqn = _initiator(connector) if connector else None
+        try:
+            export = _parse_export(volume)
+        except errors.InvalidExport as exc:
+            LOG.info('Nothing to disconnect from: %s', exc)
+            return
+        self._deny(export.target_iqn, initiator_iqn)
+
+    def validate_connector(self, connector: base.Connector) -> bool:
+        _initiator(connector)
+        return True
+
+    def are_same_connector(self, one: base.Connector,
+                           other: base.Connector) -> bool:
+        """Compare as RFC 7143, 4.2.7.1 has it: the case does not matter."""
+        name = (one.get('initiator') or '').lower()
+        return bool(name) and name == (other.get('initiator') or '').lower()
+
+    def _target_iqn(self, volume: base.Volume) -> str:
+        """Return the target's name: the known one while hosts use it."""
+        if base.connectors(volume):
+            with contextlib.suppress(errors.InvalidExport):
+                return _parse_export(volume).target_iqn
+        return self._new_target_iqn(volume)
+
+    def _new_target_iqn(self, volume: base.Volume) -> str:
+        return f'{self.target_prefix}{volume.name}'
+
+    @abc.abstractmethod
+    def _create_target(self, request: types.ExportRequest) -> str:
+        """Serve a device on all portals or not at all.
+
+        :returns: the word that provider_location names the target with
+        """
+
+    @abc.abstractmethod
+    def _ensure_targets(self, requests: list[types.ExportRequest],
+                        ) -> dict[str, Exception]:
+        """Complete targets; return what went wrong by volume id."""
+
+    @abc.abstractmethod
+    def _delete_target(self, target_iqn: str) -> None:
+        """Remove a target, if there is one."""
+
+    @abc.abstractmethod
+    def _allow(self, target_iqn: str, initiator_iqn: str,
+               chap: types.Chap) -> bool:
+        """Let an initiator in; return whether it can discard."""
+
+    @abc.abstractmethod
+    def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
+        """Lock one initiator out, or without a name all of them."""
+
+
+def _initiator(connector: base.Connector) -> str:
+    """Return the name of a host, in the lower case in which it logs in."""
+    name = connector.get('initiator') if connector else None
+    if not isinstance(name, str):
+        raise errors.InvalidConnector('initiator')
+    try:
+        return validation.iscsi_name('initiator', name.lower())
+    except errors.InvalidArgument as exc:
+        raise errors.InvalidConnector('initiator') from exc
+
+
+def _initiators(volume: base.Volume) -> tuple[str, ...]:
+    """Return the names of the hosts that a volume is attached to."""
+    names = []
+    for connector in base.connectors(volume):
+        with contextlib.suppress(errors.InvalidConnector):
+            names.append(_initiator(connector))
+    return tuple(dict.fromkeys(names))
+
+
+def _parse_export(volume: base.Volume) -> types.IscsiExport:
+    with base.about(volume):
+        return types.IscsiExport.parse(volume.provider_location)
+
+
+def _parse_chap(volume: base.Volume) -> types.Chap:
+    with base.about(volume):
+        return types.Chap.parse(volume.provider_auth)
+
+
+def _new_chap() -> types.Chap:
+    return types.Chap(volume_utils.generate_username(),
+                      volume_utils.generate_password())
+
+
+def _connection_properties(volume: base.Volume, export: types.IscsiExport,
+                           chap: types.Chap, multipath: bool,
+                           discard: bool) -> dict[str, Any]:
+    """Return what os-brick's iSCSI connector wants to know."""
+    portals = [str(portal) for portal in export.portals]
+    properties = {
+        'target_discovered': False,
+        'target_portal': portals[0],
+        'target_iqn': export.target_iqn,
+        'target_lun': export.lun,
+        'volume_id': volume.id,
+        'auth_method': 'CHAP',
+        'auth_username': chap.username,
+        'auth_password': chap.secret,
+        'encrypted': volume.encryption_key_id is not None,
+    }
+    if len(portals) > 1 or multipath:
+        properties['target_portals'] = portals
+        properties['target_iqns'] = [export.target_iqn] * len(portals)
+        properties['target_luns'] = [export.lun] * len(portals)
+    if volume.provider_geometry:
+        physical, logical = volume.provider_geometry.split()
+        properties['physical_block_size'] = physical
+        properties['logical_block_size'] = logical
+    if discard:
+        properties['discard'] = True
+    return properties

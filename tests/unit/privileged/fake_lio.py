@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder that behaves like LIO's tree in configfs, as far as we use it.
+
+tests/contract/test_lio.py holds it to the real kernel.
+"""
+
+import errno
+import os
+import re
+import shutil
+from unittest import mock
+
+import fixtures
+
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import configfs
+from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged import validation
+
+# What a new directory brings with it: files with their texts, and folders.
+_CONTENTS = (
+    (r'core/iblock_\d+', {'hba_info': '', 'hba_mode': ''}),
+    (r'core/iblock_\d+/[^/]+', {
+        'enable': '0', 'udev_path': '', 'control': '',
+        'info': 'Status: DEACTIVATED\n        Major: 0 Minor: 0',
+        'wwn/vpd_unit_serial': 'T10 VPD Unit Serial Number: ',
+        'attrib/emulate_tpu': '0'}),
+    ('iscsi', {'discovery_auth/enforce_discovery_auth': '0',
+               'lio_version': ''}),
+    ('iscsi/[^/]+', {'fabric_statistics/': ''}),
+    (r'iscsi/[^/]+/tpgt_\d+', {
+        'enable': '0', 'dynamic_sessions': '', 'attrib/authentication': '1',
+        'attrib/generate_node_acls': '0', 'acls/': '', 'lun/': '',
+        'np/': ''}),
+    (r'.*/lun/lun_\d+', {'alua_tg_pt_gp': '', 'statistics/': ''}),
+    ('.*/np/[^/]+', {'iser': '0'}),
+    ('.*/acls/[^/]+', {
+        'info': 'No active iSCSI Session for Initiator Endpoint: x',
+        'auth/userid': '', 'auth/password': '', 'attrib/': ''}),
+    (r'.*/acls/[^/]+/lun_\d+', {'write_protect': '0'}),
+)
+
+
+class Killed(BaseException):
+    """The process has ended here, with all it had still to do."""
+
+
+class KillingOs:
+    """``os`` for configfs.py, in which a process can be killed.
+
+    :ivar steps_left: after so many changes the process dies; None is never
+    :ivar steps: the changes so far
+    """
+
+    def __init__(self):
+        self.steps = []
+        self.steps_left = None
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def step(self, *step):
+        if self.steps_left is not None:
+            if not self.steps_left:
+                raise Killed(*step)
+            self.steps_left -= 1
+        self.steps.append(step)
+
+    def mkdir(self, path):
+        self.step('mkdir', path)
+        os.mkdir(path)
+
+    def rmdir(self, path):
+        self.step('rmdir', path)
+        os.rmdir(path)
+
+    def symlink(self, target, path):
+        self.step('symlink', target, path)
+        os.symlink(target, path)
+
+    def unlink(self, path):
+        self.step('unlink', path)
+        os.unlink(path)
+
+    def open(self, path, flags):
+        self._path = path
+        return os.open(path, flags)
+
+    def write(self, descriptor, data):
+        self.step('write', self._path, data.decode())
+        return os.write(descriptor, data)
+
+
+class FakeOs(KillingOs):
+    """The kernel's side of the tree.
+
+    :ivar devices: the LVs, number by path
+    :ivar without_discard: paths of LVs that cannot be discarded
+    :ivar opened_elsewhere: paths of LVs that something else has opened
+    :ivar refused_portals: names of portals that cannot be bound
+    """
+
+    def __init__(self, root):
+        super().__init__()
+        self.root = root
+        self.devices = {}
+        self.without_discard = set()
+        self.opened_elsewhere = set()
+        self.refused_portals = set()
+
+    def mkdir(self, path):
+        relative = os.path.relpath(path, self.root)
+        if ('/np/' in relative and not os.path.exists(path)
+                and os.path.basename(path) in self.refused_portals):
+            self.fail(errno.EINVAL)
+        super().mkdir(path)
+        for pattern, contents in _CONTENTS:
+            if re.fullmatch(pattern, relative):
+                for name, text in contents.items():
+                    self.put(f'{path}/{name}', text)
+
+    def put(self, path, text):
+        """Create a file, or a folder if the path ends with a slash."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not path.endswith('/'):
+            with open(path, 'w') as file:
+                file.write(f'{text}\n')
+
+    def rmdir(self, path):
+        self.step('rmdir', path)
+        own = self.contents(path)
+        for folder, folders, files in os.walk(path):
+            below = os.path.relpath(folder, path)
+            if below == '.' or below in own:
+                names = folders + files
+                if {os.path.normpath(os.path.join(below, name))
+                        for name in names} - own:
+                    self.fail(errno.ENOTEMPTY)
+        if path in self.links().values():
+            self.fail(errno.EBUSY)
+        shutil.rmtree(path)
+
+    def contents(self, path):
+        """Return all names that a new directory brings with it."""
+        relative = os.path.relpath(path, self.root)
+        names = set()
+        for pattern, contents in _CONTENTS:
+            if re.fullmatch(pattern, relative):
+                for name in contents:
+                    names |= {os.path.normpath(name)}
+                    names |= {os.path.dirname(name)} - {''}
+        return names
+
+    def links(self):
+        """Return where all symbolic links point to."""
+        return {os.path.join(folder, name):
+                os.readlink(os.path.join(folder, name))
+                for folder, folders, _ in os.walk(self.root)
+                for name in folders
+                if os.path.islink(os.path.join(folder, name))}
+
+    def write(self, descriptor, data):
+        path, text = self._path, data.decode()
+        self.step('write', path, text)
+        folder, attribute = os.path.split(path)
+        react = getattr(self, f'_write_{attribute}', None)
+        if react is not None and '/core/' in folder:
+            text = react(folder, text)
+        os.truncate(path, 0)
+        return os.write(descriptor, f'{text}\n'.encode())
+
+    def _write_control(self, folder, text):
+        if self.is_enabled(folder):
+            self.fail(errno.EEXIST)
+        return text.removeprefix('udev_path=')
+
+    def _write_enable(self, folder, text):
+        if self.is_enabled(folder):
+            self.fail(errno.EEXIST)
+        device = read(f'{folder}/control')
+        if device not in self.devices:
+            self.fail(errno.ENOENT)
+        number = 'Major: %d Minor: %d ' % self.devices[device]
+        opened = set(self.opened_elsewhere)
+        if device in opened or any(
+                number in read(f'{self.root}/core/{hba}/{name}/info')
+                for hba in os.listdir(f'{self.root}/core')
+                for name in os.listdir(f'{self.root}/core/{hba}')
+                if '.' in name):
+            self.fail(errno.EBUSY)
+        self.put(f'{folder}/info', f'Status: ACTIVATED\n {number} CLAIMED')
+        return text
+
+    def _write_vpd_unit_serial(self, folder, text):
+        if os.path.dirname(folder) in self.links().values():
+            self.fail(errno.EINVAL)
+        return f'T10 VPD Unit Serial Number: {text}'
+
+    def _write_emulate_tpu(self, folder, text):
+        if read(f'{folder}/../control') in self.without_discard:
+            self.fail(errno.ENOSYS)
+        return text
+
+    def is_enabled(self, folder):
+        return read(f'{folder}/enable') == '1'
+
+    def fail(self, number):
+        raise OSError(number, os.strerror(number))
+
+
+def read(path):
+    """Return the text of a file without its line end."""
+    with open(path) as file:
+        return file.read().rstrip('\n')
+
+
+class FakeLio(fixtures.Fixture):
+    """Gives the verbs of privileged/lio.py a tree of their own.
+
+    :ivar os: the ``FakeOs``
+    """
+
+    def _setUp(self):
+        root = self.useFixture(fixtures.TempDir()).path
+        os.mkdir(f'{root}/core')
+        self.os = FakeOs(root)
+        self.root = configfs.Directory(root)
+        self.add_device('/dev/vg/volume-1', (253, 1))
+        self.add_device('/dev/vg/volume-2', (253, 2))
+        for patch in (
+                mock.patch.object(configfs, 'os', self.os),
+                mock.patch.object(lio, 'ROOT', self.root),
+                mock.patch.object(lio, '_why_refused',
+                                  lambda portal, failure: 'Address in use'),
+                mock.patch.object(validation, 'device_number', self._number),
+                mock.patch.object(validation, '_is_logical_volume',
+                                  return_value=True),
+                mock.patch.object(privileged.context, 'client_mode', False)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def add_device(self, path, number):
+        self.os.devices[path] = number
+
+    def log_in(self, target_iqn, initiator_iqn):
+        """Let an initiator have a session."""
+        self.os.put(f'{self.root.path}/iscsi/{target_iqn}/tpgt_1/acls/'
+                    f'{initiator_iqn}/info', 'InitiatorName: x')
+
+    def _number(self, path):
+        try:
+            return self.os.devices[path]
+        except KeyError:
+            raise errors.DeviceNotUsable(path, 'is not there') from None
