@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver that cinder-volume loads: Cinder's verbs for LVM."""
+
+import logging
+import socket
+from typing import Any
+
+from cinder import context as cinder_context
+from cinder import exception
+from cinder.image import image_utils
+from cinder import interface
+from cinder import objects
+from cinder import utils
+from cinder.volume import driver
+from cinder.volume import volume_utils
+from oslo_utils import units
+
+from cinder_lvm_driver import copying
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import command as lvm_command
+from cinder_lvm_driver import naming
+from cinder_lvm_driver import options
+from cinder_lvm_driver import process
+from cinder_lvm_driver import provisioning
+from cinder_lvm_driver import stats
+from cinder_lvm_driver import targets
+from cinder_lvm_driver import translate
+from cinder_lvm_driver.verbs import exporting
+from cinder_lvm_driver.verbs import managing
+
+LOG = logging.getLogger(__name__)
+
+
+@interface.volumedriver
+class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
+                      driver.VolumeDriver):
+    """Volumes as LVs of one VG, served by a target helper of this host."""
+
+    VERSION = '3.0.0'
+    CI_WIKI_NAME = 'Cinder_Jenkins'
+
+    def __init__(self, vg_obj: lvm.LVM | None = None, *args: Any,
+                 **kwargs: Any) -> None:
+        """Read the configuration; runs no command.
+
+        :param vg_obj: the VG to work on in place of the configured one
+        """
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(options.SHARED_OPTIONS)
+        self.configuration.append_config_values(options.OWN_OPTIONS)
+        self.settings = options.Settings.read(self.configuration)
+        self.hostname = socket.gethostname()
+        self.backend_name = self.settings.backend_name
+        self.vg = vg_obj
+        self._runner = process.RootwrapRunner(self._execute,
+                                              utils.get_root_helper())
+        self._copier = copying.Copier(self.settings, self._runner)
+        with translate.cinder_errors():
+            self.target_driver = targets.load(
+                self.settings.target_helper, self.configuration,
+                self._execute, self._runner)
+        self.protocol = (self.target_driver.storage_protocol
+                         or self.target_driver.protocol)
+        self._check_target_options()
+
+    def _check_target_options(self) -> None:
+        if (self.settings.share_target
+                and not self.target_driver.SHARED_TARGET_SUPPORT):
+            raise exception.InvalidConfigurationValue(
+                option='lvm_share_target', value=True)
+        if (self.settings.secondary_addresses
+                and not self.target_driver.SECONDARY_IP_SUPPORT):
+            raise exception.InvalidConfigurationValue(
+                option='target_secondary_ip_addresses',
+                value=','.join(self.settings.secondary_addresses))
+
+    @classmethod
+    def get_driver_options(cls) -> list:
+        """Return the options that concern a back end of this driver."""
+        return [*options.SHARED_OPTIONS, *options.OWN_OPTIONS,
+                *cls._get_oslo_driver_opts(*options.BASE_OPTIONS)]
+
+    # Setup ----------------------------------------------------------------
+
+    def check_for_setup_error(self) -> None:
+        """Look that everything the back end needs is there.
+
+        :raises exception.VolumeBackendAPIException: something is not; the
+            message says what and what to do
+        """
+        with translate.cinder_errors():
+            system_dir = self.settings.system_dir
+            try:
+                version = lvm_command.installed_version(self._runner)
+                self._runner.start_daemon(lvm_command.probe(system_dir))
+            except process.CommandNotFound as exc:
+                raise errors.ConfigurationError(
+                    f'LVM is not installed: {exc}') from exc
+            if self.vg is None:
+                self.vg = lvm.LVM(
+                    self.settings.volume_group, self._runner,
+                    version=version, system_dir=system_dir,
+                    report_timeout=self.settings.report_timeout)
+            self._provisioning = provisioning.load(
+                self.settings.lvm_type, self.vg, self._copier.copy)
+            self._provisioning.prepare()
+            self.target_driver.check_for_setup_error()
+
+    # Volumes and snapshots ------------------------------------------------
+
+    def create_volume(self, volume: objects.Volume) -> None:
+        """Create an LV of ``volume.size`` GiB."""
+        with translate.cinder_errors():
+            self._provisioning.create_volume(volume.name,
+                                             volume.size * units.Gi)
+
+    def create_volume_from_snapshot(self, volume: objects.Volume,
+                                    snapshot: objects.Snapshot) -> None:
+        """Create an LV with a snapshot's data; at once where it is thin."""
+        with translate.cinder_errors():
+            source = self.vg.get_volume(
+                naming.snapshot_lv_name(snapshot.name))
+            self._provisioning.create_from_snapshot(
+                source, volume.name, volume.size * units.Gi)
+
+    def create_cloned_volume(self, volume: objects.Volume,
+                             src_vref: objects.Volume) -> None:
+        """Create an LV with a volume's data, also of one in use."""
+        with translate.cinder_errors():
+            source = self.vg.get_volume(src_vref.name)
+            self._provisioning.create_from_volume(
+                source, volume.name, volume.size * units.Gi)
+
+    def delete_volume(self, volume: objects.Volume) -> None:
+        """Remove a volume's LV; it may be gone already.
+
+        :raises exception.VolumeIsBusy: it is in use, or snapshots of it
+            need it
+        """
+        with translate.cinder_errors(volume=volume):
+            lv = self.vg.find_volume(volume.name)
+            if lv is None:
+                LOG.info('LV %s is not there; nothing to delete', volume.name)
+                return
+            if lv.is_cow_origin:
+                raise lvm.LogicalVolumeInUse(
+                    f'LV {lv.name} has COW snapshots')
+            self._delete_lv(lv)
+
+    def create_snapshot(self, snapshot: objects.Snapshot) -> None:
+        """Create a snapshot of the kind that the volume's LV asks for."""
+        with translate.cinder_errors():
+            self._provisioning.create_snapshot(
+                self.vg.get_volume(snapshot.volume_name),
+                naming.snapshot_lv_name(snapshot.name))
+
+    def delete_snapshot(self, snapshot: objects.Snapshot) -> None:
+        """Remove a snapshot's LV; it may be gone already.
+
+        :raises exception.SnapshotIsBusy: it is in use
+        """
+        with translate.cinder_errors(snapshot=snapshot):
+            lv = self.vg.find_volume(naming.snapshot_lv_name(snapshot.name))
+            if lv is None:
+                LOG.info('LV of snapshot %s is not there; nothing to delete',
+                         snapshot.name)
+                return
+            self._delete_lv(lv)
+
+    def _delete_lv(self, lv: lvm.LogicalVolume) -> None:
+        if lv.is_open:
+            raise lvm.LogicalVolumeInUse(f'LV {lv.name} is in use')
+        if self._copier.wipes and not lv.is_thin:
+            if lv.is_cow_snapshot:
+                self.vg.split_snapshot(lv.name)
+            elif not lv.active:
+                self.vg.activate_lv(lv.name)
+            self._copier.wipe(self._path(lv.name), lv.size_bytes)
+        self.vg.delete(lv.name)
+
+    def extend_volume(self, volume: objects.Volume, new_size: int) -> None:
+        """Extend a volume's LV to a size in GiB, also in use.
+
+        :raises exception.TargetUpdateFailed: the LV is larger but its
+            target does not show it
+        :raises exception.VolumeBackendAPIException: it does not fit, or it
+            has COW snapshots and is in use
+        """
+        with translate.cinder_errors():
+            self._provisioning.extend_volume(
+                self.vg.get_volume(volume.name), new_size * units.Gi)
+        try:
+            self.target_driver.extend_target(volume)
+        except (errors.DriverError, exception.CinderException) as exc:
+            LOG.exception('The target of volume %s does not show its new '
+                          'size', volume.name)
+            raise exception.TargetUpdateFailed(volume_id=volume.id) from exc
+
+    # Images ---------------------------------------------------------------
+
+    def clone_image(self, context: cinder_context.RequestContext,
+                    volume: objects.Volume, image_location: Any,
+                    image_meta: dict, image_service: Any) -> \
+            tuple[dict | None, bool]:
+        """Have Cinder download the image: there is no shorter way here."""
+        return None, False
+
+    def copy_image_to_volume(self, context: cinder_context.RequestContext,
+                             volume: objects.Volume, image_service: Any,
+                             image_id: str,
+                             disable_sparse: bool = False) -> None:
+        """Write an image to a volume's LV."""
+        image_utils.fetch_to_raw(
+            context, image_service, image_id, self.local_path(volume),
+            self.settings.dd_blocksize, size=volume.size,
+            disable_sparse=disable_sparse)
+
+    def copy_volume_to_image(self, context: cinder_context.RequestContext,
+                             volume: objects.Volume, image_service: Any,
+                             image_meta: dict) -> None:
+        """Upload a volume's LV as an image."""
+        volume_utils.upload_volume(context, image_service, image_meta,
+                                   self.local_path(volume), volume)
+
+    # Capacity and places --------------------------------------------------
+
+    def _update_volume_stats(self) -> None:
+        if self.vg is None:
+            LOG.warning('VG %s is not set up, so there are no stats of it',
+                        self.settings.volume_group)
+            return
+        with translate.cinder_errors():
+            picture = self.vg.get_picture()
+            capacity = self._provisioning.capacity(picture)
+        self._stats = stats.build(
+            settings=self.settings, capacity=capacity,
+            volume_count=len(picture.volumes),
+            lvm_type=self._provisioning.lvm_type, hostname=self.hostname,
+            driver_version=self.VERSION, storage_protocol=self.protocol,
+            filter_function=self.get_filter_function(),
+            goodness_function=self.get_goodness_function())
+
+    def get_pool(self, volume: objects.Volume) -> str:
+        """Return the name of the back end's only pool."""
+        return self.backend_name
+
+    def local_path(self, volume: objects.Volume,
+                   vg: str | None = None) -> str:
+        """Return the device of a volume or snapshot on this host."""
+        return self._path(naming.snapshot_lv_name(volume.name), vg)
+
+    def _path(self, lv_name: str, vg: str | None = None) -> str:
+        return naming.device_mapper_path(vg or self.settings.volume_group,
+                                         lv_name)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which LVs can be brought under Cinder's management, and which cannot.
+
+What counts as a snapshot: a COW snapshot; a thin LV with an origin that is
+left alone at boot, as LVM makes thin snapshots and as Cinder's clones are
+not; an LV that bears a snapshot's name.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cinder import exception
+from cinder.i18n import _
+from cinder.volume import volume_utils
+from oslo_utils import units
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
+
+VOLUME = 'volume'
+SNAPSHOT = 'snapshot'
+_REFERENCE_KEY = 'source-name'
+
+
+def size_gib(volume: lvm.LogicalVolume) -> int:
+    """Return the size of an LV in GiB, rounded up."""
+    return -(-volume.virtual_size_bytes // units.Gi)
+
+
+def is_snapshot(volume: lvm.LogicalVolume) -> bool:
+    """Tell whether an LV stands for a snapshot; see the module's text."""
+    return (volume.is_cow_snapshot
+            or bool(volume.is_thin and volume.origin
+                    and volume.skips_activation)
+            or naming.snapshot_name(volume.name) != volume.name)
+
+
+def cinder_id(lv_name: str, kind: str) -> str | None:
+    """Return the id that an LV's name says, if it is a name of Cinder's."""
+    if kind == VOLUME:
+        return volume_utils.extract_id_from_volume_name(lv_name)
+    return volume_utils.extract_id_from_snapshot_name(
+        naming.snapshot_name(lv_name))
+
+
+def referenced_name(existing_ref: Mapping[str, str] | str) -> str:
+    """Return the LV name that a reference gives.
+
+    :param existing_ref: ``{'source-name': <LV name>}``, or the name alone
+    :raises exception.ManageExistingInvalidReference: it gives none
+    """
+    if isinstance(existing_ref, str):
+        existing_ref = {_REFERENCE_KEY: existing_ref}
+    name = existing_ref.get(_REFERENCE_KEY)
+    if not name or not isinstance(name, str):
+        raise exception.ManageExistingInvalidReference(
+            existing_ref=existing_ref,
+            reason=_('The reference must have an element source-name with '
+                     'the name of an LV.'))
+    return name
+
+
+def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
+          origin: str | None = None) -> lvm.LogicalVolume:
+    """Return the LV that a reference means if it can be managed as that.
+
+    :param origin: the LV name of the volume that a snapshot is to belong to
+    :raises exception.ManageExistingInvalidReference: it cannot
+    """
+    if volume is None:
+        reason = _('There is no such LV in the volume group.')
+    elif volume.is_thin_pool:
+        reason = _('The LV is a thin pool.')
+    elif volume.is_open:
+        reason = _('The LV is in use.')
+    elif kind == VOLUME and is_snapshot(volume):
+        reason = _('The LV is a snapshot.')
+    elif kind == SNAPSHOT and volume.origin is None:
+        reason = _('The LV is not a snapshot.')
+    elif kind == SNAPSHOT and volume.origin != origin:
+        reason = (_('The LV is a snapshot of %(real)s, not of %(given)s.')
+                  % {'real': volume.origin, 'given': origin})
+    else:
+        return volume
+    raise exception.ManageExistingInvalidReference(
+        existing_ref=lv_name, reason=reason)
+
+
+def entries(volumes: Iterable[lvm.LogicalVolume], kind: str,
+            managed_ids: set[str]) -> list[dict[str, Any]]:
+    """Return what Cinder shows of the LVs that are volumes, or snapshots.
+
+    :param managed_ids: the ids of Cinder's own objects on this back end
+    """
+    return [_entry(volume, kind, managed_ids) for volume in volumes
+            if not volume.is_thin_pool
+            and is_snapshot(volume) == (kind == SNAPSHOT)]
+
+
+def _entry(volume: lvm.LogicalVolume, kind: str,
+           managed_ids: set[str]) -> dict[str, Any]:
+    known_id = cinder_id(volume.name, kind)
+    reason = None
+    if known_id in managed_ids:
+        reason = 'already managed'
+    else:
+        known_id = None
+        if volume.is_open:
+            reason = f'{kind} in use'
+    entry = {
+        'reference': {_REFERENCE_KEY: volume.name},
+        'size': size_gib(volume),
+        'safe_to_manage': reason is None,
+        'reason_not_safe': reason,
+        'cinder_id': known_id,
+        'extra_info': None,
+    }
+    if kind == SNAPSHOT:
+        entry['source_reference'] = {_REFERENCE_KEY: volume.origin}
+    return entry

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of a back end, and the settings read from them once.
+
+Options that the in-tree driver has too are its own objects: Cinder loads
+that module anyway, and a second definition that differs in one word of help
+is an error as soon as both are registered.
+"""
+
+import dataclasses
+import os
+
+from cinder.volume import configuration as cinder_configuration
+from cinder.volume.drivers import lvm as in_tree
+from oslo_config import cfg
+
+SHARED_OPTIONS = in_tree.volume_opts
+OWN_OPTIONS = [
+    cfg.IntOpt('lvm_report_timeout',
+               default=120,
+               min=1,
+               help='Seconds to wait for a report of LVM (lvs, vgs). One '
+                    'that takes longer waits for a device that does not '
+                    'answer; the operation that asked for it fails then.'),
+]
+# Options of Cinder's base driver that this driver heeds.
+BASE_OPTIONS = (
+    'target_ip_address', 'target_helper', 'target_protocol', 'target_port',
+    'target_prefix', 'target_secondary_ip_addresses', 'volumes_dir',
+    'volume_clear', 'volume_clear_size', 'volume_clear_ionice',
+    'volume_dd_blocksize', 'reserved_percentage',
+    'max_over_subscription_ratio', 'iscsi_write_cache', 'iscsi_target_flags',
+    'nvmet_port_id', 'nvmet_ns_id', 'scst_target_iqn_name',
+    'scst_target_driver')
+DEFAULT_SYSTEM_DIR = '/etc/lvm'
+
+cfg.CONF.register_opts(OWN_OPTIONS,
+                       group=cinder_configuration.SHARED_CONF_GROUP)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return our own options, for oslo-config-generator."""
+    return [(cinder_configuration.SHARED_CONF_GROUP, OWN_OPTIONS)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What one back end is told by cinder.conf; nothing writes to it."""
+
+    backend_name: str
+    volume_group: str
+    lvm_type: str
+    lvm_mirrors: int
+    # The folder that LVM takes its configuration from.
+    system_dir: str
+    report_timeout: int
+    target_helper: str
+    share_target: bool
+    secondary_addresses: tuple[str, ...]
+    volume_clear: str
+    # MiB at the start of an LV to wipe; 0 means all of it.
+    volume_clear_size: int
+    volume_clear_ionice: str | None
+    dd_blocksize: str
+    reserved_percentage: int
+    max_over_subscription_ratio: str
+
+    @classmethod
+    def read(cls, configuration: cinder_configuration.Configuration) -> \
+            'Settings':
+        """Read a back end's section of cinder.conf.
+
+        :raises oslo_config.cfg.ConfigFileValueError: a value is not among
+            the choices of its option; the message names both
+        """
+        get = configuration.safe_get
+        return cls(
+            backend_name=get('volume_backend_name') or 'LVM',
+            volume_group=get('volume_group'),
+            lvm_type=get('lvm_type'),
+            lvm_mirrors=get('lvm_mirrors'),
+            system_dir=_system_dir(get('lvm_conf_file')),
+            report_timeout=get('lvm_report_timeout'),
+            target_helper=get('target_helper'),
+            share_target=get('lvm_share_target'),
+            secondary_addresses=tuple(get('target_secondary_ip_addresses')),
+            volume_clear=get('volume_clear'),
+            volume_clear_size=get('volume_clear_size'),
+            volume_clear_ionice=get('volume_clear_ionice'),
+            dd_blocksize=get('volume_dd_blocksize'),
+            reserved_percentage=get('reserved_percentage'),
+            max_over_subscription_ratio=get('max_over_subscription_ratio'))
+
+
+def _system_dir(conf_file: str) -> str:
+    """Return the folder of an lvm.conf, as the in-tree driver takes it.
+
+    A file that is not there, or the word None, stand for LVM's own.
+    """
+    if conf_file.lower() != 'none' and os.path.isfile(conf_file):
+        return os.path.dirname(conf_file)
+    return DEFAULT_SYSTEM_DIR

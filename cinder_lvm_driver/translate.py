@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our errors as the exceptions of Cinder's contract: one table."""
+
+from collections.abc import Iterator
+import contextlib
+
+from cinder import exception
+from cinder import objects
+from oslo_concurrency import processutils
+
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.targets import errors as target_errors
+
+
+@contextlib.contextmanager
+def cinder_errors(volume: objects.Volume | None = None,
+                  snapshot: objects.Snapshot | None = None) -> Iterator[None]:
+    """Raise what Cinder expects in place of our errors.
+
+    :param volume: the volume that the operation is about
+    :param snapshot: the snapshot that it is about
+    :raises exception.InvalidConnectorException: a host did not tell what
+        its access needs
+    :raises exception.SnapshotIsBusy: the snapshot's LV is in use
+    :raises exception.VolumeIsBusy: the volume's LV is in use
+    :raises exception.VolumeBackendAPIException: for every other error
+    """
+    try:
+        yield
+    except lvm.LogicalVolumeInUse as exc:
+        if snapshot is not None:
+            raise exception.SnapshotIsBusy(
+                snapshot_name=snapshot.name) from exc
+        if volume is not None:
+            raise exception.VolumeIsBusy(volume_name=volume.name) from exc
+        raise exception.VolumeBackendAPIException(data=str(exc)) from exc
+    except target_errors.InvalidConnector as exc:
+        raise exception.InvalidConnectorException(
+            missing=exc.missing) from exc
+    except errors.DriverError as exc:
+        raise exception.VolumeBackendAPIException(data=str(exc)) from exc
+    except processutils.ProcessExecutionError as exc:
+        raise exception.VolumeBackendAPIException(
+            data=f'{exc.cmd} ended with exit status {exc.exit_code}: '
+                 f'{exc.stderr}') from exc

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver's verbs that serve volumes to hosts."""
+
+import logging
+from typing import Any
+
+from cinder import context as cinder_context
+from cinder import objects
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import options
+from cinder_lvm_driver.targets import base as targets
+from cinder_lvm_driver import translate
+
+LOG = logging.getLogger(__name__)
+
+_IN_USE = 'in-use'
+
+
+class ExportVerbs:
+    """Activates LVs and hands them to the target helper."""
+
+    vg: lvm.LVM
+    settings: options.Settings
+    target_driver: targets.Target
+    # Ids of volumes that the pass over all of them at start-up has served,
+    # so that Cinder's call for each need not look again.
+    _served_at_start: frozenset[str] = frozenset()
+
+    def create_export(self, context: cinder_context.RequestContext,
+                      volume: objects.Volume, connector: dict | None,
+                      vg: str | None = None) -> dict[str, str]:
+        """Make a target for a volume; none of the hosts may use it yet.
+
+        :returns: ``provider_location`` and ``provider_auth`` to be stored
+        """
+        with translate.cinder_errors():
+            self.vg.activate_lv(volume.name)
+            export = self.target_driver.create_export(
+                context, volume, self._export_path(volume, vg))
+        return {'provider_location': export['location'],
+                'provider_auth': export['auth']}
+
+    def ensure_export(self, context: cinder_context.RequestContext,
+                      volume: objects.Volume) -> None:
+        """Make sure that an attached volume is served as it was before."""
+        if volume.id in self._served_at_start:
+            self._served_at_start -= {volume.id}
+            return
+        with translate.cinder_errors():
+            self.vg.activate_lv(volume.name)
+            self.target_driver.ensure_export(
+                context, volume, self._export_path(volume))
+
+    def update_provider_info(self, volumes: list, snapshots: list) -> \
+            tuple[list, list]:
+        """Serve all attached volumes again; Cinder calls it at start.
+
+        One report and at most one activation, however many volumes there
+        are. A volume that cannot be served does not keep the others from
+        it: Cinder asks for each once more with ``ensure_export``, and learns
+        there what is wrong with it.
+
+        :returns: no updates for volumes and for snapshots
+        """
+        attached = [volume for volume in volumes
+                    if volume.status == _IN_USE]
+        if attached:
+            with translate.cinder_errors():
+                lvs = self.vg.get_volumes()
+            present = [volume for volume in attached if volume.name in lvs]
+            served = self._serve(present, lvs)
+            self._served_at_start = frozenset(
+                volume.id for volume in served)
+            LOG.info('%d of %d attached volumes are served',
+                     len(served), len(attached))
+        return [], []
+
+    def _serve(self, volumes: list[objects.Volume],
+               lvs: dict[str, lvm.LogicalVolume]) -> list[objects.Volume]:
+        inactive = [volume.name for volume in volumes
+                    if not lvs[volume.name].active]
+        try:
+            if inactive:
+                self.vg.activate_lv(*inactive)
+        except lvm.LVMError as exc:
+            LOG.error('Not all of the attached volumes could be activated: '
+                      '%s', exc)
+            return []
+        failed = self.target_driver.ensure_exports(
+            cinder_context.get_admin_context(),
+            [(volume, self._export_path(volume)) for volume in volumes])
+        return [volume for volume in volumes if volume.id not in failed]
+
+    def remove_export(self, context: cinder_context.RequestContext,
+                      volume: objects.Volume) -> None:
+        """Remove a volume's target; it may be gone already."""
+        with translate.cinder_errors():
+            self.target_driver.remove_export(context, volume)
+
+    def validate_connector(self, connector: dict) -> bool:
+        """Look that a host has told all that the target needs of it.
+
+        :raises exception.InvalidConnectorException: it has not
+        """
+        with translate.cinder_errors():
+            return self.target_driver.validate_connector(connector)
+
+    def initialize_connection(self, volume: objects.Volume,
+                              connector: dict) -> dict[str, Any]:
+        """Let a host use a volume's target.
+
+        :returns: what the host's os-brick needs to connect
+        """
+        with translate.cinder_errors():
+            return self.target_driver.initialize_connection(volume,
+                                                            connector)
+
+    def terminate_connection(self, volume: objects.Volume,
+                             connector: dict | None, **kwargs: Any) -> bool:
+        """End a host's use of a volume's target, or that of all hosts.
+
+        A host that has the volume attached more than once keeps its access
+        until the last of these attachments goes.
+
+        :param connector: the host; None means all hosts
+        :returns: whether the target is needed by other attachments
+        """
+        attachments = volume.volume_attachment
+        if connector is not None and volume.multiattach:
+            of_this_host = [
+                attachment for attachment in attachments
+                if attachment.connector
+                and self.target_driver.are_same_connector(
+                    attachment.connector, connector)]
+            if len(of_this_host) > 1:
+                return True
+        with translate.cinder_errors():
+            self.target_driver.terminate_connection(volume, connector,
+                                                    **kwargs)
+        return connector is not None and len(attachments) > 1
+
+    def _export_path(self, volume: objects.Volume,
+                     vg: str | None = None) -> str:
+        return '/dev/%s/%s' % (vg or self.settings.volume_group, volume.name)

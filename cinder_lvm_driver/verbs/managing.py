@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver's verbs for LVs that Cinder did not make."""
+
+from typing import Any
+
+from cinder import context as cinder_context
+from cinder import exception
+from cinder import objects
+from cinder.volume import volume_utils
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import manage
+from cinder_lvm_driver import naming
+from cinder_lvm_driver import translate
+
+
+class ManageVerbs:
+    """Takes LVs under Cinder's management, and lists those it could take."""
+
+    vg: lvm.LVM
+
+    def manage_existing_object_get_size(self, existing_object: Any,
+                                        existing_ref: dict,
+                                        object_type: str) -> int:
+        """Return the size in GiB, rounded up, of an LV to be managed.
+
+        :param existing_ref: ``{'source-name': <LV name>}``
+        :param object_type: ``volume`` or ``snapshot``
+        :raises exception.ManageExistingInvalidReference: there is no such
+            LV, or it cannot be managed as that
+        """
+        return manage.size_gib(
+            self._referenced(existing_object, existing_ref, object_type))
+
+    def manage_existing_get_size(self, volume: objects.Volume,
+                                 existing_ref: dict) -> int:
+        """Return the size in GiB of an LV to be managed as a volume."""
+        return self.manage_existing_object_get_size(volume, existing_ref,
+                                                    manage.VOLUME)
+
+    def manage_existing_snapshot_get_size(self, snapshot: objects.Snapshot,
+                                          existing_ref: dict) -> int:
+        """Return the size in GiB of an LV to be managed as a snapshot."""
+        return self.manage_existing_object_get_size(snapshot, existing_ref,
+                                                    manage.SNAPSHOT)
+
+    def manage_existing(self, volume: objects.Volume,
+                        existing_ref: dict) -> None:
+        """Give an LV the name of a volume.
+
+        :raises exception.ManageExistingAlreadyManaged: Cinder has it
+        :raises exception.ManageExistingInvalidReference: it cannot be
+            managed as a volume
+        """
+        lv = self._referenced(volume, existing_ref, manage.VOLUME)
+        if volume_utils.check_already_managed_volume(
+                manage.cinder_id(lv.name, manage.VOLUME)):
+            raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
+        self._rename(lv.name, volume.name)
+
+    def manage_existing_snapshot(self, snapshot: objects.Snapshot,
+                                 existing_ref: dict) -> None:
+        """Give an LV the name of a snapshot.
+
+        :raises exception.ManageExistingAlreadyManaged: Cinder has it
+        :raises exception.ManageExistingInvalidReference: it cannot be
+            managed as a snapshot of this volume
+        """
+        lv = self._referenced(snapshot, existing_ref, manage.SNAPSHOT)
+        known_id = manage.cinder_id(lv.name, manage.SNAPSHOT)
+        if known_id and objects.Snapshot.exists(
+                cinder_context.get_admin_context(), known_id):
+            raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
+        self._rename(lv.name, naming.snapshot_lv_name(snapshot.name))
+
+    def _referenced(self, existing_object: Any, existing_ref: Any,
+                    kind: str) -> lvm.LogicalVolume:
+        lv_name = manage.referenced_name(existing_ref)
+        origin = (existing_object.volume_name if kind == manage.SNAPSHOT
+                  else None)
+        with translate.cinder_errors():
+            lv = self.vg.find_volume(lv_name)
+        return manage.check(lv, lv_name, kind, origin)
+
+    def _rename(self, lv_name: str, new_name: str) -> None:
+        if lv_name != new_name:
+            with translate.cinder_errors():
+                self.vg.rename_volume(lv_name, new_name)
+
+    def get_manageable_volumes(self, cinder_volumes: list, marker: Any,
+                               limit: int, offset: int, sort_keys: list[str],
+                               sort_dirs: list[str]) -> list[dict[str, Any]]:
+        """List the LVs that are, or could be, volumes of Cinder."""
+        return self._manageable(manage.VOLUME, cinder_volumes, marker, limit,
+                                offset, sort_keys, sort_dirs)
+
+    def get_manageable_snapshots(self, cinder_snapshots: list, marker: Any,
+                                 limit: int, offset: int,
+                                 sort_keys: list[str],
+                                 sort_dirs: list[str]) -> \
+            list[dict[str, Any]]:
+        """List the LVs that are, or could be, snapshots of Cinder."""
+        return self._manageable(manage.SNAPSHOT, cinder_snapshots, marker,
+                                limit, offset, sort_keys, sort_dirs)
+
+    def _manageable(self, kind: str, known: list,
+                    *page: Any) -> list[dict[str, Any]]:
+        with translate.cinder_errors():
+            volumes = self.vg.get_volumes()
+        found = manage.entries(volumes.values(), kind,
+                               {item['id'] for item in known})
+        return volume_utils.paginate_entries_list(found, *page)
