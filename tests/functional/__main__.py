@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the functional tests in one process, as user cinder."""
+
+import logging
+import os
+import pwd
+import re
+import sys
+import time
+import unittest
+
+from tests.functional import root
+
+
+class Result(unittest.TestResult):
+    """Prints a line a test as it ends, and failures with their text."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+        self._problems = []
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._started = time.monotonic()
+        logging.getLogger(__name__).info('==== %s', test.id())
+
+    def _line(self, word, test):
+        print('%-5s %6.1f s  %s' % (
+            word, time.monotonic() - self._started,
+            test.id().removeprefix('tests.functional.')), flush=True)
+
+    def addSuccess(self, test):
+        self.passed += 1
+        self._line('ok', test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._line('skip', test)
+        print('      ', reason, flush=True)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._report(test, self.failures)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        # Not a test: the set-up of a class or module.
+        self._started = getattr(self, '_started', time.monotonic())
+        self._report(test, self.errors)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            failed = issubclass(err[0], test.failureException)
+            self._report(subtest, self.failures if failed else self.errors)
+
+    def _report(self, test, problems):
+        self._line('FAIL', test)
+        print(problems[-1][1], flush=True)
+
+    def summary(self):
+        failed = (len(self.failures) + len(self.errors)
+                  + len(self.unexpectedSuccesses))
+        return '%d passed, %d failed, %d skipped' % (
+            self.passed, failed, len(self.skipped))
+
+
+def select(suite, pattern):
+    """Return the tests of a suite whose id matches a pattern."""
+    chosen = unittest.TestSuite()
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            chosen.addTest(select(item, pattern))
+        elif re.search(pattern, item.id()):
+            chosen.addTest(item)
+    return chosen
+
+
+def main(results, pattern=''):
+    """Run the tests whose id matches a pattern."""
+    agent = root.split(pwd.getpwnam('cinder'))
+    from tests.functional import base
+    base.use(agent, results)
+    loader = unittest.TestLoader()
+    found = loader.discover('tests/functional', top_level_dir='.')
+    suite = select(found, pattern)
+    result = Result()
+    if not suite.countTestCases():
+        result.addFailure(unittest.FunctionTestCase(main), (
+            AssertionError, AssertionError(f'no test matches {pattern!r}'),
+            None))
+    suite.run(result)
+    with open(os.path.join(results, 'summary'), 'w') as summary:
+        print(result.summary(), file=summary)
+    print(result.summary(), flush=True)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A back end of the driver on a VG of its own, for each test."""
+
+import contextlib
+import itertools
+import os
+import re
+import unittest
+import uuid
+
+from cinder import context
+from cinder import objects
+
+objects.register_all()  # noqa: E402  as cinder-volume does it: first
+
+from cinder.objects import fields
+from cinder import utils as cinder_utils
+from cinder.volume import configuration
+from cinder.volume import driver as cinder_driver
+from cinder.volume.drivers import lvm as in_tree
+from oslo_config import cfg
+from oslo_log import log
+from oslo_privsep import priv_context
+from oslo_utils import units
+
+from cinder_lvm_driver import driver
+from cinder_lvm_driver import options
+from tests.functional import fixtures
+
+CONF = cfg.CONF
+GIB = units.Gi
+MIB = units.Mi
+
+_agent = None
+_numbers = itertools.count(1)
+
+
+def use(agent, results):
+    """Make this process what cinder-volume is after its start."""
+    global _agent
+    _agent = agent
+    log.register_options(CONF)
+    with open(os.path.join(results, 'cinder.conf'), 'w') as conf:
+        conf.write('[DEFAULT]\n'
+                   'rootwrap_config = /etc/cinder/rootwrap.conf\n'
+                   'state_path = /var/lib/cinder\n'
+                   'my_ip = 127.0.0.1\n'
+                   f'log_file = {results}/driver.log\n'
+                   'debug = true\n'
+                   '[oslo_concurrency]\n'
+                   'lock_path = /var/lib/cinder/lock\n'
+                   '[bad-lvm_type]\nlvm_type = nonsense\n'
+                   '[bad-target_helper]\ntarget_helper = nonsense\n')
+    agent.run('install', '-o', 'root', '-g', 'cinder', '-m', '640',
+              conf.name, '/etc/cinder/cinder.conf')
+    CONF(['--config-file', '/etc/cinder/cinder.conf'], project='cinder')
+    log.setup(CONF, 'cinder')
+    priv_context.init(root_helper=cinder_utils.get_root_helper().split())
+
+
+class TestCase(unittest.TestCase):
+    """A test with root's help and one VG, which all tests of a class use."""
+
+    maxDiff = None
+    pv_sizes = (2 * GIB,)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.root = _agent
+        cls.context = context.get_admin_context()
+        name = 'test-vg-%d' % next(_numbers)
+        cls.vg_name = cls.enterClassContext(
+            fixtures.volume_group(_agent, name, cls.pv_sizes))
+
+    # Drivers --------------------------------------------------------------
+
+    @classmethod
+    def make_driver(cls, driver_class=driver.LVMVolumeDriver, **settings):
+        """Return a driver of a class that has been set up."""
+        made = cls.construct_driver(driver_class, **settings)
+        made.do_setup(cls.context)
+        made.check_for_setup_error()
+        return made
+
+    @classmethod
+    def construct_driver(cls, driver_class=driver.LVMVolumeDriver,
+                         group=None, **settings):
+        """Return a driver of a class that has only been constructed.
+
+        :param group: a section of cinder.conf to take as it is
+        """
+        values = {'volume_group': cls.vg_name,
+                  'volume_backend_name': cls.vg_name,
+                  'target_helper': 'lioadm', 'lvm_type': 'thin',
+                  'target_ip_address': '127.0.0.1', **settings}
+        if group:
+            values = {}
+        group = group or 'backend-%d' % next(_numbers)
+        config = configuration.Configuration(
+            [*cinder_driver.volume_opts, *in_tree.volume_opts,
+             *options.OWN_OPTIONS], config_group=group)
+        for option, value in values.items():
+            CONF.set_override(option, value, group=group)
+        return driver_class(configuration=config, host=f'testvm@{group}')
+
+    # Cinder's objects -----------------------------------------------------
+
+    def volume(self, size=1, **values):
+        """Return a volume object, not stored anywhere."""
+        values = {'id': str(uuid.uuid4()), 'size': size, 'status': 'available',
+                  'display_name': 'test', 'provider_location': None,
+                  'provider_auth': None, 'multiattach': False,
+                  'host': f'testvm@{self.vg_name}#{self.vg_name}',
+                  'encryption_key_id': None, '_name_id': None,
+                  'provider_geometry': None, 'volume_type_id': None,
+                  **values}
+        volume = objects.Volume(self.context, **values)
+        volume.volume_attachment = objects.VolumeAttachmentList(objects=[])
+        volume.volume_type = None
+        volume.obj_reset_changes()
+        return volume
+
+    def snapshot(self, volume):
+        """Return a snapshot object of a volume, not stored anywhere."""
+        snapshot = objects.Snapshot(
+            self.context, id=str(uuid.uuid4()), volume_id=volume.id,
+            volume_size=volume.size, volume=volume, status='available',
+            display_name='test')
+        snapshot.obj_reset_changes()
+        return snapshot
+
+    def attachment(self, volume, connector):
+        """Add an attachment of a host to a volume object."""
+        attachment = objects.VolumeAttachment(
+            self.context, id=str(uuid.uuid4()), volume_id=volume.id,
+            connector=connector,
+            attach_status=fields.VolumeAttachStatus.ATTACHED)
+        volume.volume_attachment.objects.append(attachment)
+        volume.status = 'in-use'
+        return attachment
+
+    # The state of the machine, asked without the driver -------------------
+
+    def lvs(self, fields='lv_name', *arguments):
+        """Return a report of the test's VG as rows of values."""
+        out = self.root.run('lvs', '--noheadings', '--separator', '|',
+                            '--units', 'b', '--nosuffix', '-o', fields,
+                            *arguments, self.vg_name)
+        return [tuple(value.strip() for value in line.split('|'))
+                for line in out.splitlines()]
+
+    def lv_names(self):
+        """Return the names of all visible LVs of the test's VG."""
+        return {name for name, in self.lvs()}
+
+    def lv(self, name, fields):
+        """Return values of one LV."""
+        rows = self.lvs(fields, '-S', f'lv_name={name}')
+        self.assertEqual(1, len(rows), f'no LV {name} in {self.lv_names()}')
+        return rows[0]
+
+    def device(self, name):
+        """Return the device path of an LV."""
+        return f'/dev/{self.vg_name}/{name}'
+
+    # Data -----------------------------------------------------------------
+
+    def write(self, device, seed, offset=0, size=4 * MIB):
+        """Write bytes that a seed determines, past all caches."""
+        self.root.run(
+            'bash', '-c',
+            f'openssl enc -aes-128-ctr -nosalt -pass pass:{seed} -pbkdf2 '
+            f'< /dev/zero 2>/dev/null | head -c {size} | '
+            f'dd of={device} bs=1M seek={offset} oflag=seek_bytes,direct '
+            f'iflag=fullblock conv=notrunc status=none')
+
+    def checksum(self, device, offset=0, size=4 * MIB):
+        """Return a checksum of bytes on a device, past all caches."""
+        return self.root.run(
+            'bash', '-c',
+            f'dd if={device} bs=1M skip={offset} count={size} '
+            f'iflag=skip_bytes,count_bytes,direct status=none | sha256sum')
+
+    def assert_zeroes(self, device, offset=0, size=4 * MIB):
+        """Fail unless bytes on a device are all zero."""
+        self.root.run('cmp', '-n', size, '-i', f'{offset}:0', device,
+                      '/dev/zero')
+
+    @contextlib.contextmanager
+    def assert_raises_with(self, error, pattern):
+        """Fail unless a block raises an error whose text matches."""
+        with self.assertRaises(error) as caught:
+            yield caught
+        self.assertRegex(str(caught.exception), re.compile(pattern, re.S))
+
+
+class BackendTestCase(TestCase):
+    """A test of one back end of our driver, shared by a class."""
+
+    settings = {}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.driver = cls.make_driver(**cls.settings)
+
+    def setUp(self):
+        super().setUp()
+        self._names_before = self.lv_names()
+        self.addCleanup(self._assert_nothing_left)
+
+    def _assert_nothing_left(self):
+        left = self.lv_names() - self._names_before
+        for name in left:
+            self.root.try_run('lvremove', '-ff', '-y', self.device(name))
+        self.assertEqual(set(), left, 'LVs were left behind')
+
+    def create(self, size=1, **values):
+        """Create a volume that is deleted after the test."""
+        volume = self.volume(size, **values)
+        self.driver.create_volume(volume)
+        self.addCleanup(self.driver.delete_volume, volume)
+        return volume
+
+    def create_snapshot(self, volume):
+        """Create a snapshot that is deleted after the test."""
+        snapshot = self.snapshot(volume)
+        self.driver.create_snapshot(snapshot)
+        self.addCleanup(self.driver.delete_snapshot, snapshot)
+        return snapshot
+
+
+@contextlib.contextmanager
+def mounted(root, device):
+    """Have a new file system on a device mounted."""
+    folder = root.run('mktemp', '-d').strip()
+    root.run('mkfs.ext4', '-q', device)
+    root.run('mount', device, folder)
+    try:
+        yield folder
+    finally:
+        root.run('umount', folder)
+        root.run('rmdir', folder)

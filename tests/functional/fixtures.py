@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loop devices and VGs that last as long as one test."""
+
+import contextlib
+import os
+
+_FOLDER = '/var/tmp/cinder-lvm-driver'
+
+
+@contextlib.contextmanager
+def loop_device(root, name, size_bytes):
+    """Give a loop device over a sparse file of the test machine's memory."""
+    path = os.path.join(_FOLDER, name)
+    root.run('mkdir', '-p', _FOLDER)
+    root.run('truncate', '-s', size_bytes, path)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(root.run, 'rm', '-f', path)
+        device = root.run('losetup', '--find', '--show', path).strip()
+        cleanup.callback(root.run, 'losetup', '-d', device)
+        yield device
+
+
+@contextlib.contextmanager
+def volume_group(root, name, pv_sizes):
+    """Give a VG over loop devices; nothing of it is left behind."""
+    with contextlib.ExitStack() as cleanup:
+        devices = [
+            cleanup.enter_context(loop_device(root, f'{name}-{n}', size))
+            for n, size in enumerate(pv_sizes)]
+        root.run('vgcreate', '-qq', '--devices', ','.join(devices), name,
+                 *devices)
+        cleanup.callback(_remove, root, name)
+        yield name
+
+
+def _remove(root, name):
+    """Remove a VG with whatever a failed test left in it."""
+    done = root.try_run('vgremove', '-ff', '-y', name)
+    if done.code and 'not found' not in done.stderr:
+        raise AssertionError(f'VG {name} cannot be removed: {done.stderr}')

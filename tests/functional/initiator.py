@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host that attaches volumes: os-brick, as nova-compute uses it."""
+
+import contextlib
+
+from cinder import utils
+import os_brick
+from os_brick.initiator import connector
+from oslo_config import cfg
+
+
+class Host:
+    """This machine as an initiator."""
+
+    def __init__(self):
+        os_brick.setup(cfg.CONF)
+        self._root_helper = utils.get_root_helper()
+
+    def connector(self, **values):
+        """Return what os-brick tells Cinder of this host."""
+        return dict(connector.get_connector_properties(
+            self._root_helper, '127.0.0.1', False, False), **values)
+
+    def connect(self, connection):
+        """Connect a volume; return its device and how to disconnect it."""
+        protocol = connection['driver_volume_type'].upper()
+        brick = connector.InitiatorConnector.factory(
+            protocol, self._root_helper, use_multipath=False,
+            device_scan_attempts=10)
+        device = brick.connect_volume(connection['data'])
+        return brick, device
+
+    @contextlib.contextmanager
+    def connected(self, connection):
+        """Have a volume connected; give os-brick's connector and the path."""
+        brick, device = self.connect(connection)
+        try:
+            yield brick, device['path']
+        finally:
+            brick.disconnect_volume(connection['data'], device)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests themselves need root for.
+
+The tests run as user cinder, as the driver does in a deployment, and that
+user becomes root through cinder-rootwrap only. What a test needs root for
+(a loop device, a look at the kernel's state, an attached disk) is done by
+this agent: it is forked before the tests give up root and is asked over a
+socket that only they have.
+"""
+
+import collections
+import dataclasses
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+
+TRACING = '/sys/kernel/tracing'
+_DEADLINE = 300
+
+
+class CommandError(Exception):
+    """A command of a test ended with another status than 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Agent:
+    """Carries out requests as root, until the tests are over."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def serve(self):
+        """Answer requests, one line of JSON each."""
+        for line in self._stream:
+            request = json.loads(line)
+            verb = getattr(self, 'do_' + request.pop('verb'))
+            self._stream.write(json.dumps(verb(**request)) + '\n')
+            self._stream.flush()
+
+    def do_run(self, argv, text=None):
+        """Run a command."""
+        try:
+            done = subprocess.run(argv, input=text, capture_output=True,
+                                  timeout=_DEADLINE, text=True,
+                                  errors='replace')
+        except subprocess.TimeoutExpired as exc:
+            return {'code': 124, 'stdout': '', 'stderr': str(exc)}
+        except OSError as exc:
+            return {'code': 127, 'stdout': '', 'stderr': str(exc)}
+        return {'code': done.returncode, 'stdout': done.stdout,
+                'stderr': done.stderr}
+
+    def do_trace(self, on):
+        """Start or stop recording which programs are executed."""
+        enable = os.path.join(TRACING,
+                              'events/sched/sched_process_exec/enable')
+        _write(enable, '1' if on else '0')
+        if on:
+            _write(os.path.join(TRACING, 'trace'), '')
+            return []
+        with open(os.path.join(TRACING, 'trace')) as trace:
+            return re.findall(
+                r'sched_process_exec: filename=(\S+) pid=(\d+)', trace.read())
+
+
+def _write(path, text):
+    with open(path, 'w') as target:
+        target.write(text)
+
+
+class Root:
+    """The tests' end of the socket."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def _ask(self, **request):
+        with self._lock:
+            self._stream.write(json.dumps(request) + '\n')
+            self._stream.flush()
+            answer = self._stream.readline()
+        if not answer:
+            raise CommandError('the root agent has died')
+        return json.loads(answer)
+
+    def try_run(self, *argv, text=None):
+        """Run a command as root and return how it ended."""
+        return Finished(**self._ask(verb='run', text=text,
+                                    argv=[str(word) for word in argv]))
+
+    def run(self, *argv, text=None):
+        """Run a command as root and return its stdout.
+
+        :raises CommandError: it ended with another status than 0
+        """
+        done = self.try_run(*argv, text=text)
+        if done.code:
+            raise CommandError('%s: exit status %d\n%s%s' % (
+                ' '.join(map(str, argv)), done.code, done.stdout,
+                done.stderr))
+        return done.stdout
+
+    def trace_programs(self):
+        """Return a context in which executed programs are recorded."""
+        return ProgramTrace(self._ask)
+
+
+class ProgramTrace:
+    """Counts processes by program, from the kernel's exec events.
+
+    One process that executes twice (``env``, then what it starts) counts
+    once, as the last program.
+    """
+
+    def __init__(self, ask):
+        self._ask = ask
+        self.programs = collections.Counter()
+
+    def __enter__(self):
+        self._ask(verb='trace', on=True)
+        return self
+
+    def __exit__(self, *exc_info):
+        last = {pid: os.path.basename(program)
+                for program, pid in self._ask(verb='trace', on=False)}
+        self.programs.update(last.values())
+
+
+def split(user):
+    """Fork: return in the child as a user, stay behind as root's agent.
+
+    The parent serves the child and then exits with its exit status.
+    """
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child:
+        theirs.close()
+        with ours.makefile('rw') as stream:
+            Agent(stream).serve()
+        _pid, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xff)
+    ours.close()
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ.update(HOME=user.pw_dir, USER=user.pw_name,
+                      LOGNAME=user.pw_name)
+    return Root(theirs.makefile('rw'))

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attached volumes: LIO in this kernel, os-brick as the host."""
+
+import os
+
+from os_brick import exception as brick_exception
+
+from cinder import exception
+from tests.functional import base
+from tests.functional import initiator
+
+GIB = base.GIB
+MIB = base.MIB
+CONFIGFS = '/sys/kernel/config/target'
+
+
+class AttachTestCase(base.BackendTestCase):
+    """Exports and connections, all of them gone after each test."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.host = initiator.Host()
+        cls.connector = cls.host.connector()
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self._assert_no_targets)
+
+    def _assert_no_targets(self):
+        self.assertEqual([], self.targets())
+        self.assertEqual([], self.backstores())
+
+    def targets(self):
+        """Return the IQNs of all targets."""
+        found = self.root.try_run('find', f'{CONFIGFS}/iscsi', '-mindepth',
+                                  1, '-maxdepth', 1, '-name', 'iqn.*')
+        return [os.path.basename(path) for path in found.stdout.split()]
+
+    def backstores(self):
+        """Return the names of all backstores."""
+        found = self.root.try_run('find', f'{CONFIGFS}/core', '-mindepth', 2,
+                                  '-maxdepth', 2, '-path', '*/iblock_*/*',
+                                  '-name', 'iqn.*')
+        return [os.path.basename(path) for path in found.stdout.split()]
+
+    def forget_targets(self):
+        """Lose the kernel's configuration, as a reboot does."""
+        self.root.run('targetctl', 'clear')
+
+    def export(self, driver=None, **values):
+        """Create and export a volume that is removed after the test."""
+        driver = driver or self.driver
+        volume = self.create(**values)
+        self.store(volume, driver.create_export(self.context, volume,
+                                                self.connector))
+        self.addCleanup(self.driver.remove_export, self.context, volume)
+        return volume
+
+    def store(self, volume, update):
+        """Keep what Cinder would store in its database."""
+        for key, value in (update or {}).items():
+            setattr(volume, key, value)
+
+    def attach(self, volume, driver=None, **connector):
+        """Let this host in; return what it is told."""
+        driver = driver or self.driver
+        wanted = dict(self.connector, **connector)
+        driver.validate_connector(wanted)
+        self.attachment(volume, wanted)
+        return driver.initialize_connection(volume, wanted)
+
+    def assert_round_trip(self, volume, connection):
+        """Fail unless what the host writes is on the LV."""
+        with self.host.connected(connection) as (_brick, path):
+            self.write(path, volume.id)
+            self.assertEqual(self.checksum(path),
+                             self.checksum(self.device(volume.name)))
+
+
+class ThinAttachTest(AttachTestCase):
+
+    def test_round_trip(self):
+        volume = self.export()
+        self.assert_round_trip(volume, self.attach(volume))
+        self.assertFalse(self.driver.terminate_connection(
+            volume, self.connector))
+
+    def test_stored_and_told_as_upstream_does(self):
+        volume = self.export()
+        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
+        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
+                         volume.provider_location)
+        _chap, user, secret = volume.provider_auth.split(' ')
+        self.assertEqual(
+            {'driver_volume_type': 'iscsi', 'data': {
+                'target_discovered': False,
+                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
+                'target_lun': 0, 'volume_id': volume.id,
+                'auth_method': 'CHAP', 'auth_username': user,
+                'auth_password': secret, 'encrypted': False,
+                'discard': True}},
+            self.attach(volume))
+
+    def test_wrong_secret_is_locked_out(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        connection['data']['auth_password'] = 'not-this-one'
+        self.assert_locked_out(connection)
+
+    def test_no_secret_is_locked_out(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        for key in 'auth_method', 'auth_username', 'auth_password':
+            del connection['data'][key]
+        self.assert_locked_out(connection)
+
+    def test_other_initiator_is_locked_out(self):
+        volume = self.export()
+        self.assert_locked_out(self.attach(
+            volume, initiator='iqn.2001-01.org.example:other'))
+
+    def test_detached_host_is_locked_out(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        self.driver.terminate_connection(volume, self.connector)
+        self.driver.terminate_connection(volume, self.connector)
+        self.assert_locked_out(connection)
+
+    def assert_locked_out(self, connection):
+        with self.assertRaises((brick_exception.BrickException,
+                                brick_exception.VolumeDeviceNotFound)):
+            self.host.connect(connection)
+
+    def test_discard_returns_blocks_to_the_pool(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        with self.host.connected(connection) as (_brick, path):
+            self.write(path, 'data', size=64 * MIB)
+            used, = self.lv(volume.name, 'data_percent')
+            self.root.run('blkdiscard', path)
+            left, = self.lv(volume.name, 'data_percent')
+        self.assertGreater(float(used), 0)
+        self.assertEqual(0, float(left))
+
+    def test_extend_while_attached(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        with self.host.connected(connection) as (brick, path):
+            self.write(path, 'data')
+            before = self.checksum(path)
+            self.driver.extend_volume(volume, 2)
+            self.assertEqual(2 * GIB, brick.extend_volume(
+                connection['data']))
+            self.assertEqual(before, self.checksum(path))
+
+    def test_delete_while_attached_is_busy(self):
+        volume = self.export()
+        with self.host.connected(self.attach(volume)):
+            with self.assertRaises(exception.VolumeIsBusy):
+                self.driver.delete_volume(volume)
+
+    def test_serial_is_the_volume(self):
+        volume = self.export()
+        with self.host.connected(self.attach(volume)) as (_brick, path):
+            wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+        self.assertIn(volume.id.replace('-', '')[:25], wwid)
+
+    def test_export_and_remove_twice(self):
+        volume = self.export()
+        first = volume.provider_location, volume.provider_auth
+        self.store(volume, self.driver.create_export(
+            self.context, volume, self.connector))
+        self.assertEqual(first, (volume.provider_location,
+                                 volume.provider_auth))
+        self.driver.remove_export(self.context, volume)
+        self.driver.remove_export(self.context, volume)
+
+    def test_two_volumes_whose_names_begin_alike(self):
+        one = self.export()
+        two = self.create(id=one.id[:-1] + ('0' if one.id[-1] != '0'
+                                            else '1'))
+        longer = f'{one.provider_location.split(" ")[1]}0'
+        self.store(two, self.driver.create_export(self.context, two, None))
+        self.driver.remove_export(self.context, two)
+        self.assertNotIn(longer, self.targets())
+        self.assert_round_trip(one, self.attach(one))
+
+    def test_all_hosts_are_detached(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        self.attach(volume, initiator='iqn.2001-01.org.example:other')
+        self.assertFalse(self.driver.terminate_connection(volume, None))
+        self.assert_locked_out(connection)
+
+    def test_second_attachment_of_a_host_keeps_its_access(self):
+        volume = self.export(multiattach=True)
+        self.attach(volume)
+        connection = self.attach(volume)
+        self.assertTrue(self.driver.terminate_connection(
+            volume, self.connector))
+        self.assert_round_trip(volume, connection)
+
+    def test_connectors_that_do_not_do(self):
+        for connector in ({}, {'initiator': None}, {'initiator': ''},
+                          {'host': 'x'}, {'initiator': '../../x'},
+                          {'initiator': 'iqn.2001-01.org.example:a b'}):
+            with self.subTest(connector=connector):
+                with self.assertRaises(exception.InvalidConnectorException):
+                    self.driver.validate_connector(connector)
+
+    def test_exports_come_back_after_a_reboot(self):
+        volumes = [self.export() for _ in range(3)]
+        connections = [self.attach(volume) for volume in volumes]
+        self.forget_targets()
+        self.root.run('vgchange', '-an', self.vg_name)
+        self.driver.update_provider_info(volumes, [])
+        for volume, connection in zip(volumes, connections):
+            self.driver.ensure_export(self.context, volume)
+            self.assert_round_trip(volume, connection)
+
+    def test_one_lost_export_comes_back_under_io(self):
+        kept, lost = self.export(), self.export()
+        connections = [self.attach(volume) for volume in (kept, lost)]
+        with self.host.connected(connections[0]) as (_brick, path):
+            self.driver.remove_export(self.context, lost)
+            self.driver.update_provider_info([kept, lost], [])
+            self.write(path, 'still there')
+            self.assert_round_trip(lost, connections[1])
+
+    def test_missing_lv_does_not_keep_others_from_being_served(self):
+        here, gone = self.export(), self.export()
+        connection = self.attach(here)
+        self.attach(gone)
+        self.forget_targets()
+        self.driver.delete_volume(gone)
+        self.driver.update_provider_info([gone, here], [])
+        self.assert_round_trip(here, connection)
+        with self.assertRaises(exception.VolumeBackendAPIException):
+            self.driver.ensure_export(self.context, gone)
+
+
+class PortalsTest(AttachTestCase):
+    settings = {'target_ip_address': '127.0.0.1', 'target_port': 3261,
+                'target_secondary_ip_addresses': ['::1', '127.0.0.2']}
+
+    def test_every_portal_serves(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        portals = connection['data']['target_portals']
+        self.assertEqual(['127.0.0.1:3261', '[::1]:3261', '127.0.0.2:3261'],
+                         portals)
+        for portal in portals:
+            with self.subTest(portal=portal):
+                single = {key: value
+                          for key, value in connection['data'].items()
+                          if not key.endswith('s') or key == 'discards'}
+                single['target_portal'] = portal
+                self.assert_round_trip(volume, dict(connection, data=single))
+
+
+class AbsentPortalTest(AttachTestCase):
+    settings = {'target_ip_address': '192.0.2.1'}
+
+    def test_address_that_is_not_there(self):
+        volume = self.create()
+        with self.assert_raises_with(exception.VolumeBackendAPIException,
+                                     r'192\.0\.2\.1:3260'):
+            self.driver.create_export(self.context, volume, self.connector)
+
+
+class ThickAttachTest(AttachTestCase):
+    settings = {'lvm_type': 'default', 'volume_clear': 'none'}
+    pv_sizes = (5 * GIB,)
+
+    def test_round_trip(self):
+        volume = self.export()
+        self.assert_round_trip(volume, self.attach(volume))
+
+    def test_extend_in_use_with_snapshot_is_refused(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        self.create_snapshot(volume)
+        with self.host.connected(connection):
+            with self.assert_raises_with(
+                    exception.VolumeBackendAPIException, 'COW snapshots'):
+                self.driver.extend_volume(volume, 2)
+        self.assertEqual((str(GIB), 'active'),
+                         self.lv(volume.name, 'lv_size,lv_active'))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operations cost: processes, as the kernel saw them executed."""
+
+import collections
+
+from tests.functional import test_attach
+
+
+class CostTest(test_attach.AttachTestCase):
+    """After warm-up, thin: the fewest LVM commands, and never a Python."""
+
+    def setUp(self):
+        super().setUp()
+        self.warm_up()
+
+    def warm_up(self):
+        volume = self.export()
+        self.attach(volume)
+        self.driver.terminate_connection(volume, self.connector)
+
+    def costs(self, verb, *arguments):
+        """Return the programs that a verb started, with their numbers."""
+        with self.root.trace_programs() as trace:
+            verb(*arguments)
+        return trace.programs
+
+    def assert_costs(self, expected, verb, *arguments):
+        with self.subTest(verb=verb.__name__):
+            self.assertEqual(collections.Counter(expected),
+                             self.costs(verb, *arguments))
+
+    def test_costs(self):
+        driver = self.driver
+        volume, clone, larger = self.volume(), self.volume(), self.volume(2)
+        snapshot = self.snapshot(volume)
+        page = (None, 100, 0, ['reference'], ['asc'])
+        self.assert_costs({'lvcreate': 1}, driver.create_volume, volume)
+        self.assert_costs({'lvs': 1, 'lvcreate': 1},
+                          driver.create_snapshot, snapshot)
+        self.assert_costs({'lvs': 1, 'lvcreate': 1},
+                          driver.create_volume_from_snapshot, clone,
+                          snapshot)
+        self.assert_costs({'lvs': 1, 'lvcreate': 1, 'lvextend': 1},
+                          driver.create_cloned_volume, larger, volume)
+        self.assert_costs({'lvs': 1, 'lvextend': 1},
+                          driver.extend_volume, volume, 2)
+        self.assert_costs({'lvs': 1, 'vgs': 1}, driver.get_volume_stats,
+                          True)
+        self.assert_costs({'lvs': 1}, driver.get_manageable_volumes, [],
+                          *page)
+        self.assert_costs({'lvs': 1}, driver.get_manageable_snapshots, [],
+                          *page)
+        self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
+        for made in clone, larger, volume:
+            self.assert_costs({'lvs': 1, 'lvremove': 1},
+                              driver.delete_volume, made)
+        self.assert_costs({'lvs': 1, 'lvremove': 1},
+                          driver.delete_snapshot, snapshot)
+        self.assert_costs({'lvs': 1}, driver.delete_volume, volume)
+
+    def serve_and_remove(self, volume):
+        self.store(volume, self.driver.create_export(
+            self.context, volume, self.connector))
+        self.driver.initialize_connection(volume, self.connector)
+        self.driver.terminate_connection(volume, self.connector)
+        self.driver.remove_export(self.context, volume)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes of the in-tree driver under this one, and the other way round."""
+
+from cinder.volume.drivers import lvm as in_tree
+
+from tests.functional import test_attach
+
+
+class BothWays:
+    """Each driver takes what the other one made, with its data."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.upstream = cls.make_driver(in_tree.LVMVolumeDriver,
+                                       **cls.settings)
+
+    def test_from_upstream(self):
+        self.hand_over(self.upstream, self.driver)
+
+    def test_to_upstream(self):
+        self.hand_over(self.driver, self.upstream)
+
+    def hand_over(self, giver, taker):
+        volume = self.volume()
+        giver.create_volume(volume)
+        self.addCleanup(self.driver.delete_volume, volume)
+        device = self.device(volume.name)
+        self.write(device, 'before')
+        before = self.checksum(device)
+        snapshot = self.snapshot(volume)
+        giver.create_snapshot(snapshot)
+        self.addCleanup(self.driver.delete_snapshot, snapshot)
+        self.store(volume, giver.create_export(self.context, volume,
+                                               self.connector))
+        self.addCleanup(self.driver.remove_export, self.context, volume)
+        connection = self.attach(volume, giver)
+
+        with self.host.connected(connection) as (_brick, path):
+            taker.ensure_export(self.context, volume)
+            self.assertEqual(before, self.checksum(path))
+            self.write(path, 'after')
+        told = taker.initialize_connection(volume, self.connector)
+        told['data'].pop('discard', None)
+        connection['data'].pop('discard', None)
+        self.assertEqual(connection, told)
+        self.assert_round_trip(volume, told)
+        self.assertFalse(taker.terminate_connection(volume, self.connector))
+        taker.remove_export(self.context, volume)
+        self.assertEqual([], self.targets())
+        self.assertEqual([], self.backstores())
+
+        copy = self.volume()
+        taker.create_volume_from_snapshot(copy, snapshot)
+        self.addCleanup(self.driver.delete_volume, copy)
+        self.assertEqual(before, self.checksum(self.device(copy.name)))
+        taker.extend_volume(copy, 2)
+        self.assertEqual(giver.get_volume_stats(refresh=True),
+                         taker.get_volume_stats(refresh=True))
+        taker.delete_volume(copy)
+        taker.delete_snapshot(snapshot)
+        taker.delete_volume(volume)
+        self.assertEqual(self._names_before, self.lv_names())
+
+
+class ThinBothWaysTest(BothWays, test_attach.AttachTestCase):
+    settings = {'lvm_type': 'thin'}
+
+
+class ThickBothWaysTest(BothWays, test_attach.AttachTestCase):
+    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
+    pv_sizes = (6 * test_attach.GIB,)
