@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying to and wiping of block devices, through Cinder's own helper.
+"""Copying to and wiping of block devices, with dd.
 
-It runs ``dd`` with direct I/O where the devices allow it, and under the
-back end's bandwidth limit (``volume_copy_bps_limit``).
+Cinder's own helper (``volume_utils.copy_volume``) looks with a ``dd`` of its
+own, each behind a Python start, whether the devices can do direct I/O; LVs
+always can. Its bandwidth limit (``volume_copy_bps_limit``) is heeded here
+too.
 """
 
-from cinder.volume import volume_utils
+from cinder.volume import throttling
 from oslo_utils import units
 
 from cinder_lvm_driver import options
@@ -22,17 +24,15 @@ class Copier:
 
     def copy(self, source: str, destination: str, size_bytes: int, *,
              sparse: bool) -> None:
-        """Copy the first bytes of a device to another one.
+        """Copy the first bytes of an LV to another one, past all caches.
 
-        :param size_bytes: what is read past the end of the source is not
-            missed, so rounding up to the helper's MiB is safe
         :param sparse: leave out blocks of zeroes
-        :raises oslo_concurrency.processutils.ProcessExecutionError: dd failed
+        :raises process.CommandFailed: dd failed
         """
-        volume_utils.copy_volume(
-            source, destination, -(-size_bytes // units.Mi),
-            self._settings.dd_blocksize, execute=self._runner.copy,
-            sparse=sparse)
+        words = ['iflag=count_bytes,direct', 'oflag=direct']
+        if sparse:
+            words.append('conv=sparse')
+        self._dd(source, destination, size_bytes, words)
 
     @property
     def wipes(self) -> bool:
@@ -40,14 +40,21 @@ class Copier:
         return self._settings.volume_clear != 'none'
 
     def wipe(self, device: str, size_bytes: int) -> None:
-        """Overwrite a device with zeroes, as far as the options ask for.
+        """Overwrite an LV with zeroes, as far as the options ask for.
 
-        :raises oslo_concurrency.processutils.ProcessExecutionError: dd failed
+        :raises process.CommandFailed: dd failed
         """
-        size_mib = size_bytes // units.Mi
-        volume_utils.copy_volume(
-            '/dev/zero', device,
-            min(size_mib, self._settings.volume_clear_size or size_mib),
-            self._settings.dd_blocksize, sync=True,
-            execute=self._runner.copy,
-            ionice=self._settings.volume_clear_ionice, sparse=False)
+        limit = self._settings.volume_clear_size * units.Mi
+        self._dd('/dev/zero', device, min(size_bytes, limit or size_bytes),
+                 ['iflag=count_bytes', 'oflag=direct'],
+                 self._settings.volume_clear_ionice)
+
+    def _dd(self, source: str, destination: str, size_bytes: int,
+            words: list[str], ionice: str | None = None) -> None:
+        priority = ['ionice', ionice] if ionice else []
+        throttle = throttling.Throttle.get_default()
+        with throttle.subcommand(source, destination) as limited:
+            self._runner.run_long(
+                *limited['prefix'], *priority, 'dd', f'if={source}',
+                f'of={destination}', f'count={size_bytes}',
+                f'bs={self._settings.dd_blocksize}', *words)

@@ -23,6 +23,7 @@ from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import provisioning
+from cinder_lvm_driver.provisioning import base as provisioning_base
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
@@ -40,6 +41,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
 
+    _provisioning: provisioning_base.Provisioning
+
     def __init__(self, vg_obj: lvm.LVM | None = None, *args: Any,
                  **kwargs: Any) -> None:
         """Read the configuration; runs no command.
@@ -52,7 +55,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
         self.settings = options.Settings.read(self.configuration)
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
-        self.vg = vg_obj
+        self._given_vg = vg_obj
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self._copier = copying.Copier(self.settings, self._runner)
@@ -90,6 +93,10 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             message says what and what to do
         """
         with translate.cinder_errors():
+            if self.settings.lvm_mirrors:
+                raise errors.ConfigurationError(
+                    'Option lvm_mirrors is set, but mirrors are not built '
+                    'yet: use the in-tree driver for this back end')
             system_dir = self.settings.system_dir
             try:
                 version = lvm_command.installed_version(self._runner)
@@ -97,11 +104,10 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             except process.CommandNotFound as exc:
                 raise errors.ConfigurationError(
                     f'LVM is not installed: {exc}') from exc
-            if self.vg is None:
-                self.vg = lvm.LVM(
-                    self.settings.volume_group, self._runner,
-                    version=version, system_dir=system_dir,
-                    report_timeout=self.settings.report_timeout)
+            self.vg = self._given_vg or lvm.LVM(
+                self.settings.volume_group, self._runner, version=version,
+                system_dir=system_dir,
+                report_timeout=self.settings.report_timeout)
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier.copy)
             self._provisioning.prepare()
@@ -226,10 +232,6 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
-        if self.vg is None:
-            LOG.warning('VG %s is not set up, so there are no stats of it',
-                        self.settings.volume_group)
-            return
         with translate.cinder_errors():
             picture = self.vg.get_picture()
             capacity = self._provisioning.capacity(picture)

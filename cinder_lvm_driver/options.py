@@ -9,9 +9,15 @@ is an error as soon as both are registered.
 import dataclasses
 import os
 
+from cinder import objects
 from cinder.volume import configuration as cinder_configuration
-from cinder.volume.drivers import lvm as in_tree
 from oslo_config import cfg
+
+# The in-tree driver names Cinder's objects in its signatures, and these
+# are there only after they were registered: cinder-volume has done so by
+# now, oslo-config-generator has not.
+objects.register_all()
+from cinder.volume.drivers import lvm as in_tree  # noqa: E402
 
 SHARED_OPTIONS = in_tree.volume_opts
 OWN_OPTIONS = [

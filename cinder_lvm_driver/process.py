@@ -8,11 +8,9 @@ command.
 """
 
 import collections
-from collections.abc import Callable, Iterator
-import contextlib
+from collections.abc import Callable
 import dataclasses
 import logging
-import os
 import subprocess
 import threading
 import time
@@ -62,7 +60,7 @@ class CommandFailed(errors.DriverError):
 
     def __str__(self) -> str:
         return "'%s' ended with exit status %s: %s" % (
-            ' '.join(self.argv), self.exit_code,
+            ' '.join(_program(self.argv)), self.exit_code,
             self.stderr.strip() or '(nothing on stderr)')
 
 
@@ -71,7 +69,8 @@ class CommandNotFound(CommandFailed):
 
     def __str__(self) -> str:
         return ("'%s' was not found: install it, and see that its directory "
-                "is listed in exec_dirs of rootwrap.conf" % self.argv[0])
+                "is listed in exec_dirs of rootwrap.conf"
+                % _program(self.argv)[0])
 
 
 class CommandRefused(CommandFailed):
@@ -81,7 +80,7 @@ class CommandRefused(CommandFailed):
         return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
                 "cinder-lvm-driver into a directory named by filters_path in "
                 "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
-                % (' '.join(self.argv), FILTER_FILE))
+                % (' '.join(_program(self.argv)), FILTER_FILE))
 
 
 class CommandTimedOut(errors.DriverError):
@@ -94,7 +93,7 @@ class CommandTimedOut(errors.DriverError):
 
     def __str__(self) -> str:
         return "'%s' did not end within %g seconds" % (
-            ' '.join(self.argv), self.timeout)
+            ' '.join(_program(self.argv)), self.timeout)
 
 
 class Runner(Protocol):
@@ -131,8 +130,7 @@ def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
         failure = CommandRefused
     elif exit_code in (_NOT_EXECUTABLE, 127):
         failure = CommandNotFound
-    raise failure(argv if failure is CommandFailed else _program(argv),
-                  exit_code, stdout, stderr)
+    raise failure(argv, exit_code, stdout, stderr)
 
 
 class _Daemons:
@@ -143,27 +141,46 @@ class _Daemons:
         self._free = threading.Semaphore(limit)
         self._idle: list[rootwrap_client.Client] = []
 
-    @contextlib.contextmanager
-    def lease(self) -> Iterator[rootwrap_client.Client]:
-        """Give one client to the caller alone.
+    def run(self, argv: tuple[str, ...],
+            timeout: float | None) -> Completed:
+        """Run a command in a daemon that nobody else is using.
 
-        A client whose command timed out is not used again: its daemon ends
-        by itself once the command does and nobody asks any more
-        (``daemon_timeout`` of rootwrap.conf).
+        A command that is given up on keeps its daemon until it ends, so
+        that never more of them hang than there are daemons.
         """
-        with self._free:
+        if not self._free.acquire(timeout=timeout):
+            raise CommandTimedOut(argv, timeout or 0)
+        if timeout is None:
+            return _checked(argv, *self._call(argv))
+        answer: list[tuple[int, str, str] | BaseException] = []
+
+        def ask() -> None:
             try:
-                client = self._idle.pop()
-            except IndexError:
-                client = rootwrap_client.Client(self._start_command)
-            try:
-                yield client
-            except CommandTimedOut:
-                raise
-            except BaseException:
-                self._idle.append(client)
-                raise
+                answer.append(self._call(argv))
+            # It is raised again by whoever waits for the answer.
+            except BaseException as exc:  # noqa: BLE001
+                answer.append(exc)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(timeout)
+        if not answer:
+            raise CommandTimedOut(argv, timeout)
+        if isinstance(answer[0], BaseException):
+            raise answer[0]
+        return _checked(argv, *answer[0])
+
+    def _call(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = rootwrap_client.Client(self._start_command)
+        try:
+            exit_code, stdout, stderr = client.execute(list(argv))
+            return exit_code, stdout, stderr
+        finally:
             self._idle.append(client)
+            self._free.release()
 
 
 class RootwrapRunner:
@@ -200,12 +217,11 @@ class RootwrapRunner:
         command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
         try:
-            with daemons.lease() as client:
-                _in_daemon(client, probe, None)
+            daemons.run(probe, None)
         # Client raises a bare Exception when its daemon cannot start, and
         # OSError, EOFError or an authentication error when the start is
         # only half done; each means the same here.
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001
             LOG.warning("The rootwrap daemon does not start (%s); every "
                         "command is run by a '%s' of its own, which is slow. "
                         "Check that oslo-rootwrap-daemon is in exec_dirs of "
@@ -218,20 +234,12 @@ class RootwrapRunner:
         """See :meth:`Runner.run`."""
         return self._timed(self._commands, argv, timeout)
 
-    def copy(self, *argv: str, **kwargs: Any) -> tuple[str, str]:
-        """Run a command that may take hours, with Cinder's signature.
+    def run_long(self, *argv: str) -> Completed:
+        """Run a command that may take hours, beside all others.
 
-        It is meant to be handed to Cinder's helpers as their ``execute``.
-
-        :raises processutils.ProcessExecutionError: as these helpers expect
+        :raises CommandFailed: see :meth:`Runner.run`
         """
-        try:
-            done = self._timed(self._copies, argv, None)
-        except CommandFailed as failed:
-            raise processutils.ProcessExecutionError(
-                cmd=' '.join(failed.argv), exit_code=failed.exit_code,
-                stdout=failed.stdout, stderr=failed.stderr) from failed
-        return done.stdout, done.stderr
+        return self._timed(self._copies, argv, None)
 
     def run_unprivileged(self, *argv: str) -> Completed:
         """Run a command as the user that this process runs as."""
@@ -245,8 +253,7 @@ class RootwrapRunner:
             if daemons is None:
                 return self._without_daemon(argv, run_as_root=True,
                                             timeout=timeout)
-            with daemons.lease() as client:
-                return _in_daemon(client, argv, timeout)
+            return daemons.run(argv, timeout)
         except errors.DriverError as exc:
             outcome = str(exc)
             raise
@@ -276,30 +283,3 @@ class RootwrapRunner:
     def recent_commands(self) -> list[str]:
         """Return the last commands with seconds and outcome, oldest first."""
         return list(self._history)
-
-
-def _in_daemon(client: rootwrap_client.Client, argv: tuple[str, ...],
-               timeout: float | None) -> Completed:
-    if timeout is None:
-        return _checked(argv, *_call(client, argv))
-    answer: list[tuple[int, str, str] | BaseException] = []
-
-    def ask() -> None:
-        try:
-            answer.append(_call(client, argv))
-        except BaseException as exc:
-            answer.append(exc)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if not answer:
-        raise CommandTimedOut(argv, timeout)
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return _checked(argv, *answer[0])
-
-
-def _call(client: rootwrap_client.Client,
-          argv: tuple[str, ...]) -> tuple[int, str, str]:
-    return client.execute([os.fspath(word) for word in argv])

@@ -6,7 +6,6 @@ import contextlib
 
 from cinder import exception
 from cinder import objects
-from oslo_concurrency import processutils
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
@@ -40,7 +39,3 @@ def cinder_errors(volume: objects.Volume | None = None,
             missing=exc.missing) from exc
     except errors.DriverError as exc:
         raise exception.VolumeBackendAPIException(data=str(exc)) from exc
-    except processutils.ProcessExecutionError as exc:
-        raise exception.VolumeBackendAPIException(
-            data=f'{exc.cmd} ended with exit status {exc.exit_code}: '
-                 f'{exc.stderr}') from exc

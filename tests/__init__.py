@@ -3,6 +3,12 @@
 
 import pathlib
 
+from cinder import objects
+
+# As every service of Cinder does before it imports anything else: drivers
+# name the registered classes in their signatures.
+objects.register_all()
+
 # What runs anywhere, without root and without a process of its own.
 # tests/functional belongs into the test machine and has its own runner.
 ANYWHERE = ('unit', 'contract')

@@ -15,7 +15,8 @@ from cinder_lvm_driver.lvm import types
 _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_role', 'origin', 'pool_lv', 'lv_active', 'lv_device_open',
-              'lv_skip_activation', 'data_percent', 'metadata_percent', 'lv_tags')
+              'lv_skip_activation', 'data_percent', 'metadata_percent',
+              'lv_tags')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
 _DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver's verbs that serve volumes to hosts."""
 
+from collections.abc import Iterator
 import logging
 from typing import Any
 
 from cinder import context as cinder_context
 from cinder import objects
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
@@ -66,31 +68,27 @@ class ExportVerbs:
         attached = [volume for volume in volumes
                     if volume.status == _IN_USE]
         if attached:
-            with translate.cinder_errors():
-                lvs = self.vg.get_volumes()
-            present = [volume for volume in attached if volume.name in lvs]
-            served = self._serve(present, lvs)
-            self._served_at_start = frozenset(
-                volume.id for volume in served)
+            try:
+                self._served_at_start = frozenset(self._serve(attached))
+            except errors.DriverError as exc:
+                LOG.error('The attached volumes cannot be served in one '
+                          'pass: %s', exc)
             LOG.info('%d of %d attached volumes are served',
-                     len(served), len(attached))
+                     len(self._served_at_start), len(attached))
         return [], []
 
-    def _serve(self, volumes: list[objects.Volume],
-               lvs: dict[str, lvm.LogicalVolume]) -> list[objects.Volume]:
-        inactive = [volume.name for volume in volumes
+    def _serve(self, volumes: list[objects.Volume]) -> Iterator[str]:
+        """Serve volumes and return the ids of those that are."""
+        lvs = self.vg.get_volumes()
+        present = [volume for volume in volumes if volume.name in lvs]
+        inactive = [volume.name for volume in present
                     if not lvs[volume.name].active]
-        try:
-            if inactive:
-                self.vg.activate_lv(*inactive)
-        except lvm.LVMError as exc:
-            LOG.error('Not all of the attached volumes could be activated: '
-                      '%s', exc)
-            return []
+        if inactive:
+            self.vg.activate_lv(*inactive)
         failed = self.target_driver.ensure_exports(
             cinder_context.get_admin_context(),
-            [(volume, self._export_path(volume)) for volume in volumes])
-        return [volume for volume in volumes if volume.id not in failed]
+            [(volume, self._export_path(volume)) for volume in present])
+        return (volume.id for volume in present if volume.id not in failed)
 
     def remove_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume) -> None:

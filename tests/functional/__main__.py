@@ -91,6 +91,8 @@ def main(results, pattern=''):
             AssertionError, AssertionError(f'no test matches {pattern!r}'),
             None))
     suite.run(result)
+    if not pattern:
+        loader.loadTestsFromName('tests.functional.filters').run(result)
     with open(os.path.join(results, 'summary'), 'w') as summary:
         print(result.summary(), file=summary)
     print(result.summary(), flush=True)

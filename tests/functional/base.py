@@ -10,9 +10,6 @@ import uuid
 
 from cinder import context
 from cinder import objects
-
-objects.register_all()  # noqa: E402  as cinder-volume does it: first
-
 from cinder.objects import fields
 from cinder import utils as cinder_utils
 from cinder.volume import configuration
@@ -25,11 +22,13 @@ from oslo_utils import units
 
 from cinder_lvm_driver import driver
 from cinder_lvm_driver import options
+from cinder_lvm_driver import process
 from tests.functional import fixtures
 
 CONF = cfg.CONF
 GIB = units.Gi
 MIB = units.Mi
+ROOT_COMMANDS = set()
 
 _agent = None
 _numbers = itertools.count(1)
@@ -55,7 +54,19 @@ def use(agent, results):
               conf.name, '/etc/cinder/cinder.conf')
     CONF(['--config-file', '/etc/cinder/cinder.conf'], project='cinder')
     log.setup(CONF, 'cinder')
+    _record_commands(process.RootwrapRunner)
     priv_context.init(root_helper=cinder_utils.get_root_helper().split())
+
+
+def _record_commands(runner_class):
+    """Keep every argv that the driver has run as root, for the filters."""
+    run = runner_class._timed
+
+    def recording(runner, daemons, argv, timeout):
+        ROOT_COMMANDS.add(argv)
+        return run(runner, daemons, argv, timeout)
+
+    runner_class._timed = recording
 
 
 class TestCase(unittest.TestCase):

@@ -215,7 +215,8 @@ class ThinAttachTest(AttachTestCase):
         self.forget_targets()
         self.root.run('vgchange', '-an', self.vg_name)
         self.driver.update_provider_info(volumes, [])
-        for volume, connection in zip(volumes, connections):
+        for volume, connection in zip(volumes, connections,
+                                      strict=True):
             self.driver.ensure_export(self.context, volume)
             self.assert_round_trip(volume, connection)
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped filter file, against all that the whole run did as root.
+
+Not found by discovery: it runs last, when there is something to look at.
+"""
+
+import os
+import tempfile
+import unittest
+
+from oslo_rootwrap import wrapper
+
+from tests.functional import base
+
+_FILE = 'etc/cinder/rootwrap.d/lvm-driver.filters'
+# Started by oslo.privsep and by the runner itself, not run as a command.
+_DAEMONS = (
+    ('oslo-rootwrap-daemon', '/etc/cinder/rootwrap.conf'),
+    ('privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
+     '--privsep_context', 'cinder_lvm_driver.privileged.context',
+     '--privsep_sock_path', '/tmp/tmpabc/privsep.sock'),
+)
+# For machines and settings that the test machine does not have.
+_ELSEWHERE = (
+    ('modprobe', 'target_core_mod'),
+    ('ionice', '-c3', 'dd', 'if=a'),
+    ('ionice', '-c2', '-n7', 'dd', 'if=a'),
+    ('cgexec', '-g', 'blkio:cinder-volume-copy', 'dd', 'if=a'),
+)
+
+
+class FiltersTest(unittest.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        with open(_FILE) as source:
+            text = source.read()
+        with open(os.path.join(folder, 'one.filters'), 'w') as target:
+            target.write(text)
+        self.filters = wrapper.load_filters([folder])
+
+    def matching(self, argv):
+        return {one.name for one in self.filters if one.match(list(argv))}
+
+    def test_all_that_was_run_is_allowed(self):
+        self.assertGreater(len(base.ROOT_COMMANDS), 20)
+        for argv in base.ROOT_COMMANDS:
+            self.assertTrue(self.matching(argv), f'not allowed: {argv}')
+
+    def test_no_filter_is_superfluous(self):
+        used = set()
+        for argv in (*base.ROOT_COMMANDS, *_DAEMONS, *_ELSEWHERE):
+            used |= self.matching(argv)
+        self.assertEqual({one.name for one in self.filters}, used)
