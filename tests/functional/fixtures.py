@@ -9,9 +9,8 @@ _FOLDER = '/var/tmp/cinder-lvm-driver'
 
 @contextlib.contextmanager
 def loop_device(root, name, size_bytes):
-    """Give a loop device over a sparse file of the test machine's memory."""
+    """Give a loop device over a sparse file on the test machine's disk."""
     path = os.path.join(_FOLDER, name)
-    root.run('mkdir', '-p', _FOLDER)
     root.run('truncate', '-s', size_bytes, path)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(root.run, 'rm', '-f', path)

@@ -121,3 +121,33 @@ def remove_leftovers(path: str) -> None:
             else:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(leftover)
+
+
+@contextlib.contextmanager
+def in_use(path: str) -> Iterator[None]:
+    """Keep a folder from being removed as unused.
+
+    Enter it with the cache folder's lock held; it ends with the process,
+    however that ends.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_unused(path: str) -> None:
+    """Remove a folder that no run uses; with the cache folder's lock held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)

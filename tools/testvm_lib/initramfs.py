@@ -20,7 +20,7 @@ SCRIPTS = ('stage1', 'stage2', 'common')
 # machine's own programs.
 APPLETS = (
     'cat', 'chmod', 'cp', 'grep', 'head', 'hostname', 'insmod', 'ip', 'ln',
-    'mkdir', 'mkfifo', 'mount', 'mountpoint', 'poweroff', 'rm', 'sed',
+    'mkdir', 'mkfifo', 'mount', 'poweroff', 'rm', 'sed',
     'setsid', 'sh', 'sleep', 'switch_root', 'sync')
 
 

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,22 @@ def make_disks(chosen: options.Options, folder: str) -> list[str]:
     return paths
 
 
+def check_forwards(chosen: options.Options) -> None:
+    """Complain about a port that is taken, which QEMU would do less well.
+
+    :raises errors.UsageError: naming the port
+    """
+    for forward in chosen.forwards:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(('127.0.0.1', forward.host_port))
+            except OSError as error:
+                raise errors.UsageError(
+                    f'argument --forward: port {forward.host_port} of '
+                    f'127.0.0.1 cannot be had: {error.strerror}') from error
+
+
 def _connection(folder: str) -> tuple[socket.socket, socket.socket]:
     """Return a listening socket and one that is connected to it.
 
@@ -118,6 +135,10 @@ class Job:
                                      reporter.say)
         self._pump = pumps.Pump(self._reader, sys.stdout.fileno(),
                                 self._on_console)
+        # virtiofsd complains about QEMU's end, which tells nothing; it is
+        # heard only when it was the first to end.
+        self._told_by = {title: self._pump.tails[title]
+                         for title in (pumps.CONSOLE, pumps.QEMU)}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._started = 0.0
 
@@ -157,6 +178,7 @@ class Job:
 
     def _start(self) -> None:
         """Start virtiofsd and QEMU."""
+        check_forwards(self._chosen)
         drives = make_disks(self._chosen, self._parts.folder)
         path = self._initramfs()
         program = machine.find_virtiofsd()
@@ -206,32 +228,42 @@ class Job:
                 f'(it was at: {progress.stage})')
         return min(self._chosen.timeout, BOOT_SECONDS) - elapsed
 
-    def _check(self, closed: str | None) -> None:
-        """Complain if the machine is gone, or gave up.
-
-        :param closed: what has closed its socket
-        """
-        progress = self._reader.progress
+    def _check(self) -> None:
+        """Complain if the machine is gone, or gave up."""
+        progress, closed = self._reader.progress, self._pump.closed
         if progress.status is not None:
             return
         if progress.failure is not None:
             raise errors.MachineError(progress.failure)
-        if closed is not None and closed != pumps.CONSOLE:
-            when = ('while the command ran' if progress.running else
-                    f'while booting (it was at: {progress.stage})')
-            what = ('virtiofsd ended' if closed == pumps.VIRTIOFSD else
-                    'the machine died')
-            raise errors.MachineError(f'{what} {when}')
+        when = ('while the command ran' if progress.running else
+                f'while booting (it was at: {progress.stage})')
+        if pumps.OUTPUT in closed or pumps.QEMU in closed:
+            raise errors.MachineError(
+                f'the machine died {when}{self._how_qemu_ended()}')
+        if pumps.VIRTIOFSD in closed:
+            self._told_by[pumps.VIRTIOFSD] = (
+                self._pump.tails[pumps.VIRTIOFSD])
+            raise errors.MachineError(f'virtiofsd ended {when}')
+
+    def _how_qemu_ended(self) -> str:
+        """Return what its status tells, beyond the guest's own doing."""
+        try:
+            status = self._processes[-1].wait(5.0) if self._processes else 0
+        except subprocess.TimeoutExpired:
+            return ''
+        if status < 0:
+            return f'; QEMU was ended by {signal.Signals(-status).name}'
+        return f'; QEMU ended with status {status}' if status else ''
 
     def _follow(self) -> int:
         """Pass on the output until CMD has ended; return its status."""
         progress = self._reader.progress
         told = False
         while progress.status is None:
-            closed = self._pump.step(self._remaining())
-            if closed is not None:
+            self._pump.step(self._remaining())
+            if self._pump.closed:
                 self._pump.drain()
-            self._check(closed)
+            self._check()
             if progress.running and not told:
                 told = True
                 self._reporter.say(
@@ -253,7 +285,7 @@ class Job:
             self._end()
             self._pump.drain()
             self._pump.flush()
-            error.detail = pumps.diagnosis(self._pump.tails)
+            error.detail = pumps.diagnosis(self._told_by)
             raise
         self._end()
         self._pump.flush()

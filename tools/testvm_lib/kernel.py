@@ -279,6 +279,10 @@ def ensure(folder: str, series: str, default: str,
             package = _fetch(series, default, temporary, reporter)
             _unpack(package, temporary)
             os.unlink(package)
+        for old in glob.glob(os.path.join(glob.escape(folder),
+                                          f'kernel-{series}-*')):
+            if old != path:
+                cache.remove_unused(old)
     with open(os.path.join(path, 'release'), encoding='utf-8') as file:
         release = file.read()
     return Kernel(release, os.path.join(path, 'image'), path)

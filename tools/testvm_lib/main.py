@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -45,23 +44,6 @@ def install_packages(reporter: report.Reporter) -> None:
             f'{SETUP} packages failed with status {done.returncode}')
 
 
-def _remove_abandoned(jobs: str) -> None:
-    """Remove the job folders whose run was killed."""
-    for name in os.listdir(jobs):
-        path = os.path.join(jobs, name)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)
-
-
 @contextlib.contextmanager
 def prepared(chosen: options.Options,
              reporter: report.Reporter) -> Iterator[job.Parts]:
@@ -72,7 +54,8 @@ def prepared(chosen: options.Options,
     with contextlib.ExitStack() as stack:
         with cache.lock(folder, reporter):
             cache.remove_leftovers(folder)
-            _remove_abandoned(jobs)
+            for abandoned in os.listdir(jobs):
+                cache.remove_unused(os.path.join(jobs, abandoned))
             kernel = kernels.ensure(folder, chosen.kernel,
                                     options.DEFAULT_KERNEL, reporter)
             first = initramfs.ensure(folder, kernel)
@@ -80,10 +63,8 @@ def prepared(chosen: options.Options,
                                         reporter)
             own = tempfile.mkdtemp(dir=jobs)
             stack.callback(shutil.rmtree, own, ignore_errors=True)
-            # As long as it is held, nobody takes the folder for abandoned.
-            descriptor = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            stack.enter_context(cache.in_use(own))
+            stack.enter_context(cache.in_use(kernel.folder))
         yield job.Parts(kernel, first, chosen_accel, own)
 
 

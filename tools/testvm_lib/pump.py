@@ -60,6 +60,7 @@ def diagnosis(tails: dict[str, Tail]) -> str:
 class Pump:
     """Watches all that a machine sends.
 
+    :ivar closed: the titles of what has closed its socket
     :param reader: takes the guest's bytes apart
     :param target: the descriptor that CMD's output goes to
     :param on_console: called with each piece of the console
@@ -68,6 +69,7 @@ class Pump:
     def __init__(self, reader: stream.Reader, target: int,
                  on_console: Callable[[bytes], None]) -> None:
         self.tails = {title: Tail() for title in (CONSOLE, QEMU, VIRTIOFSD)}
+        self.closed: set[str] = set()
         self._reader = reader
         self._target = target
         self._on_console = on_console
@@ -86,11 +88,10 @@ class Pump:
         while self._sockets:
             self._sockets.popitem()[1].close()
 
-    def step(self, seconds: float) -> str | None:
+    def step(self, seconds: float) -> None:
         """Wait until something can be done, and do it.
 
         :param seconds: how long to wait at most
-        :returns: the title of what has closed its socket, if anything has
         """
         with selectors.PollSelector() as selector:
             if self._pending:
@@ -99,13 +100,11 @@ class Pump:
                 if title != OUTPUT or len(self._pending) < PENDING:
                     selector.register(one, selectors.EVENT_READ, title)
             ready = [key.data for key, _ in selector.select(seconds)]
-        closed = None
         for title in ready:
             if title is None:
                 self._write()
-            elif not self._read(title):
-                closed = title
-        return closed
+            else:
+                self._read(title)
 
     def drain(self) -> None:
         """Take in what is still there without waiting for more."""
@@ -135,6 +134,7 @@ class Pump:
             data = b''
         if not data:
             self._sockets.pop(title).close()
+            self.closed.add(title)
             return False
         if title == OUTPUT:
             self._pending += self._reader.feed(data)

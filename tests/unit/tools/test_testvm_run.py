@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of tools/testvm that run: command lines, streams, limits."""
 
-import io
 import os
 import pathlib
-import subprocess
+import socket
 import sys
 import threading
-import unittest
 from unittest import mock
 
 import fixtures
@@ -24,7 +22,6 @@ from testvm_lib import pump
 from testvm_lib import report
 from testvm_lib import stream
 
-TREE = pathlib.Path(__file__).parents[3]
 TOKEN = 'testvm-0123456789abcdef'
 MIB = 1 << 20
 
@@ -188,8 +185,10 @@ class TestPump(testtools.TestCase):
         console.sendall(b'one\r\n\x1b[31mtwo\n')
         output.close()
 
-        self.assertIsNone(self.pump.step(30))
-        self.assertEqual(pump.OUTPUT, self.pump.step(30))
+        self.pump.step(30)
+        self.assertEqual(set(), self.pump.closed)
+        self.pump.step(30)
+        self.assertEqual({pump.OUTPUT}, self.pump.closed)
         self.pump.drain()
         self.pump.flush()
 
@@ -208,8 +207,8 @@ class TestPump(testtools.TestCase):
             try:
                 sent += output.send(bytes(1 << 16))
             except BlockingIOError:
-                if self.pump.step(0) is None and len(
-                        self.pump._pending) >= pump.PENDING:
+                self.pump.step(0)
+                if len(self.pump._pending) >= pump.PENDING:
                     break
         self.assertLess(sent, 4 * MIB)
         total = 0
@@ -284,8 +283,9 @@ class TestJob(testtools.TestCase):
         one = self._job()
         one._reader.feed(f'{one._token} stage 3.1 udev\n'.encode())
 
-        error = self.assertRaises(errors.MachineError, one._check,
-                                  pump.OUTPUT)
+        # QEMU's end is virtiofsd's too.
+        one._pump.closed = {pump.OUTPUT, pump.VIRTIOFSD, pump.CONSOLE}
+        error = self.assertRaises(errors.MachineError, one._check)
         self.assertEqual('the machine died while booting (it was at: udev)',
                          error.sentence)
         self.assertEqual(125, error.status)
@@ -294,23 +294,52 @@ class TestJob(testtools.TestCase):
         one = self._job()
         one._reader.feed(f'{one._token} run\n'.encode())
 
-        error = self.assertRaises(errors.MachineError, one._check,
-                                  pump.VIRTIOFSD)
+        one._pump.closed = {pump.VIRTIOFSD}
+        error = self.assertRaises(errors.MachineError, one._check)
         self.assertEqual('virtiofsd ended while the command ran',
                          error.sentence)
+
+    def test_death_tells_what_became_of_qemu(self):
+        for status, words in ((-9, '; QEMU was ended by SIGKILL'),
+                              (1, '; QEMU ended with status 1')):
+            one = self._job()
+            one._processes.append(mock.Mock())
+            one._processes[0].wait.return_value = status
+            one._pump.closed = {pump.QEMU}
+
+            error = self.assertRaises(errors.MachineError, one._check)
+            self.assertTrue(error.sentence.endswith(words), error.sentence)
+
+    def test_closed_console_is_no_death(self):
+        one = self._job()
+        one._pump.closed = {pump.CONSOLE}
+
+        one._check()
 
     def test_death_after_the_end_is_none(self):
         one = self._job()
         one._reader.feed(f'{one._token} run\n{one._token} exit 0\n'.encode())
 
-        one._check(pump.OUTPUT)
+        one._pump.closed = {pump.OUTPUT}
+        one._check()
 
     def test_failure_names_the_module(self):
         one = self._job()
         one._reader.feed(f'{one._token} fail no module dm-x\n'.encode())
 
-        error = self.assertRaises(errors.MachineError, one._check, None)
+        error = self.assertRaises(errors.MachineError, one._check)
         self.assertEqual('no module dm-x', error.sentence)
+
+    def test_taken_port_is_named(self):
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            error = self.assertRaises(
+                errors.UsageError, job.check_forwards,
+                options.Options(command=('x',), forwards=(
+                    options.Forward(port, 80),)))
+        self.assertIn(f'--forward: port {port} ', error.sentence)
 
     def _at(self, one, seconds):
         with mock.patch.object(job.time, 'monotonic',
@@ -335,44 +364,3 @@ class TestJob(testtools.TestCase):
 
         error = self.assertRaises(errors.MachineTimeout, self._at, one, 5)
         self.assertIn('still booting', error.sentence)
-
-
-class TestProgram(testtools.TestCase):
-
-    PROGRAM = str(TREE / 'tools' / 'testvm')
-
-    def _run(self, *argv):
-        return subprocess.run([sys.executable, self.PROGRAM, *argv],
-                              check=False, text=True,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE)
-
-    def test_help_names_every_option(self):
-        done = self._run('--help')
-
-        self.assertEqual(0, done.returncode)
-        for option in ('--disk', '--disk-file', '--share', '--forward',
-                       '--env', '--memory', '--cpus', '--timeout',
-                       '--kernel', '--accel', '--prepare', '--verbose'):
-            self.assertIn(option, done.stdout)
-
-    def test_bad_option_is_one_sentence(self):
-        done = self._run('--disk', 'big', '--', 'true')
-
-        self.assertEqual(2, done.returncode)
-        self.assertEqual('', done.stdout)
-        self.assertRegex(done.stderr, r'\Atestvm: .*--disk.*\n\Z')
-
-    def test_reporter(self):
-        with mock.patch.object(sys, 'stderr', io.StringIO()) as stderr:
-            report.Reporter().detail('hidden')
-            report.Reporter(True).detail('shown')
-            report.Reporter().say('said')
-
-        self.assertRegex(stderr.getvalue(),
-                         r'\Atestvm: \[ *[0-9.]+ s\] shown\n'
-                         r'testvm: said\n\Z')
-
-
-if __name__ == '__main__':
-    unittest.main()
