@@ -9,12 +9,21 @@ those, and a symbolic link ties two objects together
 
 from collections.abc import Callable, Iterator
 import contextlib
+import dataclasses
 import errno
+import logging
 import os
 
 from cinder_lvm_driver.privileged import errors
 
+LOG = logging.getLogger(__name__)
 
+# The kernel gives an attribute one page and one read: SIMPLE_ATTR_SIZE in
+# fs/configfs/file.c, and the size of a page where that is larger.
+_ATTRIBUTE_BYTES = 65536
+
+
+@dataclasses.dataclass(frozen=True)
 class Directory:
     """A directory of configfs: a handle without any memory.
 
@@ -22,17 +31,13 @@ class Directory:
     came from outside can lead out of the tree.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    path: str
 
     def __truediv__(self, name: str) -> 'Directory':
         if name in ('', '.', '..') or '/' in name or '\0' in name:
             raise errors.InvalidArgument(
                 repr(name), 'is not a name of one directory')
         return Directory(f'{self.path}/{name}')
-
-    def __repr__(self) -> str:
-        return f'Directory({self.path!r})'
 
     @property
     def name(self) -> str:
@@ -47,7 +52,8 @@ class Directory:
 
     def directories(self) -> list['Directory']:
         """Return the directories inside, none where there is no such path."""
-        return [self / name for name in self._names(os.DirEntry.is_dir)]
+        return [self / name for name in self._names(
+            lambda entry: entry.is_dir(follow_symlinks=False))]
 
     def links(self) -> list[str]:
         """Return the names of the symbolic links inside."""
@@ -103,8 +109,13 @@ class Directory:
     def read(self, attribute: str) -> str:
         """Return the text of an attribute, without the line end."""
         path = (self / attribute).path
-        with _named_failure('read', path), open(path) as file:
-            return file.read().rstrip('\n')
+        with _named_failure('read', path):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                text = os.read(descriptor, _ATTRIBUTE_BYTES)
+            finally:
+                os.close(descriptor)
+        return text.decode(errors='replace').rstrip('\n')
 
     def write(self, attribute: str, value: str) -> None:
         """Write an attribute, in one call as the kernel wants it.
@@ -135,6 +146,33 @@ class Directory:
                         entry.name for entry in entries if is_wanted(entry))
             except FileNotFoundError:
                 return []
+
+
+class Undo(contextlib.ExitStack):
+    """Steps that are taken back at the end of the block, unless kept."""
+
+    def make(self, directory: Directory) -> None:
+        """Create a directory, if there is none."""
+        if directory.make():
+            self.callback(_quietly, directory.remove)
+
+    def link(self, directory: Directory, name: str,
+             target: Directory) -> None:
+        """Tie a link to another object, if there is none."""
+        if directory.link(name, target):
+            self.callback(_quietly, directory.unlink, name)
+
+    def keep(self) -> None:
+        """Leave everything as it is now."""
+        self.pop_all()
+
+
+def _quietly(step: Callable[..., bool], *args: str) -> None:
+    """Take a step back; the failure that led here is the one to be told."""
+    try:
+        step(*args)
+    except errors.ConfigfsError as exc:
+        LOG.warning('While undoing what could not be completed: %s', exc)
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ from typing import Any
 from cinder.common import constants
 from cinder.volume import volume_utils
 
-from cinder_lvm_driver import process
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
@@ -113,7 +113,8 @@ class ISCSITarget(base.Target):
     def terminate_connection(self, volume: base.Volume,
                              connector: base.Connector | None,
                              **kwargs: Any) -> None:
-        initiator_iqn = _initiator(connector) if connector else None
+        initiator_iqn = (
+            None if connector is None else _initiator(connector))
         try:
             export = _parse_export(volume)
         except errors.InvalidExport as exc:

@@ -11,9 +11,9 @@ from typing import Any
 from oslo_concurrency import lockutils
 from oslo_privsep import daemon
 
-from cinder_lvm_driver import process
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets import types
@@ -112,14 +112,14 @@ class LioTarget(iscsi.ISCSITarget):
 
     def _ensure_target(self, request: types.ExportRequest,
                        present: Mapping[str, Any] | None) -> None:
-        """Complete a target, on all the portals that can be had."""
+        """Complete a target; one portal is enough for I/O to go on."""
         if present is not None and _is_whole(present, request):
             return
         LOG.info('Bringing back target %s for volume %s',
                  request.target_iqn, request.volume_id)
-        refused = self._serve(request, all_portals=False)
-        if refused:
-            raise errors.PortalNotAvailable(*refused[0])
+        for portal, reason in self._serve(request, all_portals=False):
+            LOG.warning('Volume %s is served, but not on portal %s: %s',
+                        request.volume_id, portal, reason)
 
     def _serve(self, request: types.ExportRequest,
                all_portals: bool) -> list[tuple[str, str]]:

@@ -95,8 +95,8 @@ class IscsiExport:
         if not words:
             raise errors.InvalidExport('provider_location', 'is empty')
         foreign = errors.InvalidExport(
-            'provider_location', f"{provider_location!r} is not of the form "
-            "'portal[;portal],target iqn lun' of an iSCSI target")
+            'provider_location', "is not of the form 'portal[;portal],target "
+            f"iqn lun': {provider_location!r}")
         if len(words) not in (2, 3) or not _ISCSI_NAME.fullmatch(words[1]):
             raise foreign
         portals, _, target = words[0].partition(',')

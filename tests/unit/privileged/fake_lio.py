@@ -16,7 +16,9 @@ from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged import lio_tree
 from cinder_lvm_driver.privileged import validation
+from tests import base
 
 # What a new directory brings with it: files with their texts, and folders.
 _CONTENTS = (
@@ -230,8 +232,8 @@ class FakeLio(fixtures.Fixture):
         self.add_device('/dev/vg/volume-2', (253, 2))
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
-                mock.patch.object(lio, 'ROOT', self.root),
-                mock.patch.object(lio, '_why_refused',
+                mock.patch.object(lio_tree, 'ROOT', self.root),
+                mock.patch.object(lio_tree, '_why_refused',
                                   lambda portal, failure: 'Address in use'),
                 mock.patch.object(validation, 'device_number', self._number),
                 mock.patch.object(validation, '_is_logical_volume',
@@ -253,3 +255,43 @@ class FakeLio(fixtures.Fixture):
             return self.os.devices[path]
         except KeyError:
             raise errors.DeviceNotUsable(path, 'is not there') from None
+
+
+class LioTestCase(base.TestCase):
+    """A test of the verbs on a fake tree.
+
+    :ivar lio: the ``FakeLio``
+    """
+
+    TARGET = 'iqn.2010-10.org.openstack:volume-1'
+    HOST = 'iqn.1993-08.org.debian:01:aaaa'
+    DEVICE = '/dev/vg/volume-1'
+    OTHER_DEVICE = '/dev/vg/volume-2'
+    SERIAL = '11111111-2222-3333-4444-555555555555'
+    ACL = (HOST, 'name', 'secret123456')
+    PORTALS = (('10.0.0.1', 3260), ('2001:db8::1', 3260))
+
+    def setUp(self):
+        super().setUp()
+        self.lio = self.useFixture(FakeLio())
+
+    def create(self, **kwargs):
+        return lio.create_target(**{
+            'target_iqn': self.TARGET, 'device': self.DEVICE,
+            'serial': self.SERIAL, 'portals': self.PORTALS, 'iser': False,
+            **kwargs})
+
+    def listed(self):
+        return lio.list_targets()[self.TARGET]
+
+    @property
+    def tpg(self):
+        return self.lio.root / 'iscsi' / self.TARGET / 'tpgt_1'
+
+    def backstores(self):
+        """Return all backstores, by the index of their HBA."""
+        return sorted((backstore
+                       for hba in (self.lio.root / 'core').directories()
+                       for backstore in hba.directories()),
+                      key=lambda directory: int(
+                          directory.parent.name.partition('_')[2]))

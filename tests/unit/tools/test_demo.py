@@ -4,8 +4,8 @@
 import configparser
 import os
 import pathlib
+import socket
 import sys
-import threading
 from unittest import mock
 
 import fixtures
@@ -201,22 +201,16 @@ class TestKept(testtools.TestCase):
 
     def test_stop(self):
         port = kept.free_port(0)
-        check = mock.Mock()
-        waiter = threading.Thread(
-            target=kept.wait_for_stop, args=(port, check), daemon=True)
-        waiter.start()
+        # Connections wait in the queue of the socket, so asking first works
+        # without a thread: from the check, when the port listens.
+        asked = []
 
-        def asked():
-            try:
-                kept.ask_to_stop(port)
-            except ConnectionRefusedError:
-                return False
-            return True
+        def check():
+            if not asked:
+                asked.append(kept.ask_to_stop(port))
 
-        waiting.until('the port to listen', asked, 10.0, interval=0.01)
-        waiter.join(10.0)
-        self.assertFalse(waiter.is_alive())
-        check.assert_called_with()
+        kept.wait_for_stop(port, check)
+        self.assertEqual([None], asked)
 
     def test_cloud_that_died_ends_the_wait(self):
         check = mock.Mock(side_effect=errors.DemoError('it died'))
@@ -224,7 +218,6 @@ class TestKept(testtools.TestCase):
                           kept.free_port(0), check)
 
     def test_taken_port(self):
-        import socket
         with socket.create_server(('127.0.0.1', 0)) as server:
             taken = server.getsockname()[1]
             self.assertNotEqual(taken, kept.free_port(taken))
@@ -235,6 +228,16 @@ class TestKept(testtools.TestCase):
         with open(path, 'w') as file:
             file.write('a\nb\nc\n')
         self.assertEqual(['b', 'c'], kept.tail(path, 2))
+
+    def test_complaints(self):
+        path = os.path.join(self.parent, 'log')
+        with open(path, 'w') as file:
+            file.write('x 1 INFO no ERROR-free day\n'
+                       'x 1 ERROR cinder it broke\n'
+                       'Traceback (most recent call last):\n')
+        self.assertEqual(['x 1 ERROR cinder it broke',
+                          'Traceback (most recent call last):'],
+                         kept.complaints(path))
 
 
 class TestWaiting(testtools.TestCase):

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's client and its little image service, on the loopback."""
+"""The demo's client and its little image service."""
 
 import http.client
-import http.server
+import io
 import json
 import os
 import pathlib
-import socketserver
 import sqlite3
 import sys
-import threading
 from unittest import mock
 
 import fixtures
@@ -25,24 +23,48 @@ from demo_lib import scenario
 from demo_lib import storage
 
 
+class _Socket:
+    """A connection that holds one request and keeps the answer."""
+
+    def __init__(self, request):
+        self._request = request
+        self.answer = b''
+
+    def makefile(self, *args):
+        return io.BytesIO(self._request)
+
+    def sendall(self, data):
+        self.answer += data
+
+
+class _Answer:
+    """What http.client needs to read an answer from bytes."""
+
+    def __init__(self, data):
+        self._data = data
+
+    def makefile(self, *args):
+        return io.BytesIO(self._data)
+
+
 class TestImages(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
-        self.service = images.Service(0, self.folder)
-        self.service.start()
-        self.addCleanup(self.service.server_close)
-        self.addCleanup(self.service.shutdown)
+        self.server = mock.Mock(store=images.Store(self.folder))
 
-    def _send(self, method, path, body=None, chunked=False):
-        connection = http.client.HTTPConnection(
-            *self.service.server_address, timeout=10)
-        self.addCleanup(connection.close)
-        connection.request(method, path, body=body, encode_chunked=chunked,
-                           headers={'Transfer-Encoding': 'chunked'}
-                           if chunked else {})
-        answer = connection.getresponse()
+    def _send(self, method, path, body=b'', headers=''):
+        if isinstance(body, str):
+            body = body.encode()
+        if not headers:
+            headers = f'Content-Length: {len(body)}\r\n'
+        request = (f'{method} {path} HTTP/1.1\r\nConnection: close\r\n'
+                   f'{headers}\r\n').encode() + body
+        connection = _Socket(request)
+        images.Handler(connection, ('127.0.0.1', 0), self.server)
+        answer = http.client.HTTPResponse(_Answer(connection.answer))
+        answer.begin()
         return answer.status, answer.read()
 
     def _create(self):
@@ -68,11 +90,11 @@ class TestImages(testtools.TestCase):
 
     def test_chunks(self):
         path = self._create()['self']
-        parts = [b'a' * 1000, b'b' * 70000]
-        status, _ = self._send('PUT', f'{path}/file', iter(parts),
-                               chunked=True)
+        body = b'4\r\nabcd\r\n10;x=y\r\n0123456789abcdef\r\n0\r\n\r\n'
+        status, _ = self._send('PUT', f'{path}/file', body,
+                               'Transfer-Encoding: chunked\r\n')
         self.assertEqual(204, status)
-        self.assertEqual(b''.join(parts),
+        self.assertEqual(b'abcd0123456789abcdef',
                          self._send('GET', f'{path}/file')[1])
 
     def test_patch(self):
@@ -97,96 +119,90 @@ class TestImages(testtools.TestCase):
         self.assertIn('size', json.loads(data)['properties'])
 
 
-class _Api(socketserver.TCPServer):
-    """Answers with what the test put into ``answers``, in order."""
-
-    def __init__(self):
-        self.answers = []
-        self.asked = []
-        super().__init__(('127.0.0.1', 0), _ApiHandler)
-
-
-class _ApiHandler(http.server.BaseHTTPRequestHandler):
-
-    def log_message(self, *args):
-        pass
-
-    def _answer(self):
-        size = int(self.headers.get('Content-Length') or 0)
-        body = json.loads(self.rfile.read(size)) if size else None
-        self.server.asked.append((self.command, self.path, body))
-        status, answer = self.server.answers.pop(0)
-        data = json.dumps(answer).encode() if answer is not None else b''
-        self.send_response(status)
-        self.send_header('Content-Length', str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_DELETE = _answer
-
-
 class TestRest(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.api = _Api()
-        threading.Thread(target=self.api.serve_forever, daemon=True).start()
-        self.addCleanup(self.api.server_close)
-        self.addCleanup(self.api.shutdown)
-        port = self.api.server_address[1]
-        self.cinder = rest.Cinder(port, port)
-        sleep = mock.patch('time.sleep')
-        sleep.start()
-        self.addCleanup(sleep.stop)
+        self.answers = []
+        self.asked = []
+        self.cinder = rest.Cinder(8776, 9292)
+        for patch in (mock.patch('time.sleep'),
+                      mock.patch('http.client.HTTPConnection',
+                                 self._connection)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def _connection(self, host, port, timeout):
+        self.assertEqual('127.0.0.1', host)
+        connection = mock.Mock()
+
+        def request(method, path, body, headers):
+            self.asked.append((port, method, path,
+                               json.loads(body) if body else None))
+            if not self.answers:
+                raise ConnectionRefusedError('refused')
+
+        def getresponse():
+            status, body = self.answers.pop(0)
+            data = b'' if body is None else json.dumps(body).encode()
+            return mock.Mock(status=status, read=lambda: data)
+
+        connection.request = request
+        connection.getresponse = getresponse
+        return connection
 
     @staticmethod
     def _volume(status, size=1):
         return {'volume': {'id': 'v', 'status': status, 'size': size}}
 
     def test_create_waits(self):
-        self.api.answers = [(202, self._volume('creating')),
+        self.answers = [(202, self._volume('creating')),
                             (200, self._volume('creating')),
                             (200, self._volume('available'))]
         self.assertEqual('v', self.cinder.create_volume(name='n'))
         self.assertEqual(
-            ('POST', '/v3/volumes', {'volume': {'size': 1, 'name': 'n'}}),
-            self.api.asked[0])
+            (8776, 'POST', '/v3/volumes',
+             {'volume': {'size': 1, 'name': 'n'}}), self.asked[0])
 
     def test_error_status_ends_the_wait(self):
-        self.api.answers = [(202, self._volume('creating')),
+        self.answers = [(202, self._volume('creating')),
                             (200, self._volume('error'))]
         error = self.assertRaises(errors.DemoError,
                                   self.cinder.create_volume)
         self.assertEqual('volume v became error', str(error))
 
     def test_delete_waits_for_404(self):
-        self.api.answers = [(202, None), (200, self._volume('deleting')),
+        self.answers = [(202, None), (200, self._volume('deleting')),
                             (404, {})]
         self.cinder.delete('volume', 'v')
 
     def test_failed_delete(self):
-        self.api.answers = [(202, None),
+        self.answers = [(202, None),
                             (200, self._volume('error_deleting'))]
         self.assertRaises(errors.DemoError, self.cinder.delete, 'volume',
                           'v')
 
     def test_extend_looks_at_size_and_status(self):
-        self.api.answers = [(202, None), (200, self._volume('in-use', 1)),
+        self.answers = [(202, None), (200, self._volume('in-use', 1)),
                             (200, self._volume('extending', 2)),
                             (200, self._volume('in-use', 2))]
         self.cinder.extend('v', 2, 'in-use')
-        self.assertEqual([], self.api.answers)
+        self.assertEqual([], self.answers)
 
     def test_refusal_has_the_answer(self):
-        self.api.answers = [(413, {'overLimit': 'too much'})]
+        self.answers = [(413, {'overLimit': 'too much'})]
         error = self.assertRaises(errors.DemoError, self.cinder.ids,
                                   'volume')
         self.assertIn('413', str(error))
         self.assertIn('too much', str(error))
 
+    def test_image_goes_at_the_image_service(self):
+        self.answers = [(204, None)]
+        self.cinder.delete_image('i')
+        self.assertEqual([(9292, 'DELETE', '/v2/images/i', None)],
+                         self.asked)
+
     def test_nobody_answers(self):
-        self.api.shutdown()
-        self.api.server_close()
         error = self.assertRaises(errors.DemoError, self.cinder.ids,
                                   'volume')
         self.assertIn('no answer', str(error))

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that a target of LIO consists of.
+
+The layout is rtslib's, so that targetcli and cinder-rtstool read what is
+written here and the other way round: an HBA ``iblock_N`` with one backstore
+named like the target, TPG 1 with LUN 0, no access without an ACL.
+
+What ``ensure_x`` makes goes away again unless the caller keeps it.
+"""
+
+from collections.abc import Iterable
+import errno
+import re
+import socket
+import zlib
+
+from cinder_lvm_driver.privileged import configfs
+from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import validation
+
+ROOT = configfs.Directory('/sys/kernel/config/target')
+
+Portal = tuple[str, int]
+
+_DEVICE_NUMBER = re.compile(r'Major: (\d+) Minor: (\d+)')
+# rtslib takes the lowest free of so many; we begin anywhere in them.
+_HBA_INDEXES = 1048576
+_SLOTS = 8
+_NO_DISCARD = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+
+
+def tpg(target_iqn: str) -> configfs.Directory:
+    return ROOT / 'iscsi' / target_iqn / 'tpgt_1'
+
+
+# --- backstores --------------------------------------------------------------
+
+def slots(target_iqn: str) -> list[configfs.Directory]:
+    """Return the HBAs that the backstore of a target may be in.
+
+    The name decides, so that it is found without a look at all the others.
+    """
+    first = zlib.crc32(target_iqn.encode())
+    return [ROOT / 'core' / f'iblock_{(first + offset) % _HBA_INDEXES}'
+            for offset in range(_SLOTS)]
+
+
+def find_backstore(target_iqn: str) -> configfs.Directory | None:
+    return _first_with(target_iqn, slots(target_iqn))
+
+
+def search_backstore(target_iqn: str) -> configfs.Directory | None:
+    """Look into all HBAs, as one of rtslib's may be in any of them."""
+    return _first_with(target_iqn, [
+        hba for hba in (ROOT / 'core').directories()
+        if hba.name.startswith('iblock_')])
+
+
+def _first_with(name: str, hbas: Iterable[configfs.Directory],
+                ) -> configfs.Directory | None:
+    return next((hba / name for hba in hbas if (hba / name).exists()), None)
+
+
+def ensure_backstore(target_iqn: str, device: str, serial: str,
+                     undo: configfs.Undo) -> configfs.Directory:
+    """Return the backstore for a target that has no LUN yet."""
+    backstore = find_backstore(target_iqn)
+    if backstore is None:
+        backstore = _make_hba(target_iqn, undo) / target_iqn
+        undo.make(backstore)
+    if backstore.read('enable') != '1':
+        backstore = _open_device(backstore, device)
+    # The kernel lets the serial change only while there is no LUN.
+    (backstore / 'wwn').write('vpd_unit_serial', serial)
+    # Not emulate_tpws: a WRITE SAME that unmaps need not read back as zeros
+    # (LBPRZ is 0), which an initiator may expect of it.
+    try:
+        (backstore / 'attrib').ensure('emulate_tpu', '1')
+    except errors.ConfigfsError as exc:
+        if exc.errno not in _NO_DISCARD:
+            raise
+    return backstore
+
+
+def _make_hba(target_iqn: str,
+              undo: configfs.Undo) -> configfs.Directory:
+    """Return an HBA for one backstore, also one that was left empty."""
+    for hba in slots(target_iqn):
+        if not hba.directories():
+            undo.make(hba)
+            return hba
+    raise errors.ConfigfsError('create', hba.path, errno.EEXIST)
+
+
+def _open_device(backstore: configfs.Directory,
+                 device: str) -> configfs.Directory:
+    """Open the device of a new backstore, which nobody else may have open.
+
+    :returns: the backstore, or in its place one of the same name that has
+        the device open: rtslib's, of a target that was never completed
+    """
+    backstore.write('control', f'udev_path={device}')
+    backstore.write('udev_path', device)
+    try:
+        backstore.write('enable', '1')
+    except errors.ConfigfsError as exc:
+        if exc.errno != errno.EBUSY:
+            raise errors.DeviceNotUsable(
+                device, f'cannot be opened: {exc}') from exc
+        remove_backstore(backstore)
+        older = search_backstore(backstore.name)
+        if (older is None or device_number(older)
+                != validation.device_number(device)):
+            raise errors.DeviceNotUsable(device, 'is in use') from exc
+        return older
+    return backstore
+
+
+def remove_backstore(backstore: configfs.Directory) -> None:
+    backstore.remove()
+    if not backstore.parent.directories():
+        backstore.parent.remove()
+
+
+def device_number(backstore: configfs.Directory) -> tuple[int, int] | None:
+    """Return the number of the device the kernel has really opened."""
+    found = _DEVICE_NUMBER.search(backstore.read('info'))
+    number = (int(found[1]), int(found[2])) if found else (0, 0)
+    return None if number == (0, 0) else number
+
+
+def discards(backstore: configfs.Directory) -> bool:
+    return (backstore / 'attrib').read('emulate_tpu') == '1'
+
+
+# --- ACLs --------------------------------------------------------------------
+
+def ensure_acl(tpg: configfs.Directory, initiator_iqn: str, username: str,
+               secret: str, undo: configfs.Undo) -> None:
+    """Allow an initiator; the secret is set before the LUN can be seen."""
+    acl = tpg / 'acls' / initiator_iqn
+    undo.make(acl)
+    (acl / 'auth').ensure('userid', username)
+    (acl / 'auth').ensure('password', secret)
+    mapped = acl / 'lun_0'
+    undo.make(mapped)
+    if mapped.linked() is None:
+        undo.link(mapped, 'lun', tpg / 'lun' / 'lun_0')
+
+
+def is_complete(acl: configfs.Directory) -> bool:
+    auth = acl / 'auth'
+    return bool((acl / 'lun_0').linked() and auth.read('userid')
+                and auth.read('password'))
+
+
+def remove_acl(acl: configfs.Directory) -> None:
+    for mapped in acl.directories():
+        if mapped.name.startswith('lun_'):
+            remove_with_links(mapped)
+    acl.remove()
+
+
+def remove_with_links(directory: configfs.Directory) -> None:
+    for name in directory.links():
+        directory.unlink(name)
+    directory.remove()
+
+
+# --- portals -----------------------------------------------------------------
+
+def ensure_portals(tpg: configfs.Directory, portals: Iterable[Portal],
+                   iser: bool, undo: configfs.Undo,
+                   ) -> list[tuple[str, str]]:
+    """Listen on the portals; return those refused, with the reasons."""
+    present = {parse_portal(directory.name): directory
+               for directory in (tpg / 'np').directories()}
+    refused = []
+    for portal in portals:
+        directory = present.get(portal, tpg / 'np' / _format_portal(portal))
+        try:
+            undo.make(directory)
+            if iser:
+                directory.ensure('iser', '1')
+        except errors.ConfigfsError as exc:
+            refused.append((directory.name, _why_refused(portal, exc)))
+    return refused
+
+
+def _why_refused(portal: Portal, failure: errors.ConfigfsError) -> str:
+    """Find out what the kernel keeps to itself: mkdir says only EINVAL."""
+    if failure.action != 'create':
+        return f'iSER is not to be had ({failure})'
+    address, port = portal
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as exc:
+            return exc.strerror or str(exc)
+    return str(failure)
+
+
+def _format_portal(portal: Portal) -> str:
+    address, port = portal
+    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+
+
+def parse_portal(text: str) -> Portal:
+    address, _, port = text.rpartition(':')
+    return validation.portal((address.strip('[]'), int(port)))

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small LVM in memory: one VG behind the command lines of ``lvm.LVM``.
+
+``tests/contract/test_lvm.py``, which the real LVM passes too, holds it to the
+truth. Beyond LVM it knows what is on an LV, as a text.
+"""
+
+import dataclasses
+import json
+
+from cinder_lvm_driver import process
+
+EXTENT = 4 * 2 ** 20
+_FLAGS = {'--force', '--ignoreactivationskip', '--nosuffix', '--snapshot',
+          '--splitsnapshot', '--version', '--yes'}
+
+
+class Failure(Exception):
+    """What LVM ends with: a text and an exit status."""
+
+
+@dataclasses.dataclass
+class Volume:
+    """One LV, with what a reader of it would find."""
+
+    name: str
+    size: int
+    segtype: str = 'linear'
+    origin: str = ''
+    pool: str = ''
+    active: bool = True
+    skip: bool = False
+    is_open: bool = False
+    content: str = ''
+    origin_size: int = 0
+
+    @property
+    def is_cow(self):
+        return bool(self.origin) and self.segtype == 'linear'
+
+
+def extents(size):
+    """Return a number of bytes, such as ``5b``, in whole extents."""
+    return -(-int(str(size).removesuffix('b')) // EXTENT) * EXTENT
+
+
+def parse(argv):
+    """Return the program, the options and the words of a command."""
+    rest = list(argv)
+    while rest[0] == 'env' or '=' in rest[0]:
+        rest.pop(0)
+    program, options, words = rest.pop(0), {}, []
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith('-'):
+            words.append(word)
+        else:
+            options[word] = True if word in _FLAGS else rest.pop(0)
+    return program, options, words
+
+
+class FakeLVM:
+    """A VG and the runner of commands for it.
+
+    :ivar volumes, removed: the LVs by name, as they are or were at the end
+    """
+
+    def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20):
+        self.vg_name = vg_name
+        self.size_bytes = size_bytes
+        self.volumes = {}
+        self.removed = {}
+
+    def add(self, name, size_bytes=EXTENT, **facts):
+        """Put an LV into the VG, without any command."""
+        made = self.volumes[name] = Volume(name, extents(size_bytes), **facts)
+        if made.is_cow:
+            made.origin_size = self.volumes[made.origin].size
+        return made
+
+    @property
+    def free_bytes(self):
+        # A thin pool has an extent of metadata, and another one to spare.
+        return self.size_bytes - sum(
+            volume.size + 2 * EXTENT * (volume.segtype == 'thin-pool')
+            for volume in self.volumes.values() if volume.segtype != 'thin')
+
+    def run(self, *argv, timeout=None):
+        """See :class:`process.Runner`."""
+        program, options, words = parse(argv)
+        verb = getattr(self, '_' + program)
+        try:
+            stdout = '' if '--version' in options else verb(options, words)
+        except Failure as failure:
+            text, exit_code = (*failure.args, 5)[:2]
+            raise process.CommandFailed(argv, exit_code, '', text) from None
+        return process.Completed(argv, stdout or '', '')
+
+    # Reports --------------------------------------------------------------
+
+    def _vgs(self, options, words):
+        self._check_group(*words)
+        return self._report('vg', options, [{
+            'vg_name': self.vg_name, 'vg_size': self.size_bytes,
+            'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
+            'pv_name': '/dev/sda', 'pv_missing': ''}])
+
+    def _lvs(self, options, words):
+        self._check_group(*words)
+        wanted = options.get('-S', '')[len('lv_name="'):-1]
+        return self._report('lv', options, [
+            self._facts(volume)
+            for name, volume in sorted(self.volumes.items())
+            if wanted in ('', name)])
+
+    def _report(self, kind, options, rows):
+        return json.dumps({'report': [{kind: [
+            {field: str(row[field]) for field in options['-o'].split(',')}
+            for row in rows]}]})
+
+    def _facts(self, volume):
+        shots = self._of('origin', volume)
+        has_cows = any(shot.is_cow for shot in shots)
+        is_pool = volume.segtype == 'thin-pool'
+        role = ['private' if is_pool else 'public']
+        for word, kind, count in (('origin', has_cows, len(shots)),
+                                  ('snapshot', volume.is_cow,
+                                   bool(volume.origin))):
+            kind = ('thick' if kind else 'thin') + word
+            role += [word, kind, f'multi{kind}'][:count and count + 1]
+        origin_size = volume.origin_size or (volume.size if has_cows else '')
+        has_usage = volume.is_cow or volume.segtype != 'linear'
+        is_open = volume.is_open or any(
+            other.active for other in self._of('pool', volume))
+        return {
+            'vg_name': self.vg_name, 'lv_name': volume.name,
+            'lv_size': volume.size, 'origin_size': origin_size,
+            'segtype': volume.segtype, 'lv_role': ','.join(role),
+            'origin': volume.origin, 'pool_lv': volume.pool,
+            'lv_active': 'active' * volume.active,
+            'lv_device_open': 'open' * is_open if volume.active else 'unknown',
+            'lv_skip_activation': 'skip activation' * volume.skip,
+            'data_percent': '0.00' * (volume.active and has_usage),
+            'metadata_percent': '10.00' * (volume.active and is_pool),
+            'lv_tags': ''}
+
+    def _of(self, relation, volume):
+        """Return the snapshots of an origin, or the LVs of a pool."""
+        return [other for other in self.volumes.values()
+                if getattr(other, relation) == volume.name]
+
+    # Verbs ----------------------------------------------------------------
+
+    def _lvcreate(self, options, words):
+        name, kind = options['--name'], options.get('--type')
+        vg_name, _, origin = words[0].partition('/')
+        if name.startswith('snapshot'):
+            raise Failure('Names starting "snapshot" are reserved.', 3)
+        self._check_group(vg_name)
+        source = self._find(origin) if origin else None
+        self._check_free_name(name)
+        skip = '--setactivationskip' not in options
+        if source and not {'--extents', '--size'} & set(options):
+            made = Volume(name, source.size, 'thin', origin, source.pool,
+                          active=not skip, skip=skip, content=source.content)
+        elif source:
+            made = Volume(name, extents(source.size + source.size // 256 + 1),
+                          origin=origin, content=source.content)
+            made.origin_size = source.size
+        elif kind == 'thin-pool':
+            made = Volume(name, int(options['--extents']) * EXTENT, kind)
+        elif kind == 'thin':
+            made = Volume(name, extents(options['--virtualsize']), kind,
+                          pool=self._find(options['--thinpool']).name)
+        else:
+            made = Volume(name, extents(options['--size']))
+        if made.segtype != 'thin':
+            self._check_space(made.size + 2 * EXTENT * (kind is not None))
+        self.volumes[name] = made
+
+    def _lvextend(self, options, words):
+        volume, size = self._find(words[0]), extents(options['--size'])
+        if volume.active and any(shot.is_cow
+                                 for shot in self._of('origin', volume)):
+            raise Failure('Origins can be resized only while inactive.')
+        if size <= volume.size:
+            raise Failure('New size given not larger than existing size')
+        if volume.segtype != 'thin':
+            self._check_space(size - volume.size)
+        volume.size = size
+
+    def _lvremove(self, options, words):
+        volume = self._find(words[0])
+        gone = [volume, *self._of('pool', volume), *(
+            shot for shot in self._of('origin', volume) if shot.is_cow)]
+        self._check_closed(gone)
+        for item in gone:
+            self.removed[item.name] = self.volumes.pop(item.name)
+            for shot in self._of('origin', item):
+                shot.origin = ''
+
+    def _lvrename(self, options, words):
+        volume = self._find(words[1])
+        self._check_free_name(words[2])
+        for shot in self._of('origin', volume):
+            shot.origin = words[2]
+        self.volumes[words[2]] = self.volumes.pop(words[1])
+        volume.name = words[2]
+
+    def _lvchange(self, options, words):
+        for volume in [self._find(word) for word in words]:
+            # An origin and its COW snapshots are one to device-mapper.
+            top = self.volumes[volume.origin] if volume.is_cow else volume
+            family = [top, *(shot for shot in self._of('origin', top)
+                             if shot.is_cow)]
+            active = options['--activate'] == 'y'
+            self._check_closed([] if active else family)
+            for item in family:
+                item.active = active
+
+    def _lvconvert(self, options, words):
+        volume = self._find(words[0])
+        if not volume.is_cow:
+            raise Failure(f'Command not permitted on LV {words[0]}.')
+        self._check_closed([volume])
+        volume.origin, volume.origin_size = '', 0
+
+    # States of the world --------------------------------------------------
+
+    def _check_group(self, name=None):
+        if name not in (None, self.vg_name):
+            raise Failure(f'Volume group "{name}" not found')
+
+    def _find(self, path):
+        name = path.rpartition('/')[2]
+        if name not in self.volumes:
+            raise Failure(f'Failed to find logical volume "{name}"')
+        return self.volumes[name]
+
+    def _check_free_name(self, name):
+        if name in self.volumes:
+            raise Failure(f'"{name}" already exists in volume group')
+
+    def _check_closed(self, volumes):
+        for name in (volume.name for volume in volumes if volume.is_open):
+            raise Failure(f'Logical volume {self.vg_name}/{name} in use.')
+
+    def _check_space(self, size_bytes):
+        if size_bytes > self.free_bytes:
+            raise Failure(f'VG {self.vg_name} has insufficient free space')

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host: its LVM, its ``dd``, and the ways to become root on it."""
+
+import fixtures
+from oslo_concurrency import processutils
+
+from cinder_lvm_driver import process
+from tests.fakes import lvm
+
+_PREFIXES = {'ionice': 2, 'cgexec': 3}
+
+
+class FakeClient:
+    """A rootwrap daemon of the host, and the client that talks to it."""
+
+    def __init__(self, machine, start_command):
+        self._machine = machine
+        machine.started.append(tuple(start_command))
+
+    def execute(self, argv, stdin=None):
+        if not self._machine.daemon_starts:
+            raise Exception('Failed to spawn rootwrap process.')
+        return self._machine.answer(tuple(argv))
+
+
+class FakeMachine(fixtures.Fixture):
+    """The host; only ``lvm`` and ``dd`` do something there.
+
+    :ivar as_root: every command that was run as root
+    :ivar one_by_one: those among them that had a rootwrap of their own
+    :ivar started: the commands with which daemons were started
+    :ivar wiped: device and bytes of each wipe
+    :ivar daemon_starts: whether rootwrap daemons come up
+    :ivar refused: programs that rootwrap has no filter for
+    :ivar missing: programs that are not installed
+    """
+
+    def __init__(self, vg_name='vg', **facts):
+        super().__init__()
+        self.lvm = lvm.FakeLVM(vg_name, **facts)
+        self.as_root = []
+        self.one_by_one = []
+        self.started = []
+        self.wiped = []
+        self.daemon_starts = True
+        self.refused = set()
+        self.missing = set()
+        self._steps_left = None
+
+    def _setUp(self):
+        self.useFixture(fixtures.MockPatchObject(
+            process.rootwrap_client, 'Client',
+            lambda command: FakeClient(self, command)))
+
+    # What tests ask for ---------------------------------------------------
+
+    def fail_after(self, steps):
+        """Let that many more commands succeed, and fail the next one.
+
+        Only one fails; what undoes the others is to work. A command that
+        removes an LV does not count.
+        """
+        self._steps_left = steps
+
+    @property
+    def has_failed(self):
+        return self._steps_left == -1
+
+    def programs(self):
+        """Return the programs that were run as root, without their words."""
+        return [lvm.parse(argv)[0] for argv in self.as_root]
+
+    def names(self):
+        """Return the names of all LVs."""
+        return set(self.lvm.volumes)
+
+    # The two ways to run commands -----------------------------------------
+
+    def execute(self, *argv, run_as_root=False, root_helper=None,
+                timeout=None, **_kwargs):
+        """Run a command as ``processutils.execute`` does."""
+        program = lvm.parse(argv)[0]
+        if program in self.missing and not run_as_root:
+            raise FileNotFoundError(program)
+        if run_as_root:
+            self.one_by_one.append(argv)
+            code, stdout, stderr = self.answer(argv)
+        else:
+            code, stdout, stderr = self._answer(program, argv)
+        if code:
+            raise processutils.ProcessExecutionError(
+                stdout, stderr, code, ' '.join(argv))
+        return stdout, stderr
+
+    def answer(self, argv):
+        """Run a command as root."""
+        self.as_root.append(argv)
+        program = lvm.parse(argv)[0]
+        if program in self.refused:
+            return 99, '', ''
+        if program in self.missing:
+            return 96, '', ''
+        if program != 'lvremove' and (
+                self._steps_left is not None and self._steps_left >= 0):
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                return 5, '', '  Broken by the test.'
+        return self._answer(program, argv)
+
+    def _answer(self, program, argv):
+        if program in _PREFIXES:
+            argv = argv[_PREFIXES[program]:]
+            program = argv[0]
+        if program == 'dd':
+            return self._dd(dict(word.partition('=')[::2]
+                                 for word in argv[1:]))
+        if program == 'lvm':
+            return 0, '  LVM version:     2.03.16(2) (2022-05-18)\n', ''
+        if program == 'modprobe':
+            return 0, '', ''
+        try:
+            done = self.lvm.run(*argv)
+        except process.CommandFailed as failure:
+            return failure.exit_code, failure.stdout, failure.stderr
+        return 0, done.stdout, done.stderr
+
+    def _dd(self, words):
+        target = self._device(words['of'])
+        source = self._device(words['if'])
+        if target is None or source is None:
+            return 1, '', f"dd: failed to open '{words['of']}'"
+        target.content = source.content
+        if words['if'] == '/dev/zero':
+            self.wiped.append((target.name, int(words['count'])))
+        return 0, '', ''
+
+    def _device(self, path):
+        """Return the LV behind a device path, if it is active."""
+        if path == '/dev/zero':
+            return lvm.Volume('zero', 0)
+        vg_name = self.lvm.vg_name
+        for name, volume in self.lvm.volumes.items():
+            mapped = '-'.join(part.replace('-', '--')
+                              for part in (vg_name, name))
+            if path in (f'/dev/{vg_name}/{name}', f'/dev/mapper/{mapped}'):
+                return volume if volume.active else None
+        return None

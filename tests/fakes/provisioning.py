@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provisioning on a fake LVM, for the tests of each kind."""
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import process
+from tests import base
+from tests.fakes import lvm as fake_lvm
+
+MIB = 2 ** 20
+DD_FAILED = process.CommandFailed(('dd',), 1, '', 'I/O error')
+
+
+class ProvisioningTestCase(base.TestCase):
+    """A test of one kind of provisioning.
+
+    :ivar copies: source, destination, bytes and sparseness of each copy
+    :ivar copy_error: what the next copies fail with
+    :cvar kind: the class
+    """
+
+    kind = None
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.copies = []
+        self.copy_error = None
+        self.provisioning = self.kind(self.vg, self.copy)
+
+    def copy(self, source, destination, size_bytes, *, sparse):
+        self.copies.append((source, destination, size_bytes, sparse))
+        names = [path.removeprefix('/dev/vg/')
+                 for path in (source, destination)]
+        source, destination = (self.lvm.volumes[name] for name in names)
+        self.assertTrue(source.active and destination.active)
+        destination.content = source.content
+        if self.copy_error:
+            raise self.copy_error
+
+    def add_thin_pool(self, **facts):
+        self.lvm.add('vg-pool', 400 * MIB, segtype='thin-pool', **facts)
+
+    def add_thin(self, name, size_mib=8, **facts):
+        return self.lvm.add(name, size_mib * MIB, segtype='thin',
+                            pool='vg-pool', **facts)
+
+    def add_cow(self, name, origin, size_mib=12, **facts):
+        return self.lvm.add(name, size_mib * MIB, origin=origin, **facts)
+
+    def names(self):
+        return set(self.lvm.volumes)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command gets its devices, and what is done when it fails."""
+
+import json
+import unittest
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import command
+from cinder_lvm_driver import process
+from tests import base
+from tests.fakes import process as fake_process
+
+ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
+               'LVM_SYSTEM_DIR=/other/lvm')
+SCAN = (*ENVIRONMENT, 'vgs', '--reportformat', 'json', '--units', 'b',
+        '--nosuffix', '-o', 'vg_name,pv_name,pv_missing')
+MISSING = '  Cannot change VG vg while PVs are missing.\n'
+
+
+def devices(*paths, vg_name='vg'):
+    return json.dumps({'report': [{'vg': [
+        {'vg_name': vg_name, 'pv_name': path,
+         'pv_missing': 'missing' if path == '[unknown]' else ''}
+        for path in paths]}]})
+
+
+class CommandTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.runner = fake_process.ScriptedRunner(self)
+        self.commands = self.make_commands((2, 3, 16))
+
+    def make_commands(self, version):
+        return command.Commands('vg', self.runner, version, '/other/lvm', 7)
+
+    def expect_scan(self, *paths, **keywords):
+        self.runner.expect(*SCAN, stdout=devices(*paths, **keywords))
+
+    def expect(self, program, paths, *words, **answer):
+        self.runner.expect(*ENVIRONMENT, program, '--devices', paths, *words,
+                           **answer)
+
+
+@ddt.ddt
+class TestDevices(CommandTestCase):
+
+    def test_devices_are_looked_for_once(self):
+        self.expect_scan('/dev/b', '/dev/a')
+        self.expect('lvs', '/dev/a,/dev/b', 'vg', stdout='answer')
+        self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
+        self.assertEqual('answer', self.commands.ask(['lvs', 'vg']))
+        self.commands.change('lvremove', 'vg/x')
+        self.assertEqual([7, 7, None], self.runner.timeouts)
+
+    def test_devices_of_other_groups_are_left_out(self):
+        self.runner.expect(*SCAN, stdout=json.dumps({'report': [{'vg': [
+            {'vg_name': name, 'pv_name': f'/dev/{name}', 'pv_missing': ''}
+            for name in ('v', 'vg', 'vg2')]}]}))
+        self.assertEqual(('/dev/vg',), self.commands.find_devices())
+
+    def test_device_that_is_missing_is_not_named(self):
+        self.expect_scan('/dev/a', '[unknown]')
+        self.assertEqual(('/dev/a',), self.commands.find_devices())
+
+    def test_no_such_group(self):
+        self.expect_scan('/dev/a', vg_name='other')
+        error = self.assertRaises(lvm.VolumeGroupNotFound,
+                                  self.commands.ask, ['lvs', 'vg'])
+        self.assertIn('option volume_group', str(error))
+
+    def test_group_that_comes_later(self):
+        self.expect_scan()
+        self.assertRaises(lvm.VolumeGroupNotFound,
+                          self.commands.find_devices)
+        self.expect_scan('/dev/a')
+        self.assertEqual(('/dev/a',), self.commands.find_devices())
+
+    @ddt.data((2, 2, 163), (2, 3, 11))
+    def test_old_lvm_is_given_a_filter(self, version):
+        commands = self.make_commands(version)
+        self.expect_scan('/dev/sd+a', '/dev/b')
+        self.runner.expect(
+            *ENVIRONMENT, 'lvs', '--config',
+            r'devices{filter=["a|^/dev/b$|","a|^/dev/sd\+a$|","r|.*|"]}',
+            'vg')
+        commands.ask(['lvs', 'vg'])
+
+
+@ddt.ddt
+class TestChangedDevices(CommandTestCase):
+    """The VG was extended, or moved to other PVs, while it was in hand."""
+
+    @ddt.data(MISSING, '  Volume group "vg" not found\n')
+    def test_change_is_tried_with_the_new_devices(self, stderr):
+        self.expect_scan('/dev/a')
+        self.expect('lvremove', '/dev/a', 'vg/x', stderr=stderr, error=5)
+        self.expect_scan('/dev/a', '/dev/b')
+        self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
+        self.commands.change('lvremove', 'vg/x')
+        self.assertIn('The PVs of VG vg are now /dev/a, /dev/b',
+                      self.log.output)
+
+    @unittest.expectedFailure
+    def test_change_while_somebody_else_sees_the_new_devices_first(self):
+        def other_thread(*argv, **keywords):
+            self.runner.run = run
+            self.commands._devices = ('/dev/a', '/dev/b')
+            raise process.CommandFailed(argv, 5, '', MISSING)
+
+        self.addCleanup(self.runner.forget)
+        self.expect_scan('/dev/a')
+        self.commands.find_devices()
+        run, self.runner.run = self.runner.run, other_thread
+        self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
+        self.commands.change('lvremove', 'vg/x')
+
+    @unittest.expectedFailure
+    def test_report_of_a_group_that_moved(self):
+        self.addCleanup(self.runner.forget)
+        self.expect_scan('/dev/a')
+        self.expect('lvs', '/dev/a', 'vg', error=5,
+                    stderr='  Volume group "vg" not found\n')
+        self.expect_scan('/dev/b')
+        self.expect('lvs', '/dev/b', 'vg', stdout='new')
+        self.assertEqual('new', self.commands.ask(['lvs', 'vg']))
+
+    def test_change_while_a_device_is_missing(self):
+        self.expect_scan('/dev/a', '[unknown]')
+        self.expect('lvremove', '/dev/a', 'vg/x', stderr=MISSING, error=5)
+        self.expect_scan('/dev/a', '[unknown]')
+        self.assertRaises(lvm.LVMError, self.commands.change, 'lvremove',
+                          'vg/x')
+
+    def test_change_of_a_group_that_is_gone(self):
+        self.expect_scan('/dev/a')
+        self.expect('lvremove', '/dev/a', 'vg/x', error=5,
+                    stderr='  Volume group "vg" not found\n')
+        self.expect_scan()
+        self.assertRaises(lvm.VolumeGroupNotFound, self.commands.change,
+                          'lvremove', 'vg/x')
+
+    def test_other_failure_is_not_tried_again(self):
+        self.expect_scan('/dev/a')
+        self.expect('lvremove', '/dev/a', 'vg/x', error=5,
+                    stderr='  Failed to find logical volume "vg/x"\n')
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.commands.change,
+                          'lvremove', 'vg/x')
+
+    def test_report_that_lacks_a_device(self):
+        warning = "  WARNING: Couldn't find device with uuid 1-2-3.\n"
+        self.expect_scan('/dev/a')
+        self.expect('lvs', '/dev/a', 'vg', stdout='old', stderr=warning)
+        self.expect_scan('/dev/a', '/dev/b')
+        self.expect('lvs', '/dev/a,/dev/b', 'vg', stdout='new')
+        self.assertEqual('new', self.commands.ask(['lvs', 'vg']))
+
+    def test_report_while_a_device_is_missing(self):
+        warning = "  WARNING: Couldn't find device with uuid 1-2-3.\n"
+        self.expect_scan('/dev/a', '[unknown]')
+        self.expect('lvs', '/dev/a', 'vg', stdout='all', stderr=warning)
+        self.expect_scan('/dev/a', '[unknown]')
+        self.assertEqual('all', self.commands.ask(['lvs', 'vg']))
+
+
+@ddt.ddt
+class TestFailures(CommandTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.expect_scan('/dev/a')
+
+    @ddt.data(139, -11)
+    def test_crash_is_tried_once_more(self, exit_code):
+        self.expect('lvs', '/dev/a', error=exit_code)
+        self.expect('lvs', '/dev/a', stdout='answer')
+        self.assertEqual('answer', self.commands.ask(['lvs']))
+        self.assertIn('LVM crashed', self.log.output)
+
+    def test_crash_after_crash(self):
+        for _ in range(2):
+            self.expect('lvs', '/dev/a', error=139)
+        self.assertRaises(lvm.CommandOfLVMFailed, self.commands.ask, ['lvs'])
+
+    def test_failure_is_typed_and_keeps_its_cause(self):
+        self.expect('lvcreate', '/dev/a', error=5, stderr='  already exists '
+                    'in volume group "vg"')
+        error = self.assertRaises(lvm.LogicalVolumeExists,
+                                  self.commands.change, 'lvcreate')
+        self.assertEqual(5, error.__cause__.exit_code)
+
+    @ddt.data(process.CommandRefused(('lvs',), 99, '', ''),
+              process.CommandNotFound(('lvs',), 96, '', ''),
+              process.CommandTimedOut(('lvs',), 7))
+    def test_what_lvm_did_not_say_is_passed_on(self, failure):
+        self.expect('lvs', '/dev/a', error=failure)
+        self.assertIs(failure, self.assertRaises(
+            type(failure), self.commands.ask, ['lvs']))
+
+
+@ddt.ddt
+class TestVersion(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.runner = fake_process.ScriptedRunner(self)
+
+    def answer(self, stdout):
+        self.runner.expect('env', 'LC_ALL=C', 'lvm', 'version', stdout=stdout)
+
+    @ddt.data(('2.03.16(2) (2022-05-18)', (2, 3, 16)),
+              ('2.02.163(2)-RHEL7', (2, 2, 163)),
+              ('2.03.31(2) (2025-02-27)', (2, 3, 31)))
+    @ddt.unpack
+    def test_version(self, text, version):
+        self.answer(f'  LVM version:     {text}\n  Library version: 1.02.185')
+        self.assertEqual(version, command.installed_version(self.runner))
+
+    @ddt.data('', '  Library version: 1.02.185\n')
+    def test_no_version(self, stdout):
+        self.answer(stdout)
+        self.assertRaises(lvm.ReportError, command.installed_version,
+                          self.runner)
+
+    def test_too_old(self):
+        self.answer('  LVM version:     2.02.98(2)\n')
+        error = self.assertRaises(lvm.ReportError, command.installed_version,
+                                  self.runner)
+        self.assertIn('LVM 2.02.98 is too old', str(error))
+
+    def test_not_installed(self):
+        self.runner.expect('env', 'LC_ALL=C', 'lvm', 'version',
+                           error=process.CommandNotFound(('lvm',), 127, '',
+                                                         ''))
+        self.assertRaises(process.CommandNotFound, command.installed_version,
+                          self.runner)
+
+    def test_probe_is_what_other_filters_refuse(self):
+        self.assertEqual((*ENVIRONMENT, 'lvremove', '--version'),
+                         command.probe('/other/lvm'))

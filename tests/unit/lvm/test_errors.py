@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every failure that was recorded from a real LVM has a name."""
+
+import json
+import pathlib
+import unittest
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver import process
+from tests import base
+
+VERSIONS = sorted((pathlib.Path(__file__).parents[2] / 'samples/lvm')
+                  .iterdir())
+EXPECTED = {
+    lvm.VolumeGroupNotFound: [
+        'create-all-missing', 'create-no-group', 'remove-no-group',
+        'rename-no-group', 'report-no-group', 'volumes-all-missing',
+        'volumes-no-group'],
+    lvm.LogicalVolumeNotFound: [
+        'activate-not-found', 'cow-not-found', 'deactivate-not-found',
+        'extend-not-found', 'remove-not-found', 'rename-not-found',
+        'split-not-found', 'thin-snapshot-not-found'],
+    lvm.LogicalVolumeExists: [
+        'cow-exists', 'create-exists', 'rename-exists', 'thin-exists',
+        'thin-snapshot-exists'],
+    lvm.LogicalVolumeInUse: [
+        'deactivate-mounted', 'deactivate-open',
+        'deactivate-origin-open-snapshot', 'extend-active-origin',
+        'extend-merging', 'pool-remove-open', 'remove-mounted',
+        'remove-open', 'remove-open-snapshot', 'remove-origin-open-snapshot',
+        'split-open', 'thin-remove-mounted', 'thin-remove-open'],
+    lvm.InsufficientSpace: [
+        'cow-no-space', 'create-no-space', 'extend-no-space',
+        'mirror-no-space', 'pool-no-space', 'raid1-no-space',
+        'thin-pool-full', 'thin-snapshot-pool-full'],
+    lvm.InvalidRequest: [
+        'create-invalid', 'create-nothing', 'create-reserved',
+        'option-unknown', 'rename-reserved', 'thin-reserved'],
+    errors.PhysicalVolumeMissing: [
+        'activate-missing', 'create-missing', 'extend-missing',
+        'rename-missing', 'snapshot-missing'],
+    # What no verb of the driver can meet, and needs no name therefore.
+    lvm.CommandOfLVMFailed: [
+        'cow-of-cow', 'cow-of-merging', 'create-exported',
+        'extend-same-size', 'extend-smaller', 'remove-merging',
+        'split-merging', 'split-no-snapshot', 'thin-no-pool',
+        'thin-no-thin-pool', 'thin-snapshot-of-linear'],
+}
+
+
+def recorded(version):
+    """Return the failures of a version by name."""
+    answers = json.loads((version / 'failures.json').read_text())
+    return {name: process.CommandFailed(
+        tuple(answer['argv']), answer['exit_code'], '', answer['stderr'])
+        for name, answer in answers.items()}
+
+
+@ddt.ddt
+class TestClassify(base.TestCase):
+
+    @ddt.data(*((version, error, name) for version in VERSIONS
+                for error, names in EXPECTED.items() for name in names))
+    @ddt.unpack
+    def test_recorded(self, version, error, name):
+        failure = recorded(version)[name]
+        typed = errors.classify(failure)
+        self.assertIs(error, type(typed))
+        self.assertIs(failure, typed.__cause__)
+        self.assertIn(failure.stderr.strip(), str(typed))
+
+    @ddt.data(*VERSIONS)
+    def test_every_recording_is_expected_to_be_something(self, version):
+        self.assertEqual(sorted(sum(EXPECTED.values(), ['pool-exists'])),
+                         sorted(recorded(version)))
+
+    @ddt.data(*VERSIONS)
+    @unittest.expectedFailure
+    def test_pool_exists(self, version):
+        failure = recorded(version)['pool-exists']
+        self.assertIs(lvm.LogicalVolumeExists, type(errors.classify(failure)))
+
+    @ddt.data(*(pattern for pattern, _ in errors._TABLE))
+    def test_every_row_is_there_for_a_recording(self, pattern):
+        self.assertTrue([
+            failure for version in VERSIONS
+            for failure in recorded(version).values()
+            if errors.re.search(pattern, failure.stderr)])
+
+    @ddt.data('', 'Segmentation fault', '  WARNING: Sum of all thin volume '
+              'sizes exceeds the size of the thin pool.')
+    def test_not_known(self, stderr):
+        failure = process.CommandFailed(('lvs',), 5, '', stderr)
+        self.assertIs(lvm.CommandOfLVMFailed, type(errors.classify(failure)))
+
+    def test_exit_status_3_is_our_own_mistake(self):
+        failure = process.CommandFailed(
+            ('lvs',), 3, '', 'Volume group "vg" not found')
+        self.assertIs(lvm.InvalidRequest, type(errors.classify(failure)))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact command of every verb; here and nowhere else."""
+
+import json
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import group
+from tests import base
+from tests.fakes import lvm as fake_lvm
+from tests.fakes import process as fake_process
+
+ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
+               'LVM_SYSTEM_DIR=/etc/lvm')
+FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
+DEVICES = ('--devices', '/dev/sda,/dev/sdb')
+SCAN = (*ENVIRONMENT, 'vgs', *FORM, '-o', 'vg_name,pv_name,pv_missing')
+SCANNED = json.dumps({'report': [{'vg': [
+    {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
+    for path in ('/dev/sdb', '/dev/sda')]}]})
+FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
+          'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
+          'metadata_percent,lv_tags')
+NO_VOLUMES = '{"report": [{"lv": []}]}'
+GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
+         '"vg_free": "419430400", "vg_extent_size": "4194304"}]}]}')
+
+
+@ddt.ddt
+class TestCommands(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.runner = fake_process.ScriptedRunner(self)
+        self.runner.expect(*SCAN, stdout=SCANNED)
+        self.vg = lvm.LVM('vg', self.runner, version=(2, 3, 16),
+                          report_timeout=7)
+
+    def expect(self, program, *words, **answer):
+        self.runner.expect(*ENVIRONMENT, program, *DEVICES, *words, **answer)
+
+    @ddt.data(
+        (('create_volume', 'a', 5), ('lvcreate', '--yes', '--wipesignatures',
+         'y', '--size', '5b', '--name', 'a', 'vg')),
+        (('create_thin_volume', 'a', 5, 'pool'), ('lvcreate', '--type',
+         'thin', '--virtualsize', '5b', '--name', 'a', '--thinpool', 'pool',
+         'vg')),
+        (('create_cow_snapshot', 's', 'a'), ('lvcreate', '--yes',
+         '--snapshot', '--extents', '100%ORIGIN', '--name', 's', 'vg/a')),
+        (('extend_volume', 'a', 5), ('lvextend', '--size', '5b', 'vg/a')),
+        (('delete', 'a'), ('lvremove', '--force', 'vg/a')),
+        (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
+         'vg/s')),
+        (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
+        (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
+         '--ignoreactivationskip', 'vg/a', 'vg/b')),
+        (('deactivate_lv', 'a'), ('lvchange', '--activate', 'n', 'vg/a')))
+    @ddt.unpack
+    def test_verb(self, call, command):
+        self.expect(*command)
+        verb, *arguments = call
+        getattr(self.vg, verb)(*arguments)
+        # A change is waited for until it ends.
+        self.assertIsNone(self.runner.timeouts[-1])
+
+    def test_create_thin_snapshot(self):
+        self.expect('lvcreate', '--snapshot', '--name', 's', 'vg/a')
+        self.vg.create_thin_snapshot('s', 'a', activate=False)
+
+    def test_create_active_thin_snapshot(self):
+        self.expect('lvcreate', '--snapshot', '--setactivationskip', 'n',
+                    '--name', 's', 'vg/a')
+        self.vg.create_thin_snapshot('s', 'a', activate=True)
+
+    def test_create_thin_pool_over_95_percent(self):
+        self.expect('vgs', *FORM, '-o',
+                    'vg_name,vg_size,vg_free,vg_extent_size', 'vg',
+                    stdout=GROUP)
+        self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
+                    '--extents', '95', '--name', 'pool', 'vg')
+        self.vg.create_thin_pool('pool')
+
+    def test_create_thin_pool_in_a_full_group(self):
+        self.expect('vgs', *FORM, '-o',
+                    'vg_name,vg_size,vg_free,vg_extent_size', 'vg',
+                    stdout=GROUP.replace('419430400', '0'))
+        self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
+                          'pool')
+
+    def test_get_volumes(self):
+        self.expect('lvs', *FORM, '-o', FIELDS, 'vg', stdout=NO_VOLUMES)
+        self.assertEqual({}, self.vg.get_volumes())
+        self.assertEqual([7, 7], self.runner.timeouts)
+
+    def test_find_volume(self):
+        self.expect('lvs', *FORM, '-o', FIELDS, '-S', 'lv_name="a"', 'vg',
+                    stdout=NO_VOLUMES)
+        self.assertIsNone(self.vg.find_volume('a'))
+        self.assertEqual([7, 7], self.runner.timeouts)
+
+
+@ddt.ddt
+class TestQuestions(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+
+    def test_get_volume(self):
+        self.lvm.add('a')
+        self.assertEqual('a', self.vg.get_volume('a').name)
+
+    def test_get_volume_that_is_not_there(self):
+        error = self.assertRaises(lvm.LogicalVolumeNotFound,
+                                  self.vg.get_volume, 'b')
+        self.assertEqual('LV b was not found in VG vg', str(error))
+
+    def test_get_picture(self):
+        self.lvm.add('a')
+        picture = self.vg.get_picture()
+        self.assertEqual({'a'}, set(picture.volumes))
+        self.assertEqual('vg', picture.group.name)
+
+    @ddt.data('', '.', '..', '-n', '../a', 'vg/a', 'a" || lv_name="b',
+              'a\n', 'a b', 'ä', 'snapshot-1', 'pvmove0', 'a_tmeta')
+    def test_name_that_no_volume_can_have(self, name):
+        def run(*argv, **kwargs):
+            self.fail(f'LVM was asked: {argv}')
+
+        self.lvm.run = run
+        self.assertFalse(group.is_valid_name(name))
+        self.assertIsNone(self.vg.find_volume(name))
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.vg.get_volume, name)
+
+    @ddt.data('volume-1', '_snapshot-1', 'vg-pool', 'a.b+c', '9', '_',
+              'clone-snap-volume-1', 'tmeta', 'my_snapshot')
+    def test_valid_name(self, name):
+        self.assertTrue(group.is_valid_name(name))

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports of a real LVM, and what is no report."""
+
+import decimal
+import json
+import pathlib
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import report
+from tests import base
+
+SAMPLES = (pathlib.Path(__file__).parents[2] / 'samples/lvm').iterdir()
+MIB = 2 ** 20
+
+
+def changed(text, kind, **values):
+    """Return a report with other values; None leaves the field out."""
+    answer = json.loads(text)
+    row = answer['report'][0][kind][0]
+    for field, value in values.items():
+        if value is None:
+            del row[field]
+        else:
+            row[field] = value
+    return json.dumps(answer)
+
+
+@ddt.ddt
+class TestRecorded(base.TestCase):
+    """The VGs are those of tools/record_samples."""
+
+    @classmethod
+    def read(cls, folder, name):
+        return (folder / f'{name}.json').read_text()
+
+    @ddt.data(*SAMPLES)
+    def test_recorded(self, folder):
+        for check in (self.check_thick, self.check_thick_inactive,
+                      self.check_thin, self.check_selection, self.check_group,
+                      self.check_devices, self.check_missing):
+            check(folder)
+
+    def check_thick(self, folder):
+        volumes = report.parse_volumes(self.read(folder, 'volumes-thick'))
+        self.assertEqual({'volume-1', '_snapshot-1', 'volume-2', 'segments'},
+                         set(volumes))
+        origin, snapshot = volumes['volume-1'], volumes['_snapshot-1']
+        self.assertTrue(origin.is_cow_origin)
+        self.assertTrue(snapshot.is_cow_snapshot)
+        self.assertEqual('volume-1', snapshot.origin)
+        self.assertEqual((68 * MIB, 64 * MIB),
+                         (snapshot.size_bytes, snapshot.virtual_size_bytes))
+        self.assertEqual(decimal.Decimal(0), snapshot.data_percent)
+        self.assertIs(False, origin.is_open)
+        self.assertIs(True, volumes['volume-2'].is_open)
+        self.assertEqual({'one', 'two'}, volumes['volume-2'].tags)
+        self.assertEqual(frozenset(), origin.tags)
+        self.assertEqual(('linear', 260 * MIB),
+                         (volumes['segments'].segtype,
+                          volumes['segments'].size_bytes))
+
+    def check_thick_inactive(self, folder):
+        volume = report.parse_volumes(
+            self.read(folder, 'volumes-thick-inactive'))['volume-2']
+        self.assertFalse(volume.active)
+        self.assertIsNone(volume.is_open)
+
+    def check_thin(self, folder):
+        volumes = report.parse_volumes(self.read(folder, 'volumes-thin'))
+        pool = volumes.pop('vg-pool')
+        self.assertTrue(pool.is_thin_pool)
+        self.assertGreater(pool.data_percent, 0)
+        self.assertGreater(pool.metadata_percent, 0)
+        for volume in volumes.values():
+            self.assertTrue(volume.is_thin)
+            self.assertEqual(('vg-pool', 64 * MIB),
+                             (volume.pool, volume.virtual_size_bytes))
+            self.assertFalse(volume.is_cow_origin or volume.is_cow_snapshot)
+        self.assertEqual(
+            {'volume-1': (None, True, False),
+             '_snapshot-1': ('volume-1', False, True),
+             'clone': ('volume-1', True, False),
+             'clone-2': ('_snapshot-1', True, False)},
+            {name: (volume.origin, volume.active, volume.skips_activation)
+             for name, volume in volumes.items()})
+
+    def check_selection(self, folder):
+        self.assertEqual({'volume-1'}, set(report.parse_volumes(
+            self.read(folder, 'volume-1'))))
+        for name in ('volume-none', 'volumes-empty'):
+            self.assertEqual({}, report.parse_volumes(
+                self.read(folder, name)))
+
+    def check_group(self, folder):
+        empty, full = (report.parse_group(self.read(folder, name))
+                       for name in ('group-empty', 'group'))
+        self.assertEqual(('vg', 504 * MIB, 504 * MIB, 4 * MIB),
+                         (empty.name, empty.size_bytes, empty.free_bytes,
+                          empty.extent_size_bytes))
+        self.assertEqual((504 - 64 - 68 - 64 - 260) * MIB, full.free_bytes)
+
+    def check_devices(self, folder):
+        devices = self.read(folder, 'devices')
+        self.assertEqual(2, len(report.parse_devices(devices, 'vg')))
+        self.assertEqual((), report.parse_devices(devices, 'v'))
+
+    def check_missing(self, folder):
+        missing = self.read(folder, 'devices-missing')
+        self.assertEqual(1, len(report.parse_devices(missing, 'vg')))
+        # The LVs are all known, from the PV that is there.
+        self.assertIn('segments', report.parse_volumes(
+            self.read(folder, 'volumes-missing')))
+
+
+@ddt.ddt
+class TestForeignAnswers(base.TestCase):
+
+    VOLUMES = json.dumps({'report': [{'lv': [
+        dict.fromkeys(report._LV_FIELDS, '')
+        | {'lv_name': 'a', 'lv_size': '1', 'segtype': 'linear'}]}]})
+    GROUP = json.dumps({'report': [{'vg': [
+        {'vg_name': 'vg', 'vg_size': '3', 'vg_free': '2',
+         'vg_extent_size': '1'}]}]})
+
+    def test_the_samples_of_this_test_are_good(self):
+        self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
+        self.assertEqual(2, report.parse_group(self.GROUP).free_bytes)
+
+    @ddt.data('', 'no JSON', '[]', '{}', '{"report": 1}', 'null',
+              '{"report": [{"pv": []}]}', '{"report": [{"lv": null}]}')
+    def test_no_report(self, stdout):
+        error = self.assertRaises(lvm.ReportError, report.parse_volumes,
+                                  stdout)
+        self.assertIn(repr(stdout), str(error))
+
+    def test_field_that_is_missing(self):
+        error = self.assertRaises(
+            lvm.ReportError, report.parse_volumes,
+            changed(self.VOLUMES, 'lv', segtype=None, lv_tags=None))
+        self.assertIn('segtype, lv_tags', str(error))
+
+    @ddt.data('lv_size', 'origin_size', 'data_percent', 'metadata_percent')
+    def test_value_that_is_no_number(self, field):
+        error = self.assertRaises(
+            lvm.ReportError, report.parse_volumes,
+            changed(self.VOLUMES, 'lv', **{field: '1.00g'}))
+        self.assertIn(f"{field} as '1.00g'", str(error))
+
+    @ddt.data(0, 2)
+    def test_other_number_of_groups(self, number):
+        answer = json.loads(self.GROUP)
+        answer['report'][0]['vg'] *= number
+        self.assertRaises(lvm.ReportError, report.parse_group,
+                          json.dumps(answer))
+
+    def test_several_rows_of_one_volume(self):
+        answer = json.loads(self.VOLUMES)
+        rows = answer['report'][0]['lv']
+        rows.append({**rows[0], 'segtype': 'striped'})
+        volumes = report.parse_volumes(json.dumps(answer))
+        self.assertEqual('linear', volumes['a'].segtype)

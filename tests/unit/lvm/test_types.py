@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows from the facts about an LV."""
+
+import dataclasses
+
+import ddt
+
+from cinder_lvm_driver.lvm import types
+from tests import base
+
+LINEAR = types.LogicalVolume(
+    name='a', vg_name='my-vg', size_bytes=8, origin_size_bytes=None,
+    segtype='linear', role=frozenset(['public']), origin=None, pool=None,
+    active=True, skips_activation=False, is_open=False, data_percent=None,
+    metadata_percent=None, tags=frozenset())
+
+
+def volume(role='public', **facts):
+    return dataclasses.replace(LINEAR, role=frozenset(role.split(',')),
+                               **facts)
+
+
+@ddt.ddt
+class TestLogicalVolume(base.TestCase):
+
+    def test_path(self):
+        self.assertEqual('/dev/my-vg/a', LINEAR.path)
+
+    def test_facts_do_not_change(self):
+        self.assertRaises(dataclasses.FrozenInstanceError, setattr, LINEAR,
+                          'name', 'b')
+
+    @ddt.data(('linear', False, False), ('thin', True, False),
+              ('thin-pool', False, True), ('raid1', False, False))
+    @ddt.unpack
+    def test_segtype(self, segtype, is_thin, is_thin_pool):
+        lv = volume(segtype=segtype)
+        self.assertEqual((is_thin, is_thin_pool),
+                         (lv.is_thin, lv.is_thin_pool))
+
+    @ddt.data(('public', False, False),
+              ('public,snapshot,thicksnapshot', True, False),
+              ('public,origin,thickorigin', False, True),
+              ('public,origin,thickorigin,multithickorigin', False, True),
+              ('public,origin,thinorigin,snapshot,thinsnapshot', False,
+               False))
+    @ddt.unpack
+    def test_role(self, role, is_cow_snapshot, is_cow_origin):
+        lv = volume(role)
+        self.assertEqual((is_cow_snapshot, is_cow_origin),
+                         (lv.is_cow_snapshot, lv.is_cow_origin))
+
+    def test_reader_of_a_cow_snapshot_sees_the_size_of_its_origin(self):
+        lv = volume('snapshot,thicksnapshot', origin_size_bytes=4)
+        self.assertEqual((8, 4), (lv.size_bytes, lv.virtual_size_bytes))
+
+    def test_reader_of_an_origin_sees_its_own_size(self):
+        lv = volume('origin,thickorigin', origin_size_bytes=4)
+        self.assertEqual(8, lv.virtual_size_bytes)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+import errno
+
+import ddt
+import msgpack
+
+from cinder_lvm_driver.privileged import errors
+from tests import base
+
+
+@ddt.ddt
+class TestErrors(base.TestCase):
+
+    @ddt.data(
+        (errors.InvalidArgument('portal', "'x' is no address"),
+         "portal 'x' is no address"),
+        (errors.DeviceNotUsable('/dev/vg/lv', 'is in use'),
+         'device /dev/vg/lv is in use'),
+        (errors.TargetNotFound('iqn.x'),
+         'target iqn.x is not exported on this host'),
+        (errors.TargetInUse('iqn.x', '/dev/vg/a (253:4)', '/dev/vg/b'),
+         'target iqn.x serves /dev/vg/a (253:4) to an initiator that is '
+         'logged in, so it is not moved to /dev/vg/b: log the initiator out '
+         'first'),
+        (errors.PortalNotAvailable('[::1]:3260', 'Address already in use'),
+         'the kernel cannot serve the portal [::1]:3260: Address already in '
+         'use'),
+        (errors.ConfigfsError('write', '/sys/x', errno.EINVAL),
+         'cannot write /sys/x: Invalid argument'),
+    )
+    @ddt.unpack
+    def test_comes_out_of_the_daemon_as_it_was(self, error, text):
+        """As oslo_privsep.daemon does it: class and arguments, by msgpack."""
+        wire = msgpack.unpackb(msgpack.packb(error.args), use_list=False)
+        self.assertEqual(text, str(type(error)(*wire)))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests/contract/test_lio.py cannot ask of a kernel."""
+
+import errno
+from unittest import mock
+
+import ddt
+
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import lio
+from tests import base
+from tests.unit.privileged import fake_lio
+
+TARGET = fake_lio.LioTestCase.TARGET
+HOST = fake_lio.LioTestCase.HOST
+ACL = fake_lio.LioTestCase.ACL
+
+
+class TestContext(base.TestCase):
+
+    def test_command_of_the_daemon(self):
+        """What the filter file has to allow."""
+        self.assertEqual(
+            ['privsep-helper', '--privsep_context',
+             'cinder_lvm_driver.privileged.context', '--privsep_sock_path',
+             '/tmp/x/privsep.sock'],
+            [word for word in privileged.context.helper_command(
+                '/tmp/x/privsep.sock') if word != 'sudo'])
+
+    def test_only_the_verbs_can_be_called(self):
+        self.assertEqual(
+            {'create_target', 'allow_initiator', 'deny_initiator',
+             'deny_all_initiators', 'delete_target', 'list_targets'},
+            {name for name, found in vars(lio).items()
+             if privileged.context.is_entrypoint(found)})
+
+
+@ddt.ddt
+class TestRefusals(fake_lio.LioTestCase):
+
+    @ddt.data({'target_iqn': '../core'}, {'target_iqn': 'discovery_auth'},
+              {'device': '/dev/../etc/passwd'}, {'serial': '../x'},
+              {'portals': [('x', 3260)]},
+              {'portals': [('10.0.0.1/../../x', 3260)]},
+              {'acls': [('../x', 'name', 'secret')]},
+              {'acls': [(HOST, 'na me', 'secret')]},
+              {'acls': [(HOST, 'name', 'sec\nret')]})
+    def test_create(self, arguments):
+        error = self.assertRaises(errors.InvalidArgument,
+                                  self.create, **arguments)
+        self.assertNotIn('ret', str(error).partition('secret')[2])
+        self.assertEqual([], self.lio.os.steps)
+
+    @ddt.data((lio.allow_initiator, '../x', *ACL),
+              (lio.allow_initiator, TARGET, 'a/b', 'name', 'secret'),
+              (lio.allow_initiator, TARGET, HOST, '', 'secret'),
+              (lio.deny_initiator, '../x', HOST),
+              (lio.deny_initiator, TARGET, '..'),
+              (lio.deny_all_initiators, '..'),
+              (lio.delete_target, 'lio_version'))
+    @ddt.unpack
+    def test_others(self, verb, *arguments):
+        self.create()
+        self.lio.os.steps.clear()
+        self.assertRaises(errors.InvalidArgument, verb, *arguments)
+        self.assertEqual([], self.lio.os.steps)
+
+
+class TestAnotherDevice(fake_lio.LioTestCase):
+
+    def test_with_a_session(self):
+        self.create(acls=[self.ACL])
+        self.lio.log_in(self.TARGET, self.HOST)
+        error = self.assertRaises(errors.TargetInUse, self.create,
+                                  device=self.OTHER_DEVICE)
+        self.assertEqual(
+            (self.TARGET, '/dev/vg/volume-1 (253:1)', self.OTHER_DEVICE),
+            error.args)
+        self.create(acls=[self.ACL])
+
+    def test_without_a_session(self):
+        self.create(acls=[self.ACL])
+        self.create(device=self.OTHER_DEVICE)
+        self.assertEqual((253, 2), self.listed()['device'])
+        self.assertEqual({}, self.listed()['initiators'])
+
+    def test_the_same_device_by_another_name(self):
+        self.lio.add_device('/dev/mapper/vg-volume--1', (253, 1))
+        self.create(acls=[self.ACL])
+        self.lio.log_in(self.TARGET, self.HOST)
+        self.create(device='/dev/mapper/vg-volume--1')
+
+    def test_backstore_without_target(self):
+        self.create()
+        (self.tpg / 'lun' / 'lun_0').unlink('backstore')
+        self.create(device=self.OTHER_DEVICE)
+        self.assertEqual((253, 2), self.listed()['device'])
+
+
+class TestList(fake_lio.LioTestCase):
+
+    def test_targets_that_are_not_whole(self):
+        self.create(acls=[self.ACL])
+        (self.lio.root / 'iscsi' / (self.TARGET + '0')).make()
+        (self.tpg / 'acls' / self.HOST / 'auth').write('password', '')
+        (self.tpg / 'attrib').write('generate_node_acls', '1')
+        listed = lio.list_targets()
+        self.assertEqual({self.HOST: False}, listed[self.TARGET]['initiators'])
+        self.assertFalse(listed[self.TARGET]['closed'])
+        self.assertIsNone(listed[self.TARGET + '0']['device'])
+        self.assertFalse(listed[self.TARGET + '0']['enabled'])
+
+    def test_no_secret(self):
+        self.create(acls=[self.ACL])
+        self.assertNotIn('secret', repr(lio.list_targets()))
+        self.assertNotIn('secret', self.log.output)
+
+    def test_an_open_target_is_closed(self):
+        self.create()
+        (self.tpg / 'attrib').write('authentication', '0')
+        (self.tpg / 'attrib').write('generate_node_acls', '1')
+        self.create()
+        self.assertTrue(self.listed()['closed'])
+
+
+class TestUndo(fake_lio.LioTestCase):
+
+    def test_a_failing_undo_does_not_hide_the_failure(self):
+        self.lio.os.refused_portals = {'10.0.0.1:3260'}
+        with mock.patch.object(
+                self.lio.os, 'rmdir', side_effect=OSError(errno.EBUSY, 'x')):
+            self.assertRaises(errors.PortalNotAvailable, self.create)
+        self.assertIn('While undoing what could not be completed',
+                      self.log.output)
+
+    def test_what_was_there_before_stays(self):
+        self.create(portals=self.PORTALS[:1])
+        self.lio.os.refused_portals = {'[2001:db8::1]:3260'}
+        self.assertRaises(errors.PortalNotAvailable, self.create,
+                          acls=[self.ACL])
+        listed = self.listed()
+        self.assertTrue(listed['enabled'])
+        self.assertEqual({}, listed['initiators'])

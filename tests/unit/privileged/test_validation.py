@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import types
+from unittest import mock
+
+import ddt
+import fixtures
+
+from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import validation
+from tests import base
+
+UUID = '11111111-2222-3333-4444-555555555555'
+HOSTILE = ('', '.', '..', '/', '../../etc/passwd', 'a/b', 'a\0b', 'a b',
+           'a\nb', '$(reboot)', '-o', 'x' * 5000, None, 7, b'bytes', ['a'])
+
+
+@ddt.ddt
+class TestValidation(base.TestCase):
+
+    @ddt.data('iqn.2010-10.org.openstack:volume-' + UUID,
+              'iqn.1993-08.org.debian:01:abc', 'iqn.1991-05.com.microsoft:pc',
+              'eui.0123456789abcdef', 'naa.5123456789abcdef')
+    def test_iscsi_name(self, name):
+        self.assertEqual(name, validation.iscsi_name('target', name))
+
+    @ddt.data('iqn.2010-10.org.openstack:Volume', 'iqn.2010-1.org.x:y',
+              'iqn.2010-10.org.x:a_b', 'iqn.2010-10.org.x:a/b',
+              'iqn.2010-10.org.x:..', 'iqn.2010-10.nodomain',
+              'iqn.2010-10.org.x:' + 'y' * 223, 'eui.xyz', 'naa.5',
+              'iqn.2010-10.org.x:y\n', 'discovery_auth', *HOSTILE)
+    def test_no_iscsi_name(self, name):
+        error = self.assertRaises(errors.InvalidArgument,
+                                  validation.iscsi_name, 'target', name)
+        self.assertEqual('target', error.argument)
+
+    def test_serial(self):
+        self.assertEqual(UUID, validation.serial(UUID))
+
+    @ddt.data(UUID + '0', UUID.replace('1', 'g'), UUID + '\n', *HOSTILE)
+    def test_no_serial(self, serial):
+        self.assertRaises(errors.InvalidArgument, validation.serial, serial)
+
+    @ddt.data((('10.0.0.1', 3260), ('10.0.0.1', 3260)),
+              (['2001:DB8:0::1', 860], ('2001:db8::1', 860)),
+              (('0.0.0.0', 65535), ('0.0.0.0', 65535)))
+    @ddt.unpack
+    def test_portal(self, portal, expected):
+        self.assertEqual(expected, validation.portal(portal))
+
+    @ddt.data(('storage.example.com', 3260), ('10.0.0.256', 3260),
+              ('fe80::1%eth0', 3260), ('[::1]', 3260), (167772161, 3260),
+              ('10.0.0.1', 0), ('10.0.0.1', 65536), ('10.0.0.1', '3260'),
+              ('10.0.0.1', None), *((hostile, 1) for hostile in HOSTILE))
+    @ddt.unpack
+    def test_no_portal(self, address, port):
+        self.assertRaises(errors.InvalidArgument,
+                          validation.portal, (address, port))
+
+    def test_chap(self):
+        self.assertEqual(('n!', 's~' * 127),
+                         validation.chap('n!', 's~' * 127))
+
+    @ddt.data('x' * 256, 'NULL', 'NULLify', '\x7f', 'ä', *HOSTILE[7:9],
+              *HOSTILE[11:], '')
+    def test_no_chap(self, text):
+        for arguments in (('name', text), (text, 'secret')):
+            error = self.assertRaises(errors.InvalidArgument,
+                                      validation.chap, *arguments)
+            if text:
+                self.assertNotIn(repr(text), repr(error))
+                self.assertNotIn(repr(text), str(error))
+
+
+@ddt.ddt
+class TestDevice(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.stat = mock.Mock(return_value=types.SimpleNamespace(
+            st_mode=0o060660, st_rdev=os.makedev(253, 4)))
+        self.useFixture(fixtures.MockPatchObject(
+            validation, 'os', mock.Mock(wraps=os, stat=self.stat)))
+        self.sys = self.useFixture(fixtures.TempDir()).path
+        self.useFixture(fixtures.MockPatchObject(
+            validation, '_SYS_DEVICES', self.sys))
+
+    def add(self, uuid):
+        os.makedirs(f'{self.sys}/253:4/dm')
+        with open(f'{self.sys}/253:4/dm/uuid', 'w') as file:
+            file.write(uuid)
+
+    @ddt.data('/dev/vg/volume-' + UUID, '/dev/mapper/a--b-volume--1',
+              '/dev/vg.x+y/lv_z')
+    def test_logical_volume(self, path):
+        self.add('LVM-abcdef')
+        self.assertEqual(path, validation.device(path))
+
+    @ddt.data('/etc/passwd', '/dev', '/dev/', '/dev//vg', '/dev/vg/../sda',
+              '/dev/./sda', '/dev/vg/lv ', '/dev/vg/l,v', '/dev/' + 'x' * 512,
+              'dev/vg/lv', '/dev/vg/lv\n', *HOSTILE)
+    def test_no_path_of_a_device(self, path):
+        self.assertRaises(errors.InvalidArgument, validation.device, path)
+        self.stat.assert_not_called()
+
+    @ddt.data('CRYPT-LUKS2-x', 'mpath-x')
+    def test_no_logical_volume(self, uuid):
+        self.add(uuid)
+        self.assertRaises(errors.DeviceNotUsable,
+                          validation.device, '/dev/vg/lv')
+
+    def test_a_disk(self):
+        error = self.assertRaises(errors.DeviceNotUsable,
+                                  validation.device, '/dev/sda')
+        self.assertEqual('device /dev/sda is not a logical volume of LVM',
+                         str(error))
+
+    def test_a_file(self):
+        self.stat.return_value = types.SimpleNamespace(
+            st_mode=0o100600, st_rdev=0)
+        self.assertRaises(errors.DeviceNotUsable,
+                          validation.device, '/dev/vg/lv')
+
+    def test_nothing(self):
+        self.stat.side_effect = FileNotFoundError(2, 'No such file')
+        error = self.assertRaises(errors.DeviceNotUsable,
+                                  validation.device, '/dev/vg/lv')
+        self.assertIn('cannot be examined: No such file', str(error))
+
+    def test_number(self):
+        self.assertEqual((253, 4), validation.device_number('/dev/vg/lv'))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for LVs of any kind, whatever the back end is set to."""
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import process
+from cinder_lvm_driver.provisioning import base
+from cinder_lvm_driver.provisioning import thick
+from tests.fakes import provisioning
+
+MIB = provisioning.MIB
+
+
+class ProvisioningTestCase(provisioning.ProvisioningTestCase):
+
+    kind = thick.Thick
+
+
+@ddt.ddt
+class TestSnapshot(ProvisioningTestCase):
+
+    def snapshot_of(self, origin):
+        self.provisioning.create_snapshot(self.vg.get_volume(origin), 's')
+        return self.vg.get_volume('s')
+
+    def test_of_a_linear_volume(self):
+        self.lvm.add('a', 8 * MIB)
+        self.assertTrue(self.snapshot_of('a').is_cow_snapshot)
+
+    def test_of_a_thin_volume(self):
+        self.add_thin_pool()
+        self.add_thin('a')
+        snapshot = self.snapshot_of('a')
+        self.assertTrue(snapshot.is_thin)
+        self.assertFalse(snapshot.active)
+
+    def test_pool_name_is_the_in_tree_drivers(self):
+        self.assertEqual('vg-pool', base.thin_pool_name(self.vg))
+
+
+@ddt.ddt
+class TestCopies(ProvisioningTestCase):
+    """A new LV with the data of another one."""
+
+    def setUp(self):
+        super().setUp()
+        self.lvm.add('a', 8 * MIB, content='data')
+        self.add_cow('s', 'a', content='old data')
+
+    def create(self, source, size_mib=8):
+        lv = self.vg.get_volume(source)
+        create = (self.provisioning.create_from_snapshot if source == 's'
+                  else self.provisioning.create_from_volume)
+        create(lv, 'new', size_mib * MIB)
+        return self.lvm.volumes['new']
+
+    def test_from_snapshot(self):
+        new = self.create('s')
+        self.assertEqual(('old data', 8 * MIB), (new.content, new.size))
+        self.assertEqual([('/dev/vg/s', '/dev/vg/new', 8 * MIB, False)],
+                         self.copies)
+
+    def test_from_volume_in_use(self):
+        self.lvm.volumes['a'].is_open = True
+        self.assertEqual('data', self.create('a').content)
+        self.assertEqual({'a', 's', 'new'}, self.names())
+
+    @ddt.data('a', 's')
+    def test_larger(self, source):
+        self.assertEqual(16 * MIB, self.create(source, 16).size)
+        self.assertEqual(8 * MIB, self.copies[0][2])
+
+    @ddt.data('a', 's')
+    def test_never_smaller_than_its_source(self, source):
+        self.assertEqual(8 * MIB, self.create(source, 4).size)
+
+    def test_inactive_snapshot_is_activated(self):
+        for name in 'as':
+            self.lvm.volumes[name].active = False
+        self.assertEqual('old data', self.create('s').content)
+
+    @ddt.data('a', 's')
+    def test_failed_copy_leaves_nothing(self, source):
+        self.copy_error = provisioning.DD_FAILED
+        self.assertRaises(process.CommandFailed, self.create, source)
+        self.assertEqual({'a', 's'}, self.names())
+
+    @ddt.data('a', 's')
+    def test_name_that_is_taken(self, source):
+        self.lvm.add('new', content='of somebody')
+        self.assertRaises(lvm.LogicalVolumeExists, self.create, source)
+        self.assertEqual({'a', 's', 'new'}, self.names())
+        self.assertEqual('of somebody', self.lvm.volumes['new'].content)
+
+    def test_no_space(self):
+        for source in 'as':
+            self.assertRaises(lvm.InsufficientSpace, self.create, source, 999)
+            self.assertEqual({'a', 's'}, self.names())
+
+    def test_what_cannot_be_undone_is_told(self):
+        def break_and_open(*arguments, **keywords):
+            self.lvm.volumes['new'].is_open = True
+            raise provisioning.DD_FAILED
+
+        self.provisioning._copy = break_and_open
+        self.assertRaises(process.CommandFailed, self.create, 's')
+        self.assertIn('LV new was only needed for a moment', self.log.output)
+
+    def test_thin_volume_on_a_thick_back_end(self):
+        self.add_thin_pool()
+        self.add_thin('t', content='thin data')
+        self.provisioning.create_from_volume(self.vg.get_volume('t'), 'new',
+                                             8 * MIB)
+        new = self.lvm.volumes['new']
+        self.assertEqual(('linear', 'thin data'), (new.segtype, new.content))
+        self.assertEqual({'a', 's', 't', 'new', 'vg-pool'}, self.names())
+
+
+@ddt.ddt
+class TestExtend(ProvisioningTestCase):
+
+    def extend(self, size_mib):
+        self.provisioning.extend_volume(self.vg.get_volume('a'),
+                                        size_mib * MIB)
+        return self.lvm.volumes['a'].size // MIB
+
+    def test_extend(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.assertEqual(16, self.extend(16))
+
+    @ddt.data(8, 4)
+    def test_large_enough_already(self, size_mib):
+        self.lvm.add('a', 8 * MIB)
+        self.assertEqual(8, self.extend(size_mib))
+
+    def test_no_space(self):
+        self.lvm.add('a', 8 * MIB)
+        self.assertRaises(lvm.InsufficientSpace, self.extend, 999)
+
+    def test_origin_of_cow_snapshots(self):
+        self.lvm.add('a', 8 * MIB)
+        self.add_cow('s', 'a')
+        self.assertEqual(16, self.extend(16))
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+    def test_inactive_origin_stays_inactive(self):
+        self.lvm.add('a', 8 * MIB, active=False)
+        self.add_cow('s', 'a', active=False)
+        self.assertEqual(16, self.extend(16))
+        self.assertFalse(self.lvm.volumes['a'].active)
+
+    def test_origin_is_active_again_when_it_cannot_be_extended(self):
+        self.lvm.add('a', 8 * MIB)
+        self.add_cow('s', 'a')
+        self.assertRaises(lvm.InsufficientSpace, self.extend, 999)
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+    def test_origin_in_use(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.add_cow('s', 'a')
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.extend, 16)
+        self.assertIn('Detach the volume or delete its snapshots', str(error))
+        self.assertTrue(self.lvm.volumes['a'].active)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which provisioning a value of lvm_type means."""
+
+import ddt
+
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import provisioning
+from cinder_lvm_driver.provisioning import thick
+from cinder_lvm_driver.provisioning import thin
+from tests import base
+from tests.fakes import lvm as fake_lvm
+
+
+@ddt.ddt
+class TestLoad(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+
+    def load(self, lvm_type):
+        return type(provisioning.load(
+            lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None))
+
+    @ddt.data(('default', thick.Thick), ('thin', thin.Thin))
+    @ddt.unpack
+    def test_by_name(self, lvm_type, kind):
+        self.assertIs(kind, self.load(lvm_type))
+        self.assertEqual(lvm_type, kind.lvm_type)
+
+    def test_auto_in_an_empty_group(self):
+        self.assertIs(thin.Thin, self.load('auto'))
+
+    def test_auto_with_the_pool(self):
+        self.lvm.add('vg-pool', segtype='thin-pool')
+        self.lvm.add('other')
+        self.assertIs(thin.Thin, self.load('auto'))
+
+    def test_auto_with_other_volumes(self):
+        self.lvm.add('other')
+        self.assertIs(thick.Thick, self.load('auto'))
+
+    def test_no_such_type(self):
+        error = self.assertRaises(errors.ConfigurationError, self.load,
+                                  'raid')
+        self.assertIn("'raid'; it must be one of auto, default, thin",
+                      str(error))

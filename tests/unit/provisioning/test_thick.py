@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear LVs."""
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.provisioning import base
+from cinder_lvm_driver.provisioning import thick
+from tests.fakes import provisioning
+
+MIB = provisioning.MIB
+
+
+class TestThick(provisioning.ProvisioningTestCase):
+
+    kind = thick.Thick
+
+    def test_prepare_changes_nothing(self):
+        self.provisioning.prepare()
+        self.assertEqual(set(), self.names())
+
+    def test_create_volume(self):
+        self.provisioning.create_volume('a', 9 * MIB)
+        volume = self.vg.get_volume('a')
+        self.assertEqual(('linear', 12 * MIB),
+                         (volume.segtype, volume.size_bytes))
+
+    def test_create_volume_that_does_not_fit(self):
+        self.assertRaises(lvm.InsufficientSpace,
+                          self.provisioning.create_volume, 'a', 2 ** 40)
+
+    def test_capacity_counts_extents(self):
+        self.lvm.add('a', 8 * MIB)
+        self.add_cow('s', 'a')
+        self.assertEqual(
+            base.Capacity(total_bytes=508 * MIB, free_bytes=488 * MIB,
+                          provisioned_bytes=20 * MIB),
+            self.provisioning.capacity(self.vg.get_picture()))
+
+    def test_copies_are_not_sparse(self):
+        # A linear LV shows what the disk held before.
+        self.assertFalse(self.provisioning.reads_zeroes)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thin LVs and their pool."""
+
+import dataclasses
+import decimal
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.provisioning import base
+from cinder_lvm_driver.provisioning import thin
+from tests.fakes import provisioning
+
+MIB = provisioning.MIB
+
+
+class ThinTestCase(provisioning.ProvisioningTestCase):
+
+    kind = thin.Thin
+
+
+class TestPrepare(ThinTestCase):
+
+    def test_pool_is_made(self):
+        self.provisioning.prepare()
+        self.assertTrue(self.vg.get_volume('vg-pool').is_thin_pool)
+
+    def test_pool_is_kept(self):
+        self.add_thin_pool()
+        self.provisioning.prepare()
+        self.assertEqual(400 * MIB, self.lvm.volumes['vg-pool'].size)
+
+    def test_pool_is_activated(self):
+        self.add_thin_pool(active=False)
+        self.provisioning.prepare()
+        self.assertTrue(self.lvm.volumes['vg-pool'].active)
+
+    def test_pool_that_is_none(self):
+        self.lvm.add('vg-pool')
+        error = self.assertRaises(lvm.InvalidRequest,
+                                  self.provisioning.prepare)
+        self.assertIn('of type linear', str(error))
+        self.assertIn('lvm_type', str(error))
+
+    def test_group_that_is_full(self):
+        self.lvm.add('a', 508 * MIB)
+        self.assertRaises(lvm.InsufficientSpace, self.provisioning.prepare)
+
+    def race(self, **facts):
+        """Have somebody else make the pool while we are at it."""
+        ask = self.vg.find_volume
+
+        def find_volume(name):
+            found = ask(name)
+            if name not in self.lvm.volumes:
+                self.lvm.add(name, 8 * MIB, **facts)
+            return found
+
+        self.vg.find_volume = find_volume
+
+    def test_pool_that_somebody_else_made_meanwhile(self):
+        self.race(segtype='thin-pool', active=False)
+        self.provisioning.prepare()
+        self.assertEqual(8 * MIB, self.lvm.volumes['vg-pool'].size)
+        self.assertTrue(self.lvm.volumes['vg-pool'].active)
+
+    def test_volume_that_somebody_else_named_like_the_pool(self):
+        self.race()
+        self.assertRaises(lvm.InvalidRequest, self.provisioning.prepare)
+
+
+@ddt.ddt
+class TestThin(ThinTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.add_thin_pool()
+        self.add_thin('a', content='data')
+        self.add_thin('s', content='old data', origin='a', active=False,
+                      skip=True)
+
+    def create(self, source, size_mib=8):
+        create = (self.provisioning.create_from_snapshot if source == 's'
+                  else self.provisioning.create_from_volume)
+        create(self.vg.get_volume(source), 'new', size_mib * MIB)
+        return self.vg.get_volume('new')
+
+    def content(self):
+        return self.lvm.volumes['new'].content
+
+    def test_create_volume(self):
+        self.provisioning.create_volume('new', 2 ** 40)
+        volume = self.vg.get_volume('new')
+        self.assertEqual(('thin', 'vg-pool', 2 ** 40, True),
+                         (volume.segtype, volume.pool, volume.size_bytes,
+                          volume.active))
+
+    @ddt.data(('a', 'data'), ('s', 'old data'))
+    @ddt.unpack
+    def test_blocks_are_shared(self, source, content):
+        new = self.create(source)
+        self.assertEqual(content, self.content())
+        self.assertEqual([], self.copies)
+        self.assertEqual((source, True, False, 8 * MIB),
+                         (new.origin, new.active, new.skips_activation,
+                          new.size_bytes))
+
+    @ddt.data('a', 's')
+    def test_larger(self, source):
+        self.assertEqual(16 * MIB, self.create(source, 16).size_bytes)
+
+    @ddt.data('a', 's')
+    def test_failure_leaves_nothing(self, source):
+        def fail(name, size_bytes):
+            raise lvm.CommandOfLVMFailed('broken')
+
+        self.vg.extend_volume = fail
+        names = self.names()
+        self.assertRaises(lvm.CommandOfLVMFailed, self.create, source, 16)
+        self.assertEqual(names, self.names())
+
+    @ddt.data('thick', 'cow')
+    def test_linear_source_is_copied(self, source):
+        self.lvm.add('thick', 8 * MIB, content='thick data')
+        self.add_cow('cow', 'thick', content='cow data')
+        create = (self.provisioning.create_from_snapshot if source == 'cow'
+                  else self.provisioning.create_from_volume)
+        create(self.vg.get_volume(source), 'new', 8 * MIB)
+        self.assertEqual(f'{source} data', self.content())
+        self.assertTrue(self.vg.get_volume('new').is_thin)
+        # A fresh thin LV reads as zeroes, so they need not be written.
+        self.assertIs(True, self.copies[0][-1])
+        self.assertEqual({'vg-pool', 'a', 's', 'thick', 'cow', 'new'},
+                         self.names())
+
+    def test_volume_of_another_pool_is_copied(self):
+        self.lvm.add('pool2', segtype='thin-pool')
+        self.lvm.add('b', 8 * MIB, segtype='thin', pool='pool2',
+                     content='far data')
+        self.provisioning.create_from_volume(self.vg.get_volume('b'), 'new',
+                                             8 * MIB)
+        self.assertEqual('far data', self.content())
+        self.assertEqual('vg-pool', self.lvm.volumes['new'].pool)
+
+
+@ddt.ddt
+class TestCapacity(ThinTestCase):
+
+    def capacity(self, **pool_facts):
+        """Return the capacity of a picture whose pool is different."""
+        picture = self.vg.get_picture()
+        pool = picture.volumes['vg-pool']
+        return self.provisioning.capacity(dataclasses.replace(
+            picture, volumes={
+                **picture.volumes,
+                'vg-pool': dataclasses.replace(pool, **pool_facts)}))
+
+    def test_blocks_and_promises(self):
+        self.add_thin_pool()
+        self.add_thin('a', 300)
+        self.add_thin('s', 300, origin='a')
+        self.lvm.add('thick', 8 * MIB)
+        self.assertEqual(
+            base.Capacity(total_bytes=400 * MIB, free_bytes=350 * MIB,
+                          provisioned_bytes=608 * MIB),
+            self.capacity(data_percent=decimal.Decimal('12.50')))
+
+    def test_pool_that_is_gone(self):
+        error = self.assertRaises(
+            lvm.LogicalVolumeNotFound, self.provisioning.capacity,
+            self.vg.get_picture())
+        self.assertIn('vg-pool in VG vg is gone or inactive', str(error))
+
+    def test_inactive_pool(self):
+        self.add_thin_pool()
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.capacity,
+                          data_percent=None)

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+from unittest import mock
+
+import ddt
+import fixtures
+from oslo_concurrency import lockutils
+from oslo_privsep import daemon
+
+from cinder_lvm_driver.privileged import lio as verbs
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import lio
+from tests import base
+from tests.unit.privileged import fake_lio
+from tests.unit.targets import fake_volume
+
+HOST = fake_volume.HOST
+OTHER_HOST = fake_volume.OTHER_HOST
+DEVICES = ('/dev/vg/volume-1', '/dev/vg/volume-2')
+
+
+def iqn(volume):
+    return fake_volume.PREFIX + volume.name
+
+
+class LioTestCase(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lio = self.useFixture(fake_lio.FakeLio())
+        self.runner = mock.create_autospec(process.Runner, instance=True)
+        self.target = self.make()
+
+    def make(self, **values):
+        return lio.LioTarget(fake_volume.configuration(**values),
+                             self.runner)
+
+    def listed(self, volume):
+        return verbs.list_targets()[iqn(volume)]
+
+    def changes(self):
+        """Return the targets and backstores changed since the last call."""
+        changed = {word for step in self.lio.os.steps
+                   for word in step[1].split('/') if word.startswith('iqn.')
+                   and 'debian' not in word}
+        self.lio.os.steps.clear()
+        return changed
+
+
+@ddt.ddt
+class TestSetup(LioTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.configfs = self.useFixture(fixtures.TempDir()).path
+        self.useFixture(fixtures.MockPatchObject(
+            lio, '_CONFIGFS', self.configfs))
+        os.makedirs(f'{self.configfs}/target/iscsi')
+        self.useFixture(fixtures.MockPatchObject(
+            lio, '_is_local', lambda portal: portal.address == '10.0.0.1'))
+
+    def assert_refused(self, pattern, target=None):
+        error = self.assertRaises(
+            errors.TargetConfigurationError,
+            (target or self.target).check_for_setup_error)
+        self.assertIn(pattern, str(error))
+
+    def test_all_is_well(self):
+        self.target.check_for_setup_error()
+        self.runner.run.assert_not_called()
+        self.assertNotIn('WARNING', self.log.output)
+
+    def test_modules_are_loaded(self):
+        os.rmdir(f'{self.configfs}/target/iscsi')
+        self.target.check_for_setup_error()
+        self.assertEqual(
+            [mock.call('modprobe', 'target_core_mod'),
+             mock.call('modprobe', 'iscsi_target_mod')],
+            self.runner.run.mock_calls)
+
+    @ddt.data(process.CommandFailed(('modprobe', 'x'), 1, '', 'not found'),
+              process.CommandRefused(('modprobe', 'x'), 99, '', ''),
+              process.CommandTimedOut(('modprobe', 'x'), 5))
+    def test_no_module(self, failure):
+        os.rmdir(f'{self.configfs}/target/iscsi')
+        self.runner.run.side_effect = failure
+        self.assert_refused('the kernel module target_core_mod, which')
+
+    def test_no_configfs(self):
+        os.removedirs(f'{self.configfs}/target/iscsi')
+        self.assert_refused('configfs is not mounted')
+
+    @ddt.data(daemon.FailedToDropPrivileges('exited non-zero (99)'),
+              FileNotFoundError(2, 'No such file', 'sudo'))
+    def test_no_daemon(self, failure):
+        with mock.patch.object(verbs, 'list_targets', side_effect=failure):
+            self.assert_refused('the privileged daemon of this driver cannot')
+
+    @ddt.data('', 'openstack:', 'iqn.2010-10.org.OpenStack:',
+              'iqn.2010-10.org.open_stack:')
+    def test_prefix(self, prefix):
+        self.assert_refused(f"target_prefix '{prefix}' does not begin",
+                            self.make(target_prefix=prefix))
+
+    @ddt.data({'target_ip_address': 'storage.example.com'},
+              {'target_secondary_ip_addresses': ['fe80::1%eth0']})
+    def test_addresses(self, values):
+        self.assert_refused('is no IP address, which LIO needs',
+                            self.make(**values))
+
+    def test_address_of_another_host(self):
+        self.make(target_secondary_ip_addresses=['10.0.0.2']
+                  ).check_for_setup_error()
+        self.assertIn('Portal 10.0.0.2:3260 is on no address of this host',
+                      self.log.output)
+
+    def test_protocol(self):
+        self.assert_refused('target_protocol', self.make(
+            target_protocol='nvmet_rdma'))
+
+
+@ddt.ddt
+class TestIsLocal(base.TestCase):
+
+    @ddt.data(('127.0.0.1', True), ('0.0.0.0', True), ('192.0.2.1', False),
+              ('2001:db8::1', False))
+    @ddt.unpack
+    def test_is_local(self, address, expected):
+        portal = lio.types.Portal(address, 3260)
+        self.assertEqual(expected, lio._is_local(portal))
+
+
+class TestVerbs(LioTestCase):
+
+    def test_a_life(self):
+        volume = fake_volume.new_volume()
+        export = self.target.create_export(None, volume, DEVICES[0])
+        self.assertEqual(
+            f'10.0.0.1:3260,{iqn(volume)} {iqn(volume)} 0',
+            export['location'])
+        volume.provider_location = export['location']
+        volume.provider_auth = export['auth']
+        self.assertEqual({}, self.listed(volume)['initiators'])
+
+        connection = self.target.initialize_connection(volume, HOST)
+        self.assertTrue(connection['data']['discard'])
+        self.target.initialize_connection(volume, OTHER_HOST)
+        self.assertEqual({HOST['initiator']: True,
+                          OTHER_HOST['initiator']: True},
+                         self.listed(volume)['initiators'])
+
+        self.target.terminate_connection(volume, HOST)
+        self.assertEqual({OTHER_HOST['initiator']: True},
+                         self.listed(volume)['initiators'])
+        self.target.terminate_connection(volume, None)
+        self.assertEqual({}, self.listed(volume)['initiators'])
+
+        self.target.remove_export(None, volume)
+        self.target.remove_export(None, volume)
+        self.target.terminate_connection(volume, HOST)
+        self.assertEqual({}, verbs.list_targets())
+        self.assertNotIn(export['auth'].split()[2], self.log.output)
+
+    def test_device_without_discard(self):
+        self.lio.os.without_discard = {DEVICES[0]}
+        volume = fake_volume.volume()
+        self.target.create_export(None, volume, DEVICES[0])
+        connection = self.target.initialize_connection(volume, HOST)
+        self.assertNotIn('discard', connection['data'])
+
+    def test_serial_is_the_volume_id(self):
+        volume = fake_volume.volume()
+        self.target.create_export(None, volume, DEVICES[0])
+        hba, = (self.lio.root / 'core').directories()
+        self.assertIn(volume.id, (hba / iqn(volume) / 'wwn').read(
+            'vpd_unit_serial'))
+
+    def test_iser(self):
+        volume = fake_volume.volume()
+        self.make(target_protocol='iser').create_export(
+            None, volume, DEVICES[0])
+        portal = (self.lio.root / 'iscsi' / iqn(volume) / 'tpgt_1' / 'np'
+                  / '10.0.0.1:3260')
+        self.assertEqual('1', portal.read('iser'))
+
+    def test_create_needs_all_portals(self):
+        self.lio.os.refused_portals = {'10.0.0.2:3260'}
+        target = self.make(target_secondary_ip_addresses=['10.0.0.2'])
+        error = self.assertRaises(
+            errors.PortalNotAvailable, target.create_export, None,
+            fake_volume.new_volume(), DEVICES[0])
+        self.assertEqual('10.0.0.2:3260', error.portal)
+        self.assertEqual({}, verbs.list_targets())
+
+    def test_under_the_lock_of_the_in_tree_driver(self):
+        volume = fake_volume.volume(connectors=[HOST])
+        calls = (
+            lambda: self.target.create_export(None, volume, DEVICES[0]),
+            lambda: self.target.initialize_connection(volume, HOST),
+            lambda: self.target.terminate_connection(volume, HOST),
+            lambda: self.target.ensure_export(None, volume, DEVICES[0]),
+            lambda: self.target.terminate_connection(volume, None),
+            lambda: self.target.remove_export(None, volume))
+        for call in calls:
+            with mock.patch.object(lockutils, 'lock',
+                                   wraps=lockutils.lock) as lock:
+                call()
+            lock.assert_called_once_with(
+                'lioadm', lock_file_prefix='cinder-', external=True)
+
+
+class TestEnsure(LioTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.volumes = [fake_volume.volume(1, connectors=[HOST]),
+                        fake_volume.volume(2, connectors=[HOST,
+                                                          OTHER_HOST])]
+        self.pairs = list(zip(self.volumes, DEVICES, strict=True))
+
+    def ensure(self):
+        return self.target.ensure_exports(None, self.pairs)
+
+    def assert_whole(self):
+        for number, volume in enumerate(self.volumes, 1):
+            listed = self.listed(volume)
+            self.assertEqual((253, number), listed['device'])
+            self.assertTrue(listed['enabled'] and listed['closed'])
+            self.assertEqual([('10.0.0.1', 3260)], listed['portals'])
+            self.assertEqual(
+                {attachment.connector['initiator']: True
+                 for attachment in volume.volume_attachment},
+                listed['initiators'])
+
+    def test_after_a_reboot(self):
+        self.assertEqual({}, self.ensure())
+        self.assert_whole()
+        auth = (self.lio.root / 'iscsi' / iqn(self.volumes[0]) / 'tpgt_1'
+                / 'acls' / HOST['initiator'] / 'auth')
+        self.assertEqual(('name', 'secret123456'),
+                         (auth.read('userid'), auth.read('password')))
+
+    def test_what_is_whole_is_not_touched(self):
+        self.ensure()
+        self.changes()
+        self.assertEqual({}, self.ensure())
+        self.assertEqual([], self.lio.os.steps)
+
+    def test_only_what_is_missing(self):
+        self.ensure()
+        verbs.deny_initiator(iqn(self.volumes[1]), HOST['initiator'])
+        self.changes()
+        self.assertEqual({}, self.ensure())
+        self.assertEqual({iqn(self.volumes[1])}, self.changes())
+        self.assert_whole()
+
+    def test_one_target_lost(self):
+        self.ensure()
+        verbs.delete_target(iqn(self.volumes[0]))
+        self.changes()
+        self.assertEqual({}, self.ensure())
+        self.assertEqual({iqn(self.volumes[0])}, self.changes())
+        self.assert_whole()
+
+    def test_one_list_for_all(self):
+        with mock.patch.object(verbs, 'list_targets',
+                               wraps=verbs.list_targets) as listing:
+            self.ensure()
+        listing.assert_called_once_with()
+
+    def test_none(self):
+        with mock.patch.object(verbs, 'list_targets') as listing:
+            self.assertEqual({}, self.target.ensure_exports(None, []))
+        listing.assert_not_called()
+
+    def test_a_volume_without_device(self):
+        self.lio.os.devices.pop(DEVICES[0])
+        failures = self.ensure()
+        self.assertEqual([self.volumes[0].id], list(failures))
+        self.assertIsInstance(failures[self.volumes[0].id],
+                              errors.DeviceNotUsable)
+        self.assertTrue(self.listed(self.volumes[1])['enabled'])
+
+    def test_a_device_that_vanished_below_a_target(self):
+        self.ensure()
+        self.lio.os.devices.pop(DEVICES[0])
+        self.assertEqual([self.volumes[0].id], list(self.ensure()))
+
+    def test_one_portal_is_enough(self):
+        self.lio.os.refused_portals = {'10.0.0.2:3260'}
+        self.target = self.make(target_secondary_ip_addresses=['10.0.0.2'])
+        self.assertEqual({}, self.ensure())
+        self.assert_whole()
+        self.assertIn('is served, but not on portal 10.0.0.2:3260: Address '
+                      'in use', self.log.output)
+
+    def test_no_portal(self):
+        self.lio.os.refused_portals = {'10.0.0.1:3260'}
+        self.assertEqual(
+            {errors.PortalNotAvailable},
+            {type(failure) for failure in self.ensure().values()})
+
+    def test_another_host_is_left_in(self):
+        """It may be one that is just being let in."""
+        self.ensure()
+        verbs.allow_initiator(iqn(self.volumes[0]), OTHER_HOST['initiator'],
+                              'name', 'secret123456')
+        self.changes()
+        self.assertEqual({}, self.ensure())
+        self.assertEqual(set(), self.changes())

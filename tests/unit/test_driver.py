@@ -1,0 +1,566 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cinder's verbs, on a host with a fake LVM."""
+
+import inspect
+import unittest
+from unittest import mock
+
+from cinder import exception
+from cinder.image import image_utils
+from cinder import interface
+from cinder.interface import util
+from cinder.interface import volume_driver
+from cinder.volume import driver as cinder_driver
+from cinder.volume.drivers import lvm as in_tree
+from cinder.volume import volume_utils
+import ddt
+from oslo_concurrency import processutils
+
+from cinder_lvm_driver import driver
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import options
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors as target_errors
+from tests import base
+from tests.fakes import backend
+from tests.fakes import lvm as fake_lvm
+
+GIB = backend.GIB
+MIB = backend.MIB
+THIN = {'lvm_type': 'thin'}
+THICK = {'lvm_type': 'default'}
+BACKEND_ERROR = exception.VolumeBackendAPIException
+
+
+@ddt.ddt
+class TestInterface(base.TestCase):
+    """What Cinder and its tools look for in a driver's class."""
+
+    CLASS = driver.LVMVolumeDriver
+
+    def test_registered(self):
+        self.assertIn(self.CLASS, interface._volume_register)
+
+    def test_compliance(self):
+        self.assertTrue(issubclass(self.CLASS,
+                                   volume_driver.VolumeDriverCore))
+        info = util.DriverInfo(self.CLASS)
+        self.assertTrue(info.desc and info.version and info.ci_wiki_name)
+        self.assertTrue(info.supported)
+
+    @ddt.data(volume_driver.VolumeDriverCore, cinder_driver.VolumeDriver,
+              in_tree.LVMVolumeDriver)
+    def test_signatures(self, contract):
+        for name, method in inspect.getmembers(contract, inspect.isfunction):
+            ours = getattr(self.CLASS, name, None)
+            if name.startswith('_') or not inspect.isfunction(ours):
+                continue
+            signature = inspect.signature(ours)
+            parameters = list(inspect.signature(method).parameters.values())
+            with self.subTest(name):
+                signature.bind(*(parameter.name for parameter in parameters
+                                 if parameter.kind not in (
+                                     parameter.VAR_POSITIONAL,
+                                     parameter.VAR_KEYWORD)
+                                 and (parameter.default is parameter.empty
+                                      or parameter.name
+                                      in signature.parameters)))
+
+    def test_verbs_of_the_interface(self):
+        for name, _ in inspect.getmembers(volume_driver.VolumeDriverCore,
+                                          inspect.isfunction):
+            self.assertTrue(hasattr(self.CLASS, name), name)
+
+    def test_first_argument_is_the_group(self):
+        self.assertEqual(
+            ['self', 'vg_obj'],
+            list(inspect.signature(self.CLASS.__init__).parameters)[:2])
+
+    def test_driver_options(self):
+        ours = {option.name for option in self.CLASS.get_driver_options()}
+        theirs = {option.name
+                  for option in in_tree.LVMVolumeDriver.get_driver_options()
+                  if not option.name.startswith('spdk_')}
+        own = {option.name for option in options.OWN_OPTIONS}
+        self.assertEqual(set(), theirs - ours)
+        self.assertTrue(own <= ours)
+
+
+@ddt.ddt
+class TestConstruction(backend.BackendTestCase):
+
+    def test_runs_no_command(self):
+        self.construct()
+        self.assertEqual([], self.machine.as_root)
+
+    def test_target_helper_that_cannot_share(self):
+        self.assertRaises(exception.InvalidConfigurationValue, self.construct,
+                          lvm_share_target=True)
+
+    def test_target_helper_without_secondary_addresses(self):
+        with mock.patch('tests.fakes.target.RecordingTarget'
+                        '.SECONDARY_IP_SUPPORT', False):
+            self.assertRaises(exception.InvalidConfigurationValue,
+                              self.construct,
+                              target_secondary_ip_addresses=['10.0.0.2'])
+
+    def test_target_helper_that_is_not_known(self):
+        with mock.patch.dict('cinder_lvm_driver.targets.MAPPING',
+                             clear=True):
+            error = self.assertRaises(BACKEND_ERROR, self.construct)
+        self.assertIn("target_helper is 'lioadm'", str(error))
+
+    @ddt.data(('backend', 'backend'), (None, 'LVM'))
+    @ddt.unpack
+    def test_pool_is_named_like_the_back_end(self, option, name):
+        made = self.construct(volume_backend_name=option)
+        self.assertEqual(name, made.get_pool(self.volume()))
+
+
+@ddt.ddt
+class TestSetup(backend.BackendTestCase):
+
+    def set_up(self, *arguments, **settings):
+        made = self.construct(*arguments, **settings)
+        made.do_setup(self.context)
+        made.check_for_setup_error()
+        return made
+
+    def assert_fails(self, *texts, **settings):
+        error = self.assertRaises(BACKEND_ERROR, self.set_up, **settings)
+        for text in texts:
+            self.assertIn(text, str(error))
+
+    def test_thin(self):
+        made = self.set_up(**THIN)
+        self.assertEqual({'vg-pool'}, self.machine.names())
+        self.assertEqual([('check_for_setup_error',)],
+                         made.target_driver.calls)
+        self.assertEqual(1, len(self.machine.started))
+
+    def test_thick(self):
+        self.set_up(**THICK)
+        self.assertEqual(set(), self.machine.names())
+
+    def test_auto_finds_other_volumes(self):
+        self.lvm.add('a')
+        self.set_up(lvm_type='auto')
+        self.assertEqual({'a'}, self.machine.names())
+
+    def test_again(self):
+        made = self.set_up()
+        made.check_for_setup_error()
+        self.assertEqual({'vg-pool'}, self.machine.names())
+
+    def test_group_that_was_handed_in(self):
+        other = fake_lvm.FakeLVM('other')
+        made = self.set_up(lvm.LVM('other', other, version=(2, 3, 16)))
+        self.assertEqual({'other-pool'}, set(other.volumes))
+        self.assertEqual(set(), self.machine.names())
+        self.assertEqual('other', made.vg.vg_name)
+
+    def test_no_such_group(self):
+        self.assert_fails('VG nope was not found', 'volume_group',
+                          volume_group='nope')
+
+    def test_lvm_is_not_installed(self):
+        self.machine.missing.add('lvm')
+        self.assert_fails('LVM is not installed')
+
+    def test_lvm_is_not_where_rootwrap_looks(self):
+        self.machine.missing.add('lvremove')
+        self.assert_fails('LVM is not installed', 'exec_dirs')
+
+    def test_filter_file_is_missing(self):
+        self.machine.refused.add('lvremove')
+        self.assert_fails('lvm-driver.filters', 'filters_path')
+
+    def test_daemon_does_not_start(self):
+        self.machine.daemon_starts = False
+        made = self.set_up()
+        made.create_volume(self.volume())
+        self.assertEqual(1, self.log.output.count('WARNING cinder'))
+        self.assertEqual(self.machine.as_root, self.machine.one_by_one)
+
+    def test_mirrors(self):
+        self.assert_fails('lvm_mirrors', lvm_mirrors=1)
+
+    def test_pool_is_none(self):
+        self.lvm.add('vg-pool')
+        self.assert_fails('not a thin pool', 'lvm_type', **THIN)
+
+    def test_target_helper_cannot_serve(self):
+        made = self.construct()
+        made.target_driver.failures['check_for_setup_error'] = (
+            target_errors.TargetConfigurationError('no configfs'))
+        error = self.assertRaises(BACKEND_ERROR, made.check_for_setup_error)
+        self.assertIn('no configfs', str(error))
+
+
+class DriverTestCase(backend.BackendTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+
+    def create(self, size=1, **facts):
+        """Create a volume with the driver."""
+        volume = self.volume(size)
+        self.driver.create_volume(volume)
+        vars(self.lv(volume)).update(content='data', **facts)
+        return volume
+
+    def create_snapshot(self, volume, **facts):
+        snapshot = self.snapshot(volume)
+        self.driver.create_snapshot(snapshot)
+        vars(self.lv(snapshot)).update(facts)
+        return snapshot
+
+    def assert_wiped(self, *names):
+        """Fail unless all of these LVs were wiped, and no others."""
+        self.assertEqual([(name, self.lvm.removed[name].size)
+                          for name in names], self.machine.wiped)
+
+
+class VolumeVerbs:
+    """What holds for thin and thick back ends."""
+
+    def test_create(self):
+        volume = self.create(3)
+        lv = self.lv(volume)
+        self.assertEqual((self.segtype, 3 * GIB), (lv.segtype, lv.size))
+
+    def test_create_over_another_volume(self):
+        volume = self.create()
+        self.assertRaises(BACKEND_ERROR, self.driver.create_volume, volume)
+        self.assertEqual('data', self.lv(volume).content)
+
+    def test_create_is_one_command(self):
+        self.create()
+        self.machine.as_root.clear()
+        self.create()
+        self.assertEqual(['lvcreate'], self.machine.programs())
+
+    def test_delete(self):
+        volume, other = self.create(), self.create()
+        self.driver.delete_volume(volume)
+        self.assertNotIn(volume.name, self.machine.names())
+        self.assertIn(other.name, self.machine.names())
+
+    def test_delete_what_is_gone(self):
+        volume = self.volume()
+        self.driver.delete_volume(volume)
+        self.driver.delete_snapshot(self.snapshot(volume))
+        self.assertEqual(2, self.log.output.count('nothing to delete'))
+
+    def test_delete_of_an_inactive_volume(self):
+        volume = self.create(active=False)
+        self.driver.delete_volume(volume)
+        self.assertNotIn(volume.name, self.machine.names())
+
+    def test_delete_in_use(self):
+        volume = self.create(is_open=True)
+        self.assertRaises(exception.VolumeIsBusy, self.driver.delete_volume,
+                          volume)
+        self.assertEqual('data', self.lv(volume).content)
+
+    def test_delete_snapshot_in_use(self):
+        snapshot = self.create_snapshot(self.create())
+        vars(self.lv(snapshot)).update(is_open=True, active=True)
+        self.assertRaises(exception.SnapshotIsBusy,
+                          self.driver.delete_snapshot, snapshot)
+
+    def test_snapshot_keeps_what_the_volume_loses(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.lv(volume).content = 'new data'
+        copy = self.volume()
+        self.driver.create_volume_from_snapshot(copy, snapshot)
+        self.assertEqual('data', self.lv(copy).content)
+        self.driver.delete_snapshot(snapshot)
+        self.assertEqual('new data', self.lv(volume).content)
+        self.assertNotIn(f'_{snapshot.name}', self.machine.names())
+
+    def test_clone(self):
+        volume = self.create(is_open=True)
+        clone = self.volume(2)
+        self.driver.create_cloned_volume(clone, volume)
+        lv = self.lv(clone)
+        self.assertEqual(('data', 2 * GIB, True),
+                         (lv.content, lv.size, lv.active))
+        self.assertEqual({volume.name, clone.name} | self.pools,
+                         self.machine.names())
+
+    def test_source_that_is_gone(self):
+        gone = self.volume()
+        for verb, *arguments in (
+                (self.driver.create_cloned_volume, self.volume(), gone),
+                (self.driver.create_volume_from_snapshot, self.volume(),
+                 self.snapshot(gone)),
+                (self.driver.create_snapshot, self.snapshot(gone)),
+                (self.driver.extend_volume, gone, 2)):
+            error = self.assertRaises(BACKEND_ERROR, verb, *arguments)
+            self.assertIn('was not found in VG vg', str(error))
+        self.assertEqual(self.pools, self.machine.names())
+
+    def test_each_step_that_can_fail(self):
+        """Whatever fails, nothing is left of what was begun."""
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        for name, source in (('create_volume_from_snapshot', snapshot),
+                             ('create_cloned_volume', volume)):
+            before = self.machine.names()
+            for step in range(20):
+                copy = self.volume(2)
+                self.machine.fail_after(step)
+                try:
+                    getattr(self.driver, name)(copy, source)
+                except BACKEND_ERROR as error:
+                    self.assertTrue(self.machine.has_failed)
+                    self.assertIn('Broken by the test', str(error))
+                    self.assertEqual(before, self.machine.names(),
+                                     f'{name}, step {step}')
+                else:
+                    break
+            self.assertGreater(step, 1)
+            self.machine.fail_after(-2)
+            self.driver.delete_volume(copy)
+
+    def test_extend(self):
+        volume = self.create(is_open=True)
+        self.driver.extend_volume(volume, 2)
+        self.assertEqual(2 * GIB, self.lv(volume).size)
+        self.assertEqual([('extend_target', volume.id)],
+                         self.driver.target_driver.calls)
+
+    def test_extend_again(self):
+        volume = self.create(2)
+        self.driver.extend_volume(volume, 2)
+        self.assertEqual([('extend_target', volume.id)],
+                         self.driver.target_driver.calls)
+
+    def test_extend_with_a_snapshot(self):
+        volume = self.create()
+        self.create_snapshot(volume)
+        self.driver.extend_volume(volume, 2)
+        self.assertEqual(2 * GIB, self.lv(volume).size)
+        self.assertTrue(self.lv(volume).active)
+
+    def test_target_that_does_not_show_the_new_size(self):
+        volume = self.create()
+        for problem in (target_errors.TargetError('broken'),
+                        exception.CinderException('broken')):
+            self.driver.target_driver.failures['extend_target'] = problem
+            self.assertRaises(exception.TargetUpdateFailed,
+                              self.driver.extend_volume, volume, 2)
+            self.assertIn('broken', self.log.output)
+
+    @unittest.expectedFailure
+    def test_target_of_cinder_fails_with_its_own_error(self):
+        volume = self.create()
+        self.driver.target_driver.failures['extend_target'] = (
+            processutils.ProcessExecutionError('tgtadm'))
+        self.assertRaises(exception.TargetUpdateFailed,
+                          self.driver.extend_volume, volume, 2)
+
+    @unittest.expectedFailure
+    def test_daemon_that_dies_and_does_not_come_back(self):
+        self.machine.daemon_starts = False
+        self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
+                          self.volume())
+
+    def test_refused_command(self):
+        self.machine.refused.add('lvcreate')
+        error = self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
+                                  self.volume())
+        self.assertIn('lvm-driver.filters', str(error))
+
+    def test_report_that_hangs(self):
+        volume = self.create()
+        with mock.patch.object(
+                self.driver._runner, 'run',
+                side_effect=process.CommandTimedOut(('lvs',), 120)):
+            error = self.assertRaises(BACKEND_ERROR,
+                                      self.driver.delete_volume, volume)
+        self.assertIn('did not end within 120 seconds', str(error))
+
+
+class TestThin(VolumeVerbs, DriverTestCase):
+
+    settings = THIN
+    segtype = 'thin'
+    pools = {'vg-pool'}
+
+    def test_nothing_is_copied_or_wiped(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        copies = [self.volume(), self.volume()]
+        self.driver.create_volume_from_snapshot(copies[0], snapshot)
+        self.driver.create_cloned_volume(copies[1], volume)
+        for copy in copies:
+            self.driver.delete_volume(copy)
+        self.driver.delete_snapshot(snapshot)
+        self.driver.delete_volume(volume)
+        self.assertNotIn('dd', self.machine.programs())
+        self.assertEqual(self.pools, self.machine.names())
+
+    def test_volume_goes_before_its_snapshot(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.driver.delete_volume(volume)
+        self.assertEqual('data', self.lv(snapshot).content)
+
+    def test_thick_volume_is_wiped_here_too(self):
+        volume = self.volume()
+        self.add_lv(volume, content='secret')
+        self.driver.delete_volume(volume)
+        self.assertEqual('', self.lvm.removed[volume.name].content)
+
+    def test_snapshot_of_a_thick_volume(self):
+        volume = self.volume()
+        self.add_lv(volume, content='secret')
+        snapshot = self.create_snapshot(volume)
+        self.assertTrue(self.lv(snapshot).is_cow)
+        self.assertRaises(exception.VolumeIsBusy, self.driver.delete_volume,
+                          volume)
+        self.driver.delete_snapshot(snapshot)
+        self.driver.delete_volume(volume)
+        self.assert_wiped(f'_{snapshot.name}', volume.name)
+
+
+@ddt.ddt
+class TestThick(VolumeVerbs, DriverTestCase):
+
+    settings = THICK
+    segtype = 'linear'
+    pools = set()
+
+    def test_volume_with_a_snapshot_stays(self):
+        volume = self.create()
+        self.create_snapshot(volume)
+        names = self.machine.names()
+        self.assertRaises(exception.VolumeIsBusy, self.driver.delete_volume,
+                          volume)
+        self.assertEqual(names, self.machine.names())
+        self.assertEqual('data', self.lv(volume).content)
+
+    def test_no_space(self):
+        volume = self.create(60)
+        names = self.machine.names()
+        for verb, *arguments in (
+                (self.driver.create_volume, self.volume(60)),
+                (self.driver.create_snapshot, self.snapshot(volume)),
+                (self.driver.create_cloned_volume, self.volume(60), volume),
+                (self.driver.extend_volume, volume, 200)):
+            error = self.assertRaises(BACKEND_ERROR, verb, *arguments)
+            self.assertIn('insufficient free space', str(error))
+            self.assertEqual(names, self.machine.names())
+
+    def test_origin_in_use_is_not_extended(self):
+        volume = self.create()
+        self.create_snapshot(volume)
+        self.lv(volume).is_open = True
+        error = self.assertRaises(BACKEND_ERROR, self.driver.extend_volume,
+                                  volume, 2)
+        self.assertIn('Detach the volume', str(error))
+        self.assertEqual(GIB, self.lv(volume).size)
+
+    def test_what_is_freed_is_wiped(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.driver.delete_snapshot(snapshot)
+        self.lv(volume).active = False
+        self.driver.delete_volume(volume)
+        self.assert_wiped(f'_{snapshot.name}', volume.name)
+        self.assertEqual(set(), self.machine.names())
+
+    @unittest.expectedFailure
+    def test_inactive_snapshot_is_wiped(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume, active=False)
+        self.lv(volume).active = False
+        self.driver.delete_snapshot(snapshot)
+        self.assert_wiped(f'_{snapshot.name}')
+
+    @unittest.expectedFailure
+    def test_what_a_clone_needed_for_a_moment_is_wiped(self):
+        self.driver.create_cloned_volume(self.volume(), self.create())
+        self.assert_wiped(*self.lvm.removed)
+
+    @unittest.expectedFailure
+    def test_what_a_failed_copy_left_is_wiped(self):
+        snapshot = self.create_snapshot(self.create())
+        self.machine.fail_after(2)
+        self.assertRaises(BACKEND_ERROR,
+                          self.driver.create_volume_from_snapshot,
+                          self.volume(), snapshot)
+        self.assert_wiped(*self.lvm.removed)
+
+    def test_wipe_that_fails_keeps_the_volume(self):
+        volume = self.create()
+        self.machine.refused.add('dd')
+        self.assertRaises(BACKEND_ERROR, self.driver.delete_volume, volume)
+        self.assertIn(volume.name, self.machine.names())
+
+    def test_thin_volume_is_not_wiped_here_either(self):
+        self.lvm.add('vg-pool', GIB, segtype='thin-pool')
+        volume = self.volume()
+        self.add_lv(volume, **backend.THIN)
+        snapshot = self.create_snapshot(volume)
+        self.assertEqual('thin', self.lv(snapshot).segtype)
+        self.driver.delete_volume(volume)
+        self.driver.delete_snapshot(snapshot)
+        self.assertEqual([], self.machine.wiped)
+
+    @ddt.data(({'volume_clear': 'none'}, []),
+              ({'volume_clear_size': 8}, [8 * MIB]),
+              ({'volume_clear_ionice': '-c3'}, [GIB]))
+    @ddt.unpack
+    def test_options_of_wiping(self, settings, wiped):
+        self.driver = self.make_driver(**settings)
+        volume = self.create()
+        self.driver.delete_volume(volume)
+        self.assertEqual(wiped, [size for _, size in self.machine.wiped])
+        self.assertNotIn(volume.name, self.machine.names())
+
+
+class TestImages(DriverTestCase):
+
+    def test_clone_image_leaves_it_to_cinder(self):
+        self.assertEqual((None, False), self.driver.clone_image(
+            self.context, self.volume(), None, {}, None))
+
+    def test_copy_image_to_volume(self):
+        volume = self.volume(2)
+        with mock.patch.object(image_utils, 'fetch_to_raw') as fetch:
+            self.driver.copy_image_to_volume(
+                self.context, volume, 'service', 'image', disable_sparse=True)
+        fetch.assert_called_once_with(
+            self.context, 'service', 'image', self.driver.local_path(volume),
+            '1M', size=2, disable_sparse=True)
+
+    def test_copy_volume_to_image(self):
+        volume = self.volume()
+        with mock.patch.object(volume_utils, 'upload_volume') as upload:
+            self.driver.copy_volume_to_image(self.context, volume, 'service',
+                                             {'id': 'image'})
+        upload.assert_called_once_with(
+            self.context, 'service', {'id': 'image'},
+            self.driver.local_path(volume), volume)
+
+
+class TestPlaces(DriverTestCase):
+
+    def test_local_path_is_the_in_tree_drivers(self):
+        theirs = in_tree.LVMVolumeDriver(
+            configuration=self.configure(target_helper='fake'))
+        volume = self.volume()
+        for thing in (volume, self.snapshot(volume)):
+            for arguments in ((), ('other-vg',)):
+                self.assertEqual(theirs.local_path(thing, *arguments),
+                                 self.driver.local_path(thing, *arguments))
+
+    def test_migrated_volume_keeps_the_lv_it_was_migrated_to(self):
+        volume = self.volume(_name_id='7a5b2f3e')
+        self.assertEqual('/dev/mapper/vg-volume--7a5b2f3e',
+                         self.driver.local_path(volume))

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter file allows what the driver runs as root, and no more.
+
+rootwrap's own classes judge. That the list of commands is complete, the
+functional tests prove: they run under this filter file and no other.
+"""
+
+import pathlib
+import re
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+from cinder.volume import throttling
+import ddt
+import fixtures
+from oslo_privsep import priv_context
+from oslo_rootwrap import filters as rootwrap_filters
+from oslo_rootwrap import wrapper
+
+from cinder_lvm_driver import copying
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import command
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.targets import lio
+from tests.fakes import backend
+from tests.unit import test_copying
+
+FILE = (pathlib.Path(__file__).parents[2]
+        / 'etc/cinder/rootwrap.d/lvm-driver.filters')
+ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
+               'LVM_SYSTEM_DIR=/etc/lvm')
+DAEMON = ('oslo-rootwrap-daemon', '/etc/cinder/rootwrap.conf')
+HELPER = ('privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
+          '--privsep_context', 'cinder_lvm_driver.privileged.context',
+          '--privsep_sock_path', '/tmp/tmp1/privsep.sock')
+DD = ('dd', 'if=/a', 'of=/b', 'count=1', 'bs=1M')
+
+
+class FilterTestCase(backend.BackendTestCase):
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.mkdtemp()
+        shutil.copy(FILE, folder)
+        # rootwrap adds a filter of its own for privsep-helper.
+        self.filters = [
+            each for each in wrapper.load_filters([folder])
+            if each.name.startswith('lvm-driver')]
+        # What this machine has installed is of no matter.
+        self.useFixture(fixtures.MockPatchObject(
+            rootwrap_filters.CommandFilter, 'get_exec',
+            lambda self, exec_dirs=None: self.exec_path))
+
+    def allows(self, argv):
+        """Return the name of the filter that allows a command, or None."""
+        try:
+            return wrapper.match_filter(self.filters, list(argv)).name
+        except wrapper.NoFilterMatched:
+            return None
+
+
+class TestAllowed(FilterTestCase):
+
+    def commands(self):
+        """Return every kind of command that the driver runs as root."""
+        self.run_volume_verbs()
+        self.run_copies()
+        self.run_modprobe()
+        return [*self.machine.as_root, *(
+            argv[argv.index('oslo-rootwrap-daemon'):]
+            for argv in self.machine.started), self.privsep_helper()]
+
+    def run_volume_verbs(self):
+        for lvm_type in ('default', 'thin'):
+            driver = self.construct(lvm_type=lvm_type)
+            driver.check_for_setup_error()
+            volume, copy = self.volume(), self.volume(2)
+            snapshot = self.snapshot(volume)
+            driver.create_volume(volume)
+            driver.create_snapshot(snapshot)
+            driver.create_volume_from_snapshot(copy, snapshot)
+            driver.extend_volume(volume, 2)
+            driver.vg.rename_volume(copy.name, lvm_type)
+            driver.create_export(self.context, volume, None)
+            driver.get_volume_stats(refresh=True)
+            driver.delete_snapshot(snapshot)
+            driver.delete_volume(volume)
+
+    def run_copies(self):
+        settings = mock.Mock(volume_clear_size=0, dd_blocksize='1M',
+                             volume_clear_ionice='-c3')
+        runner = mock.Mock()
+        copier = copying.Copier(settings, runner)
+        copier.copy('/a', '/b', 5, sparse=True)
+        copier.wipe('/a', 5)
+        with mock.patch.object(throttling.Throttle, 'DEFAULT',
+                               test_copying.Throttle()):
+            copier.copy('/a', '/b', 5, sparse=True)
+        self.machine.as_root += [
+            call.args for call in runner.run_long.mock_calls]
+
+    def run_modprobe(self):
+        self.machine.as_root += [('modprobe', module)
+                                 for module in lio._MODULES]
+
+    def privsep_helper(self):
+        """Return the command that starts the daemon of our context."""
+        conf = mock.Mock(config_file=['/etc/cinder/cinder.conf'],
+                         config_dir=None)
+        with mock.patch.object(priv_context.cfg, 'CONF', conf), \
+                mock.patch.object(priv_context.PrivContext, 'conf',
+                                  mock.Mock(helper_command=None)), \
+                mock.patch.object(priv_context, '_HELPER_COMMAND_PREFIX', []):
+            return tuple(privileged.context.helper_command(HELPER[-1]))
+
+    def test_what_the_driver_runs(self):
+        commands = self.commands()
+        for argv in commands:
+            self.assertIsNotNone(self.allows(argv), argv)
+
+    LIMITED_WIPE = ('cgexec', '-g', 'blkio:cinder', 'ionice', '-c3', *DD)
+
+    @unittest.expectedFailure
+    def test_wipe_of_low_priority_under_a_bandwidth_limit(self):
+        self.assertIsNotNone(self.allows(self.LIMITED_WIPE))
+
+    @unittest.expectedFailure
+    def test_no_filter_is_superfluous(self):
+        used = {self.allows(argv)
+                for argv in (*self.commands(), self.LIMITED_WIPE)}
+        self.assertEqual({each.name for each in self.filters}, used)
+
+    def test_every_program_of_lvm_is_among_them(self):
+        named = set()
+        for path in pathlib.Path(lvm.__file__).parent.glob('*.py'):
+            named |= set(re.findall(r"'((?:lv|vg|pv)[a-z]+)', ",
+                                    path.read_text()))
+        # The driver asks for the version as itself.
+        self.assertEqual(named - {'lvm'}, {argv[4] for argv in self.commands()
+                                 if argv[0] == 'env'})
+
+
+@ddt.ddt
+class TestRefused(FilterTestCase):
+
+    @ddt.data(*(each for name in ('lvs', 'vgs', 'lvcreate', 'lvextend',
+                                  'lvremove', 'lvrename', 'lvchange',
+                                  'lvconvert')
+                for each in ((name, 'vg'), ('env', 'X=1', name, 'vg'),
+                             ('env', 'LC_ALL=C', name, 'vg'),
+                             (*ENVIRONMENT, 'LD_PRELOAD=/tmp/x', name, 'vg'))))
+    def test_lvm_in_another_environment(self, argv):
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data((*ENVIRONMENT, 'sh', '-c', 'true'), (*ENVIRONMENT, 'lvm'),
+              (*ENVIRONMENT, 'vgremove', 'vg'), (*ENVIRONMENT, 'pvs'),
+              (*ENVIRONMENT, '/tmp/lvs'), ENVIRONMENT, ('sh',), ('env',))
+    def test_other_programs(self, argv):
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data(DAEMON[:1], (DAEMON[0], '/tmp/x'), (*DAEMON, '/tmp/x'),
+              (DAEMON[0], '/etc/cinder/rootwrap_conf'),
+              (DAEMON[0], '/etc/cinder/rootwrap.conf/../../../tmp/x'),
+              ('/tmp/oslo-rootwrap-daemon', DAEMON[1]))
+    def test_daemon_with_another_configuration(self, argv):
+        self.assertIsNotNone(self.allows(DAEMON))
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data((4, 'os_brick.privileged.default'), (4, 'cinder_lvm_driver'),
+              (4, 'cinder_lvm_driverXprivileged.context'),
+              (2, '/tmp/cinder.conf'), (2, '/etc/../tmp/cinder.conf'),
+              (2, '/etc/cinder/../../tmp/cinder.conf'),
+              (6, '/tmp/../etc/shadow'), (6, '/etc/x'), (3, '--config-dir'))
+    @ddt.unpack
+    def test_privsep_helper_with_other_arguments(self, position, word):
+        argv = list(HELPER)
+        self.assertIsNotNone(self.allows(argv))
+        argv[position] = word
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data(('modprobe', 'nvmet'), ('modprobe', '-r', 'iscsi_target_mod'),
+              ('modprobe', 'target_core_mod', 'x=1'), ('modprobe',),
+              ('modprobe', '-C', '/tmp/x', 'target_core_mod'),
+              ('modprobe', 'target_core_mod_user'))
+    def test_other_kernel_modules(self, argv):
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data(('ionice', '-c3', 'sh'), ('ionice', '-c4', *DD),
+              ('ionice', *DD), ('ionice', '-p', '1'),
+              ('cgexec', '-g', 'cpu:x', *DD),
+              ('cgexec', '-g', 'blkio:x', 'sh'), ('cgexec', *DD))
+    def test_other_programs_at_low_priority(self, argv):
+        self.assertIsNone(self.allows(argv))
+
+    def test_probe_is_refused_where_the_file_is_missing(self):
+        """Cinder's own filters must not allow it, or it proves nothing."""
+        stock = wrapper.build_filter(
+            'CommandFilter', 'lvremove', 'root')
+        self.filters = [stock]
+        self.assertIsNone(self.allows(command.probe('/etc/lvm')))

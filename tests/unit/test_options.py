@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options equal Cinder's where they share a name with them."""
+
+import dataclasses
+import os
+import tempfile
+
+from cinder.volume import configuration
+from cinder.volume import driver as cinder_driver
+from cinder.volume.drivers import lvm as in_tree
+import ddt
+from oslo_config import cfg
+
+from cinder_lvm_driver import options
+from tests import base
+
+
+class TestOptions(base.TestCase):
+
+    def test_shared_options_are_the_in_tree_drivers(self):
+        self.assertEqual(in_tree.volume_opts, options.SHARED_OPTIONS)
+
+    def test_own_options_say_whose_they_are(self):
+        for option in options.OWN_OPTIONS:
+            self.assertTrue(option.name.startswith('lvm_'), option.name)
+            self.assertTrue(option.help)
+
+    def test_no_own_option_has_a_name_of_cinders(self):
+        cinders = {option.name for option in
+                   [*in_tree.volume_opts, *cinder_driver.volume_opts]}
+        self.assertEqual(set(), cinders & {
+            option.name for option in options.OWN_OPTIONS})
+
+    def test_own_options_are_registered_for_all_back_ends(self):
+        self.assertEqual(
+            120, cfg.CONF.backend_defaults.lvm_report_timeout)
+
+    def test_list_opts(self):
+        self.assertEqual([('backend_defaults', options.OWN_OPTIONS)],
+                         options.list_opts())
+
+
+@ddt.ddt
+class TestSettings(base.TestCase):
+
+    def read(self, **values):
+        config = configuration.Configuration(
+            [*cinder_driver.volume_opts, *in_tree.volume_opts,
+             *options.OWN_OPTIONS], config_group='settings')
+        self.config.config(group='settings', **values)
+        return options.Settings.read(config)
+
+    def test_defaults_are_cinders(self):
+        settings = self.read()
+        self.assertEqual(
+            ('LVM', 'cinder-volumes', 'auto', 0, False, (), 'zero', 0, None,
+             '1M', 0, '20.0', 120),
+            (settings.backend_name, settings.volume_group, settings.lvm_type,
+             settings.lvm_mirrors, settings.share_target,
+             settings.secondary_addresses, settings.volume_clear,
+             settings.volume_clear_size, settings.volume_clear_ionice,
+             settings.dd_blocksize, settings.reserved_percentage,
+             settings.max_over_subscription_ratio, settings.report_timeout))
+
+    def test_values_of_the_back_end(self):
+        settings = self.read(
+            volume_backend_name='fast', volume_group='ssd', lvm_type='thin',
+            lvm_mirrors=1, volume_clear='none', volume_clear_size=8,
+            volume_clear_ionice='-c3', lvm_share_target=True,
+            target_secondary_ip_addresses=['10.0.0.2'], target_helper='tgtadm',
+            reserved_percentage=5, lvm_report_timeout=3)
+        self.assertEqual(
+            ('fast', 'ssd', 'thin', 1, 'none', 8, '-c3', True, ('10.0.0.2',),
+             'tgtadm', 5, 3),
+            (settings.backend_name, settings.volume_group, settings.lvm_type,
+             settings.lvm_mirrors, settings.volume_clear,
+             settings.volume_clear_size, settings.volume_clear_ionice,
+             settings.share_target, settings.secondary_addresses,
+             settings.target_helper, settings.reserved_percentage,
+             settings.report_timeout))
+
+    def test_settings_do_not_change(self):
+        self.assertRaises(dataclasses.FrozenInstanceError, setattr,
+                          self.read(), 'lvm_type', 'thin')
+
+    @ddt.data('none', 'None', '/nowhere/lvm.conf', '')
+    def test_system_dir_of_lvm(self, conf_file):
+        self.assertEqual('/etc/lvm',
+                         self.read(lvm_conf_file=conf_file).system_dir)
+
+    def test_system_dir_of_a_conf_file(self):
+        folder = tempfile.mkdtemp()
+        conf_file = os.path.join(folder, 'lvm.conf')
+        with open(conf_file, 'w'):
+            pass
+        self.assertEqual(folder,
+                         self.read(lvm_conf_file=conf_file).system_dir)
+
+    def test_value_that_is_no_choice(self):
+        self.assertRaises(ValueError, self.read, lvm_type='thinn')

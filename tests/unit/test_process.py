@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands through rootwrap, its daemon, and what goes wrong there."""
+
+import subprocess
+import threading
+from unittest import mock
+
+import ddt
+from oslo_concurrency import processutils
+
+from cinder_lvm_driver import process
+from tests import base
+
+PROBE = ('env', 'LC_ALL=C', 'lvremove', '--version')
+HELPER = 'sudo cinder-rootwrap /etc/cinder/rootwrap.conf'
+
+
+class FakeDaemon:
+    """Stands for ``oslo_rootwrap.client.Client``; all share one list.
+
+    :cvar commands: the commands of all daemons with the daemon's number
+    :cvar answer: called with a command, gives what the daemon answers
+    """
+
+    def __init__(self, start_command):
+        self.started.append(start_command)
+        self.number = len(self.started)
+
+    def execute(self, argv):
+        self.commands.append((self.number, *argv))
+        return self.answer(argv)
+
+
+@ddt.ddt
+class TestErrorTexts(base.TestCase):
+
+    def test_failure_has_all_to_find_the_cause(self):
+        failed = process.CommandFailed(('env', 'LC_ALL=C', 'lvs', 'vg'), 5,
+                                       '', '  VG not found\n')
+        self.assertEqual("'lvs vg' ended with exit status 5: VG not found",
+                         str(failed))
+
+    def test_failure_without_a_text(self):
+        failed = process.CommandFailed(('dd',), 1, '', '')
+        self.assertIn('(nothing on stderr)', str(failed))
+
+    @ddt.data(('env', 'A=b', 'lvs', '-o', 'x=y'), ('lvs', '-o', 'x=y'))
+    def test_program_is_named_without_its_environment(self, argv):
+        self.assertIn("'lvs -o x=y' did not end within 1.5 seconds",
+                      str(process.CommandTimedOut(argv, 1.5)))
+
+    def test_what_to_do_about_a_missing_program(self):
+        text = str(process.CommandNotFound(PROBE, 96, '', ''))
+        self.assertIn("'lvremove' was not found", text)
+        self.assertIn('exec_dirs', text)
+
+    def test_what_to_do_about_a_refusal(self):
+        text = str(process.CommandRefused(PROBE, 99, '', ''))
+        self.assertIn("refused 'lvremove --version'", text)
+        self.assertIn('etc/cinder/rootwrap.d/lvm-driver.filters', text)
+        self.assertIn('filters_path', text)
+
+
+@ddt.ddt
+class TestOneByOne(base.TestCase):
+    """Without a daemon, and what it takes to start one."""
+
+    def setUp(self):
+        super().setUp()
+        self.execute = mock.Mock(return_value=('out', 'err'))
+        self.runner = process.RootwrapRunner(self.execute, HELPER)
+
+    def test_run(self):
+        done = self.runner.run('lvs', 'vg')
+        self.assertEqual(process.Completed(('lvs', 'vg'), 'out', 'err'), done)
+        self.execute.assert_called_once_with(
+            'lvs', 'vg', run_as_root=True, root_helper=HELPER)
+
+    def test_deadline(self):
+        self.execute.side_effect = subprocess.TimeoutExpired('lvs', 3)
+        error = self.assertRaises(process.CommandTimedOut, self.runner.run,
+                                  'lvs', timeout=3)
+        self.assertEqual(3, error.timeout)
+        self.assertEqual(3, self.execute.call_args.kwargs['timeout'])
+
+    def test_unprivileged(self):
+        self.runner.run_unprivileged('lvm', 'version')
+        self.execute.assert_called_once_with('lvm', 'version')
+
+    def test_unprivileged_program_that_is_missing(self):
+        self.execute.side_effect = FileNotFoundError
+        self.assertRaises(process.CommandNotFound,
+                          self.runner.run_unprivileged, 'lvm')
+
+    @ddt.data((5, process.CommandFailed), (1, process.CommandFailed),
+              (139, process.CommandFailed), (-11, process.CommandFailed),
+              (96, process.CommandNotFound), (127, process.CommandNotFound),
+              (98, process.CommandRefused), (99, process.CommandRefused))
+    @ddt.unpack
+    def test_exit_status(self, exit_code, error):
+        self.execute.side_effect = processutils.ProcessExecutionError(
+            'out', 'err', exit_code, 'lvs')
+        raised = self.assertRaises(process.CommandFailed, self.runner.run,
+                                   'lvs', 'vg')
+        self.assertIs(error, type(raised))
+        self.assertEqual((('lvs', 'vg'), exit_code, 'out', 'err'), raised.args)
+
+    def test_log_has_the_command_its_time_and_outcome(self):
+        self.runner.run('lvs', 'vg')
+        self.assertRegex(self.log.output, r'DEBUG .*lvs vg \(\d\.\d{3} s\)')
+        self.assertTrue(self.log.output.endswith('ok\n'))
+
+    def test_recent_commands(self):
+        for number in range(20):
+            self.runner.run('lvs', str(number))
+        self.execute.side_effect = processutils.ProcessExecutionError(
+            '', 'broken', 5, '')
+        self.assertRaises(process.CommandFailed, self.runner.run, 'vgs')
+        recent = self.runner.recent_commands()
+        self.assertEqual(16, len(recent))
+        self.assertIn('lvs 5 ', recent[0])
+        self.assertRegex(recent[-1], r'^vgs \(.* s\): .*broken')
+
+
+@ddt.ddt
+class TestDaemon(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.execute = mock.Mock(return_value=('', ''))
+        self.answers = {}
+        self.daemons = type('Daemons', (FakeDaemon,), {
+            'started': [], 'commands': [],
+            'answer': lambda _, argv: self.answer(argv)})
+        patcher = mock.patch.object(process.rootwrap_client, 'Client',
+                                    self.daemons)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        self.runner = process.RootwrapRunner(self.execute, HELPER)
+
+    def answer(self, argv):
+        answer = self.answers.get(argv[0], (0, 'out', 'err'))
+        if callable(answer):
+            return answer()
+        return answer
+
+    def start(self):
+        self.runner.start_daemon(PROBE)
+        self.execute.reset_mock()
+        self.daemons.commands.clear()
+
+    def test_start(self):
+        self.runner.start_daemon(PROBE)
+        self.execute.assert_called_once_with(
+            *PROBE, run_as_root=True, root_helper=HELPER)
+        self.assertEqual([[*HELPER.split(), 'oslo-rootwrap-daemon',
+                           '/etc/cinder/rootwrap.conf']],
+                         self.daemons.started)
+        self.assertEqual([(1, *PROBE)], self.daemons.commands)
+        self.assertNotIn('WARNING', self.log.output)
+
+    @ddt.data((99, process.CommandRefused), (96, process.CommandNotFound),
+              (5, process.CommandFailed))
+    @ddt.unpack
+    def test_probe_that_fails(self, exit_code, error):
+        self.execute.side_effect = processutils.ProcessExecutionError(
+            '', '', exit_code, '')
+        self.assertRaises(error, self.runner.start_daemon, PROBE)
+        self.assertEqual([], self.daemons.started)
+
+    @ddt.data(Exception('Failed to spawn'), OSError(2), EOFError(),
+              process.CommandRefused(PROBE, 99, '', ''))
+    def test_daemon_that_does_not_start(self, problem):
+        self.answers['env'] = mock.Mock(side_effect=problem)
+        self.runner.start_daemon(PROBE)
+        self.assertEqual(1, self.log.output.count('WARNING'))
+        self.assertIn('exec_dirs of /etc/cinder/rootwrap.conf',
+                      self.log.output)
+        self.execute.reset_mock()
+        self.runner.run('lvs')
+        self.runner.run_long('dd')
+        self.assertEqual(['lvs', 'dd'],
+                         [call.args[0] for call in self.execute.mock_calls])
+
+    def test_run(self):
+        self.start()
+        self.assertEqual(process.Completed(('lvs', 'vg'), 'out', 'err'),
+                         self.runner.run('lvs', 'vg'))
+        self.assertEqual([(1, 'lvs', 'vg')], self.daemons.commands)
+        self.execute.assert_not_called()
+
+    def test_one_after_another_share_a_daemon(self):
+        self.start()
+        for timeout in (None, 60, None):
+            self.runner.run('lvs', timeout=timeout)
+        self.assertEqual(1, len(self.daemons.started))
+
+    @ddt.data((5, process.CommandFailed), (99, process.CommandRefused),
+              (96, process.CommandNotFound))
+    @ddt.unpack
+    def test_failure(self, exit_code, error):
+        self.start()
+        self.answers['lvs'] = (exit_code, 'out', 'err')
+        for timeout in (None, 60):
+            raised = self.assertRaises(error, self.runner.run, 'lvs',
+                                       timeout=timeout)
+            self.assertEqual((('lvs',), exit_code, 'out', 'err'), raised.args)
+        self.runner.run('vgs')
+        self.assertEqual(1, len(self.daemons.started))
+
+    @ddt.data(None, 60)
+    def test_broken_daemon_is_leased_again(self, timeout):
+        self.start()
+        self.answers['lvs'] = mock.Mock(side_effect=EOFError)
+        for _ in range(9):
+            self.assertRaises(EOFError, self.runner.run, 'lvs',
+                              timeout=timeout)
+        self.runner.run('vgs')
+        self.assertEqual(1, len(self.daemons.started))
+
+    def hang(self, program):
+        """Have a program hang until the returned event is set."""
+        ends = threading.Event()
+        self.addCleanup(ends.set)
+        self.answers[program] = lambda: (ends.wait(30), (0, '', ''))[1]
+        return ends
+
+    def test_command_that_hangs_keeps_its_daemon(self):
+        self.start()
+        ends = self.hang('lvs')
+        self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
+                          timeout=0.01)
+        self.runner.run('vgs')
+        self.assertEqual([(1, 'lvs'), (2, 'vgs')], self.daemons.commands)
+        ends.set()
+
+    def test_no_more_commands_hang_than_there_are_daemons(self):
+        self.start()
+        ends = self.hang('lvs')
+        for _ in range(3):
+            self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
+                              timeout=0.01)
+        self.assertEqual([(1, 'lvs'), (2, 'lvs')], self.daemons.commands)
+        # Whoever waits without a deadline gets the first one that is free.
+        waiting = threading.Thread(target=self.runner.run, args=['vgs'])
+        waiting.start()
+        ends.set()
+        waiting.join(30)
+        self.assertEqual('vgs', self.daemons.commands[-1][1])
+        self.assertEqual(2, len(self.daemons.started))
+
+    def test_copies_do_not_hold_up_commands(self):
+        self.start()
+        ends = self.hang('dd')
+        copies = [threading.Thread(target=self.runner.run_long, args=['dd'])
+                  for _ in range(9)]
+        for copy in copies:
+            copy.start()
+        self.runner.run('lvs')
+        ends.set()
+        for copy in copies:
+            copy.join(30)
+        numbers = [number for number, program in self.daemons.commands
+                   if program == 'dd']
+        self.assertEqual(9, len(numbers))
+        # The ninth waits for one of the first eight; the daemon for
+        # commands was there before.
+        self.assertEqual(8, len(set(numbers)))
+        self.assertEqual([(1, 'lvs')], [
+            entry for entry in self.daemons.commands if entry[1] == 'lvs'])
+
+    def test_run_long_failure(self):
+        self.start()
+        self.answers['dd'] = (1, '', 'No space left')
+        raised = self.assertRaises(process.CommandFailed,
+                                   self.runner.run_long, 'dd', 'if=a')
+        self.assertIn('No space left', str(raised))

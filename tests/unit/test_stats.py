@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stats are those of the in-tree driver, key by key."""
+
+from unittest import mock
+
+from cinder.volume.drivers import lvm as in_tree
+import ddt
+
+from cinder_lvm_driver import stats
+from tests.fakes import backend
+
+GIB = backend.GIB
+
+
+@ddt.ddt
+class TestStats(backend.BackendTestCase):
+
+    def in_tree_stats(self, **settings):
+        """Return what the in-tree driver says of a VG of 100 GiB."""
+        vg = mock.Mock(
+            vg_size=100.0, vg_free_space=97.0, vg_thin_pool_size=95.0,
+            vg_thin_pool_free_space=95.0, vg_provisioned_capacity=3.0)
+        vg.get_volumes.return_value = [{}] * (
+            2 if settings['lvm_type'] == 'thin' else 1)
+        driver = in_tree.LVMVolumeDriver(
+            vg_obj=vg, configuration=self.configure(**settings),
+            execute=self.machine.execute)
+        driver._sparse_copy_volume = settings['lvm_type'] == 'thin'
+        driver._update_volume_stats()
+        return driver._stats
+
+    @ddt.data({'lvm_type': 'thin'}, {'lvm_type': 'default'},
+              {'lvm_type': 'thin', 'reserved_percentage': 7,
+               'max_over_subscription_ratio': '1.5',
+               'filter_function': '1 < 2', 'goodness_function': '50'})
+    def test_same_as_in_tree(self, settings):
+        settings['target_helper'] = 'fake'
+        driver = self.make_driver(**settings)
+        driver.create_volume(self.volume(3))
+        ours = driver.get_volume_stats(refresh=True)
+        theirs = self.in_tree_stats(**settings)
+        ours['driver_version'] = theirs['driver_version']
+        self.assertEqual(theirs, ours)
+        for mine, other in ((ours, theirs),
+                            (ours['pools'][0], theirs['pools'][0])):
+            self.assertEqual(
+                {key: type(value) for key, value in other.items()},
+                {key: type(value) for key, value in mine.items()})
+
+    def test_location_info(self):
+        settings = mock.Mock(volume_group='vg', lvm_mirrors=2)
+        self.assertEqual('LVMVolumeDriver:host:vg:thin:2',
+                         stats.location_info('host', settings, 'thin'))
+
+    def test_capacities_are_rounded_to_two_places(self):
+        driver = self.make_driver(lvm_type='default')
+        self.lvm.add('a', 4 * 2 ** 20)
+        pool, = driver.get_volume_stats(refresh=True)['pools']
+        self.assertEqual((100.0, 100.0, 0.0), (
+            pool['total_capacity_gb'], pool['free_capacity_gb'],
+            pool['provisioned_capacity_gb']))
+        self.assertEqual(1, pool['total_volumes'])
+
+    def test_two_commands_however_many_volumes(self):
+        driver = self.make_driver()
+        for number in range(20):
+            self.lvm.add(f'a{number}', **backend.THIN)
+        driver.get_volume_stats(refresh=True)
+        self.assertEqual(['vgs', 'lvs'], self.machine.programs())

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes and their targets."""
+
+from cinder import exception
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors as target_errors
+from tests.fakes import backend
+
+HOST = {'initiator': 'iqn.host', 'host': 'host'}
+OTHER_HOST = {'initiator': 'iqn.other', 'host': 'other'}
+
+
+class ExportTestCase(backend.BackendTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+        self.target = self.driver.target_driver
+
+    def make_volume(self, active=True, **values):
+        volume = self.volume(**values)
+        self.add_lv(volume, active=active, **backend.THIN)
+        return volume
+
+    def path(self, volume):
+        return f'/dev/vg/{volume.name}'
+
+
+@ddt.ddt
+class TestOneVolume(ExportTestCase):
+
+    def test_create_export(self):
+        volume = self.make_volume(active=False)
+        self.assertEqual(
+            {'provider_location': f'portal,1 iqn:{volume.name} 0',
+             'provider_auth': 'CHAP name secret'},
+            self.driver.create_export(self.context, volume, None))
+        self.assertEqual([('create_export', volume.id, self.path(volume))],
+                         self.target.calls)
+        self.assertTrue(self.lv(volume).active)
+
+    def test_create_export_in_another_group(self):
+        volume = self.make_volume()
+        self.driver.create_export(self.context, volume, None, vg='vg2')
+        self.assertEqual(f'/dev/vg2/{volume.name}', self.target.calls[0][-1])
+
+    def test_create_export_of_a_volume_that_is_gone(self):
+        self.assertRaises(exception.VolumeBackendAPIException,
+                          self.driver.create_export, self.context,
+                          self.volume(), None)
+        self.assertEqual([], self.target.calls)
+
+    def test_ensure_export(self):
+        volume = self.make_volume(active=False)
+        self.driver.ensure_export(self.context, volume)
+        self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
+                         self.target.calls)
+        self.assertTrue(self.lv(volume).active)
+
+    def test_ensure_export_fails(self):
+        volume = self.make_volume()
+        self.target.failures['ensure_exports'] = {
+            volume.id: target_errors.TargetError('kernel says no')}
+        error = self.assertRaises(exception.VolumeBackendAPIException,
+                                  self.driver.ensure_export, self.context,
+                                  volume)
+        self.assertIn('kernel says no', str(error))
+
+    def test_remove_export(self):
+        volume = self.volume()
+        self.driver.remove_export(self.context, volume)
+        self.assertEqual([('remove_export', volume.id)], self.target.calls)
+        self.assertEqual([], self.machine.as_root)
+
+    def test_initialize_connection(self):
+        volume = self.volume()
+        self.assertEqual({'driver_volume_type': 'iscsi'},
+                         self.driver.initialize_connection(volume, HOST))
+        self.assertEqual([('initialize_connection', volume.id, HOST)],
+                         self.target.calls)
+
+    def test_validate_connector(self):
+        self.assertIs(True, self.driver.validate_connector(HOST))
+
+    def test_connector_that_is_not_valid(self):
+        self.target.failures['validate_connector'] = (
+            target_errors.InvalidConnector('initiator'))
+        self.assertRaises(exception.InvalidConnectorException,
+                          self.driver.validate_connector, {})
+
+    @ddt.data('create_export', 'remove_export', 'initialize_connection',
+              'terminate_connection')
+    def test_target_fails(self, verb):
+        self.target.failures[verb] = target_errors.TargetError('broken')
+        volume = self.make_volume()
+        arguments = {
+            'create_export': (self.context, volume, None),
+            'remove_export': (self.context, volume)}.get(verb, (volume, HOST))
+        error = self.assertRaises(exception.VolumeBackendAPIException,
+                                  getattr(self.driver, verb), *arguments)
+        self.assertIn('broken', str(error))
+
+
+@ddt.ddt
+class TestTerminateConnection(ExportTestCase):
+
+    @ddt.data(
+        # attached to, multiattach, detached from: access ends, needed yet
+        ((HOST,), False, HOST, True, False),
+        ((HOST, OTHER_HOST), True, HOST, True, True),
+        ((HOST, HOST), True, HOST, False, True),
+        ((HOST, HOST, OTHER_HOST), True, OTHER_HOST, True, True),
+        # A live migration has two attachments without multiattach.
+        ((HOST, HOST), False, HOST, True, True),
+        ((None, HOST), True, HOST, True, True),
+        ((), False, HOST, True, False),
+        # A forced detach names no host and ends them all.
+        ((HOST,), False, None, True, False),
+        ((HOST, HOST), True, None, True, False))
+    @ddt.unpack
+    def test_terminate(self, hosts, multiattach, connector, ends, needed):
+        volume = self.volume(multiattach=multiattach)
+        for host in hosts:
+            self.attach(volume, host)
+        self.assertIs(needed, self.driver.terminate_connection(
+            volume, connector, force=False))
+        self.assertEqual(
+            [('terminate_connection', volume.id, connector)] * ends,
+            self.target.calls)
+
+
+@ddt.ddt
+class TestStart(ExportTestCase):
+    """Cinder's call for all volumes, and its call for each after that."""
+
+    def attached(self, **facts):
+        volume = self.make_volume(**facts)
+        self.attach(volume, HOST)
+        return volume
+
+    def update(self, *volumes):
+        self.assertEqual(([], []), self.driver.update_provider_info(
+            list(volumes), []))
+
+    def ensure(self, *volumes):
+        """Do as Cinder does next; return the ids of those not yet served."""
+        self.target.calls.clear()
+        for volume in volumes:
+            self.driver.ensure_export(self.context, volume)
+        return [served[0] for _, served in self.target.calls]
+
+    def test_nothing_is_attached(self):
+        self.update(self.make_volume(active=False))
+        self.update()
+        self.assertEqual([], self.machine.as_root)
+        self.assertEqual([], self.target.calls)
+
+    def test_attached_volumes_only(self):
+        volume, free = self.attached(), self.make_volume(active=False)
+        self.update(volume, free)
+        self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
+                         self.target.calls)
+        self.assertFalse(self.lv(free).active)
+
+    def test_one_report_and_one_activation_for_all(self):
+        volumes = [self.attached(active=False) for _ in range(9)]
+        self.update(*volumes)
+        self.assertEqual(['lvs', 'lvchange'], self.machine.programs())
+        self.assertTrue(all(self.lv(volume).active for volume in volumes))
+
+    def test_no_activation_of_what_is_active(self):
+        self.update(self.attached(), self.attached())
+        self.assertEqual(['lvs'], self.machine.programs())
+
+    def test_each_is_looked_at_once(self):
+        volumes = [self.attached() for _ in range(2)]
+        self.update(*volumes)
+        self.assertEqual([], self.ensure(*volumes))
+        self.assertEqual([volume.id for volume in volumes],
+                         self.ensure(*volumes))
+
+    def test_volume_that_is_gone(self):
+        volume, gone = self.attached(), self.attached()
+        del self.lvm.volumes[gone.name]
+        self.update(volume, gone)
+        self.assertEqual([], self.ensure(volume))
+        self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
+                          gone)
+
+    def test_one_that_cannot_be_served(self):
+        volume, broken = self.attached(), self.attached()
+        self.target.failures['ensure_exports'] = {
+            broken.id: target_errors.TargetError('broken')}
+        self.update(broken, volume)
+        self.assertEqual([], self.ensure(volume))
+        self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
+                          broken)
+
+    @ddt.data('lvs', 'lvchange')
+    def test_lvm_fails(self, program):
+        volume = self.attached(active=False)
+        run = self.lvm.run
+
+        def fail(*argv, **keywords):
+            if program in argv:
+                raise process.CommandFailed(argv, 5, '', 'no such disk')
+            return run(*argv, **keywords)
+
+        self.lvm.run = fail
+        self.update(volume)
+        self.assertIn('no such disk', self.log.output)
+        self.lvm.run = run
+        self.assertEqual([volume.id], self.ensure(volume))
+
+    def test_log_tells_how_many(self):
+        self.update(self.attached(), self.make_volume())
+        self.assertIn('1 of 1 attached volumes are served', self.log.output)
+
+
+class TestErrors(ExportTestCase):
+
+    def test_lvm_error_keeps_its_cause(self):
+        error = self.assertRaises(exception.VolumeBackendAPIException,
+                                  self.driver.create_export, self.context,
+                                  self.volume(), None)
+        self.assertIsInstance(error.__cause__, lvm.LogicalVolumeNotFound)

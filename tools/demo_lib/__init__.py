@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of ``tools/demo``: a small real cloud, and a user who works it.
+
+On the machine that the demo is started on:
+
+``options``    the command line
+``launch``     sets up, boots the test machine, prints the closing table
+``kept``       the folders of results, and clouds that were left running
+
+In the test machine:
+
+``guest``      conducts: storage, cloud, the user's steps, clean-up (root)
+``settings``   what the cloud is made of, and its cinder.conf
+``cloud``      Cinder in one process (user cinder)
+``bus``        its messages, in memory
+``images``     a little image service
+``rest``       the user's client
+``compute``    the compute node: os-brick and the attached devices
+``storage``    the volume group, and what may be left behind
+``scenario``   the user's steps
+``steps``      runs steps and writes down how they went
+``table``      how the steps are shown
+``waiting``    waits for a condition, with a deadline
+``errors``     what can go wrong
+"""

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compute node: what nova-compute does with a volume, through os-brick."""
+
+import dataclasses
+import hashlib
+import mmap
+import os
+import subprocess
+from typing import Any
+
+MIB = 1 << 20
+LOCK_PATH = '/run/demo-compute'
+
+
+@dataclasses.dataclass
+class Device:
+    """An attached volume.
+
+    :ivar connection: what the attachments API told
+    :ivar info: what os-brick told, empty until it is connected
+    """
+
+    volume: str
+    attachment: str
+    connection: dict[str, Any]
+    info: dict[str, Any]
+
+    @property
+    def path(self) -> str:
+        """The block device."""
+        return str(self.info['path'])
+
+
+class Host:
+    """This machine as an initiator; the process must be root's.
+
+    os-brick's privileged functions then run in this very process: a daemon
+    of their own would be one more slow Python start.
+    """
+
+    def __init__(self) -> None:
+        # Cinder sets it too; without it eventlet brings a DNS library along.
+        os.environ['EVENTLET_NO_GREENDNS'] = 'yes'
+        os.environ.setdefault('PYTHONWARNINGS', 'ignore')
+        import os_brick
+        from os_brick.initiator import connector
+        from os_brick import privileged
+        from oslo_concurrency import lockutils
+        from oslo_config import cfg
+        os.makedirs(LOCK_PATH, exist_ok=True)
+        cfg.CONF([], project='demo-compute', default_config_files=[])
+        lockutils.set_defaults(LOCK_PATH)
+        os_brick.setup(cfg.CONF)
+        privileged.default.set_client_mode(False)
+        self._connector = connector
+
+    def properties(self) -> dict[str, Any]:
+        """Return what this initiator tells Cinder about itself."""
+        return dict(self._connector.get_connector_properties(
+            'sudo', '127.0.0.1', False, False))
+
+    def _protocol(self, connection: dict[str, Any]) -> Any:
+        return self._connector.InitiatorConnector.factory(
+            connection['driver_volume_type'].upper(), None,
+            use_multipath=False, device_scan_attempts=5)
+
+    def attach(self, connection: dict[str, Any]) -> dict[str, Any]:
+        """Log in and return what os-brick tells about the device."""
+        return dict(self._protocol(connection).connect_volume(connection))
+
+    def detach(self, device: Device) -> None:
+        """Log out; the device goes away."""
+        self._protocol(device.connection).disconnect_volume(
+            device.connection, device.info)
+
+    def extend(self, device: Device) -> int:
+        """Look at the device again; return its size in bytes."""
+        return int(self._protocol(device.connection).extend_volume(
+            device.connection))
+
+
+def size_of(path: str) -> int:
+    """Return the size of a block device in bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.close(descriptor)
+
+
+def write_random(path: str, offset: int, size: int) -> str:
+    """Write random bytes, past the page cache; return their checksum."""
+    digest = hashlib.blake2b(digest_size=16)
+    descriptor = os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_SYNC)
+    # Direct I/O wants aligned memory, as anonymous maps are.
+    with mmap.mmap(-1, MIB) as block:
+        try:
+            for start in range(offset, offset + size, MIB):
+                block[:] = os.urandom(MIB)
+                digest.update(block)
+                if os.pwrite(descriptor, block, start) != MIB:
+                    raise OSError(f'{path}: short write at {start}')
+        finally:
+            os.close(descriptor)
+    return digest.hexdigest()
+
+
+def checksum(path: str, offset: int, size: int) -> str:
+    """Return the checksum of what is on a device, past the page cache."""
+    digest = hashlib.blake2b(digest_size=16)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    with mmap.mmap(-1, MIB) as block:
+        try:
+            for start in range(offset, offset + size, MIB):
+                if os.preadv(descriptor, [block], start) != MIB:
+                    raise OSError(f'{path}: short read at {start}')
+                digest.update(block)
+        finally:
+            os.close(descriptor)
+    return digest.hexdigest()
+
+
+def discard(path: str, offset: int, size: int) -> None:
+    """Give blocks back."""
+    subprocess.run(['blkdiscard', '-o', str(offset), '-l', str(size), path],
+                   check=True)

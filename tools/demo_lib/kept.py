@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folders of results, and the clouds that were left running.
+
+A run has a folder of its own below the cache, which the test machine shares.
+"""
+
+from collections.abc import Callable
+import contextlib
+import os
+import re
+import shutil
+import socket
+import time
+
+from demo_lib import errors
+
+LOG = 'cinder.log'
+JOURNAL = 'steps.jsonl'
+SETTINGS = 'settings.json'
+_RUNNING = 'running'
+KEEP_FOLDERS = 5
+STOP_WORD = b'stop\n'
+_COMPLAINT = re.compile(r' (ERROR|CRITICAL) |^Traceback ')
+
+
+def new_folder(parent: str) -> str:
+    """Return a new folder for results; remove the oldest of the others."""
+    os.makedirs(parent, mode=0o755, exist_ok=True)
+    others = [path for path in folders(parent) if not is_running(path)]
+    for path in others[:-(KEEP_FOLDERS - 1)]:
+        shutil.rmtree(path, ignore_errors=True)
+    stamp = time.strftime('%Y%m%d-%H%M%S')
+    path = os.path.join(parent, f'{stamp}-{os.getpid()}')
+    os.mkdir(path, 0o755)
+    return path
+
+
+def folders(parent: str) -> list[str]:
+    """Return the folders of results, the oldest first."""
+    try:
+        return sorted(entry.path for entry in os.scandir(parent)
+                      if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def mark_running(folder: str) -> None:
+    """Tell other processes which one works in this folder."""
+    with open(os.path.join(folder, _RUNNING), 'w') as file:
+        file.write(f'{os.getpid()}\n')
+
+
+def mark_ended(folder: str) -> None:
+    """Take the mark away."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, _RUNNING))
+
+
+def is_running(folder: str) -> bool:
+    """Return whether the process that works in the folder is alive."""
+    try:
+        with open(os.path.join(folder, _RUNNING)) as file:
+            process = int(file.read())
+        with open(f'/proc/{process}/cmdline', 'rb') as file:
+            return b'demo' in file.read()
+    except (OSError, ValueError):
+        return False
+
+
+def instructions(venv: str, api_port: int, token: str,
+                 project: str) -> str:
+    """Return how to work a cloud that was kept.
+
+    :param api_port: on the loopback of the machine the demo started on
+    :param token: what noauth takes as a token, USER:PROJECT
+    """
+    user = token.partition(':')[0]
+    url = f'http://127.0.0.1:{api_port}/v3'
+    return f"""\
+The cloud is running. From another terminal:
+
+  export PATH={venv}/bin:$PATH
+
+  export OS_AUTH_TYPE=noauth CINDER_ENDPOINT={url}
+  export OS_USER_ID={user} OS_PROJECT_ID={project}
+  export OS_VOLUME_API_VERSION=3.70
+  cinder create 1 --name mine
+  cinder list
+
+or
+
+  export OS_AUTH_TYPE=admin_token OS_TOKEN={token}
+  export OS_ENDPOINT={url}
+  openstack volume create --size 1 mine
+  openstack volume list
+
+(openstack remarks that it "cannot determine endpoint data": there is no
+Keystone to ask; it goes on all the same.)
+
+To end it: tools/demo --stop
+"""
+
+
+def wait_for_stop(port: int, check: Callable[[], None]) -> None:
+    """Return when somebody connects and asks for the end.
+
+    :param check: is called about once a second; what it raises ends this
+    """
+    with socket.create_server(('0.0.0.0', port)) as server:
+        server.settimeout(1.0)
+        while True:
+            check()
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(5.0)
+                with contextlib.suppress(OSError):
+                    if connection.recv(len(STOP_WORD)) == STOP_WORD:
+                        return
+
+
+def ask_to_stop(port: int) -> None:
+    """Ask for the end, through a port of this machine's loopback.
+
+    :raises OSError: when nobody listens
+    """
+    with socket.create_connection(('127.0.0.1', port), 5.0) as connection:
+        connection.sendall(STOP_WORD)
+
+
+def free_port(wanted: int) -> int:
+    """Return a free port of the loopback: the wanted one if it is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise errors.DemoError('there is no free port on 127.0.0.1')
+
+
+def tail(path: str, count: int) -> list[str]:
+    """Return the last lines of a file, none if it is not there."""
+    try:
+        with open(path, errors='replace') as file:
+            return file.read().splitlines()[-count:]
+    except FileNotFoundError:
+        return []
+
+
+def complaints(path: str) -> list[str]:
+    """Return the lines of a log that tell of an error."""
+    with open(path, errors='replace') as file:
+        return [line.rstrip('\n') for line in file
+                if _COMPLAINT.search(line)]

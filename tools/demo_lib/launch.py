@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens on the machine that the demo is started on."""
+
+import argparse
+from collections.abc import Sequence
+import os
+import subprocess
+import sys
+import time
+
+from demo_lib import errors
+from demo_lib import kept
+from demo_lib import options
+from demo_lib import settings
+from demo_lib import steps
+from demo_lib import table
+from demo_lib import waiting
+
+TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TREE = os.path.dirname(TOOLS)
+LOG_LINES = 30
+STOP_SECONDS = 180.0
+# What was changed, thick, in the machine's memory would not fit.
+THICK_DISK = '20G'
+_API_PORT = 8776
+
+
+def say(text: str) -> None:
+    """Tell the person how far it is."""
+    print(f'demo: {text}', flush=True)
+
+
+def setup(what: str) -> str:
+    """Return the output of ``tools/setup WHAT``."""
+    done = subprocess.run([f'{TOOLS}/setup', what], text=True,
+                          stdout=subprocess.PIPE)
+    if done.returncode:
+        raise errors.DemoError(f'tools/setup {what} ended with '
+                               f'{done.returncode} (messages above)')
+    return done.stdout.strip()
+
+
+def testvm_command(chosen: argparse.Namespace,
+                   wanted: settings.Settings) -> list[str]:
+    """Return the command that runs the machine's part of the demo."""
+    command = [f'{TOOLS}/testvm', '--memory', str(chosen.memory),
+               '--timeout', str(chosen.timeout), '--share', wanted.results,
+               '--env', f'PYTHONPATH={TOOLS}', '--env', 'LC_ALL=C.UTF-8',
+               '--env', 'PYTHONWARNINGS=ignore']
+    if chosen.kernel:
+        command += ['--kernel', chosen.kernel]
+    if not wanted.thin:
+        command += ['--disk', THICK_DISK]
+    if wanted.keep:
+        command += ['--forward', f'{wanted.api_port}:{settings.API_PORT}',
+                    '--forward', f'{wanted.stop_port}:{settings.STOP_PORT}']
+    return [*command, '--', wanted.python, '-m', 'demo_lib.guest',
+            os.path.join(wanted.results, kept.SETTINGS)]
+
+
+class Launch:
+    """One run of the demo.
+
+    :param results: the folder that the machine shares
+    """
+
+    def __init__(self, chosen: argparse.Namespace, results: str) -> None:
+        self._chosen = chosen
+        self._results = results
+        self._venv = ''
+        self._status = 1
+
+    def packages(self) -> str:
+        """Install Debian's packages."""
+        setup('packages')
+        return 'Debian packages are installed'
+
+    def environment(self) -> str:
+        """Make the virtual environment."""
+        self._venv = setup('venv')
+        return f'Cinder and the clients are in {self._venv}'
+
+    def settings(self) -> settings.Settings:
+        """Return what the machine is told."""
+        chosen = self._chosen
+        wanted = settings.Settings(
+            venv=self._venv, results=self._results, driver=chosen.driver,
+            lvm_type=chosen.lvm_type, extra=tuple(chosen.extra),
+            keep=chosen.keep, debug=chosen.debug)
+        if wanted.keep:
+            wanted = wanted.with_ports(kept.free_port(_API_PORT),
+                                       kept.free_port(0))
+        return wanted
+
+    def database(self) -> str:
+        """Make Cinder's database here, where it takes a tenth of the time."""
+        path = self.settings().empty_database
+        config = f'{path}.conf'
+        with open(config, 'w') as file:
+            file.write(f'[database]\nconnection = sqlite:///{path}\n')
+        done = subprocess.run(
+            [f'{self._venv}/bin/cinder-manage', '--config-file', config,
+             'db', 'sync'], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise errors.DemoError(f'cinder-manage db sync ended with '
+                                   f'{done.returncode}: {done.stdout}')
+        return 'made by "cinder-manage db sync"'
+
+    def machine(self) -> None:
+        """Boot the test machine and run the guest's part in it."""
+        wanted = self.settings()
+        with open(f'{self._results}/{kept.SETTINGS}', 'w') as file:
+            file.write(wanted.to_json())
+        self._status = subprocess.run(
+            testvm_command(self._chosen, wanted), cwd=TREE,
+            stdin=subprocess.DEVNULL).returncode
+
+    def run(self) -> int:
+        """Run everything; return the exit status."""
+        path = f'{self._results}/{kept.JOURNAL}'
+        with open(path, 'a') as journal:
+            runner = steps.Runner(journal, say)
+            runner.run([steps.Step('packages', self.packages),
+                        steps.Step('environment', self.environment),
+                        steps.Step('database', self.database)])
+        start = time.monotonic()
+        if not runner.failed:
+            say('booting the test machine ...')
+            self.machine()
+        with open(path) as journal:
+            outcomes = steps.read_journal(journal)
+        self._report(outcomes, time.monotonic() - start)
+        return self._status
+
+    def _report(self, outcomes: Sequence[steps.Outcome],
+                seconds: float) -> None:
+        failed = [found for found in outcomes if found.state == steps.FAILED]
+        if self._status:
+            self._show_log()
+        print(f'\n{table.render(outcomes)}', flush=True)
+        if failed:
+            say(f'FAILED at "{failed[0].name}": {failed[0].detail}')
+        elif self._status:
+            say(f'FAILED: the test machine ended with {self._status}')
+        else:
+            say(f'passed; {seconds:.0f} s in the test machine')
+        say(f'logs: {self._results}')
+
+    def _show_log(self) -> None:
+        path = f'{self._results}/{kept.LOG}'
+        lines = kept.tail(path, LOG_LINES)
+        if lines:
+            print(f'\n--- the end of {path}')
+            print('\n'.join(lines), flush=True)
+
+
+def kept_clouds(parent: str) -> dict[str, int]:
+    """Return where to ask for the end of each kept cloud, by folder."""
+    found = {}
+    for folder in filter(kept.is_running, kept.folders(parent)):
+        try:
+            with open(f'{folder}/{kept.SETTINGS}') as file:
+                wanted = settings.Settings.from_json(file.read())
+        except FileNotFoundError:
+            continue
+        if wanted.keep:
+            found[folder] = wanted.stop_port
+    return found
+
+
+def stop(parent: str) -> int:
+    """End all clouds that were kept; return the exit status."""
+    clouds = kept_clouds(parent)
+    if not clouds:
+        say('no cloud is running')
+        return 0
+    for folder, port in clouds.items():
+        say(f'stopping the cloud of {folder} ...')
+        try:
+            kept.ask_to_stop(port)
+        except OSError as error:
+            raise errors.DemoError(
+                f'the cloud of {folder} does not listen yet or any more '
+                f'({error}); try again') from error
+    waiting.until('the clouds to end', lambda: not kept_clouds(parent),
+                  STOP_SECONDS)
+    say('stopped')
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; return the exit status."""
+    chosen = options.parse(argv)
+    try:
+        parent = os.path.join(setup('cache'), 'demo')
+        if chosen.stop:
+            return stop(parent)
+        results = kept.new_folder(parent)
+        kept.mark_running(results)
+        try:
+            return Launch(chosen, results).run()
+        finally:
+            kept.mark_ended(results)
+    except errors.DemoError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say('interrupted')
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user's steps: what somebody does with volumes on an ordinary day."""
+
+from collections.abc import Iterator
+import itertools
+from typing import Any
+
+from demo_lib import compute
+from demo_lib import errors
+from demo_lib import rest
+from demo_lib import steps
+from demo_lib import storage
+
+MIB = 1 << 20
+GIB = 1 << 30
+# Enough to tell blocks apart, little enough for an emulated processor.
+DATA = 32 * MIB
+SECOND_GIB = GIB
+
+
+def require(condition: bool, otherwise: str) -> None:
+    """Raise an error with a sentence unless the condition holds."""
+    if not condition:
+        raise errors.DemoError(otherwise)
+
+
+class Scenario:
+    """The steps and what they remember of each other."""
+
+    def __init__(self, cinder: rest.Cinder, host: compute.Host,
+                 group: str, thin: bool) -> None:
+        self._cinder = cinder
+        self._host = host
+        self._group = group
+        self._thin = thin
+        self._devices: dict[str, compute.Device] = {}
+        self._properties: dict[str, Any] = {}
+        self._volume = self._snapshot = self._copy = ''
+        self._image = self._from_image = ''
+        self._first = self._second = ''
+        self._used_at_start = 0.0
+
+    def steps(self) -> list[steps.Step]:
+        """Return what is to be done, in order."""
+        work = [
+            ('create volume', self.create),
+            ('attach', self.attach_volume),
+            ('write', self.write),
+            ('snapshot in use', self.snapshot),
+            ('overwrite', self.overwrite),
+            ('volume from snapshot', self.copy),
+            ('extend in use', self.extend),
+            ('discard', self.discard),
+            ('detach', self.detach_all),
+            ('volume to image', self.upload),
+            ('image to volume', self.download),
+            ('list', self.list_all),
+            ('delete', self.delete_all),
+        ]
+        return [steps.Step(name, function) for name, function in work]
+
+    def _lv(self, volume: str) -> dict[str, str]:
+        found = storage.volumes(self._group)
+        name = f'volume-{volume}'
+        require(name in found, f'there is no logical volume {name}')
+        return found[name]
+
+    def _attach(self, volume: str) -> compute.Device:
+        if not self._properties:
+            self._properties = self._host.properties()
+        attachment, connection = self._cinder.create_attachment(
+            volume, self._properties)
+        device = compute.Device(volume, attachment, connection, {})
+        self._devices[volume] = device
+        device.info = self._host.attach(connection)
+        self._cinder.complete_attachment(attachment, volume)
+        return device
+
+    def _detach(self, device: compute.Device) -> None:
+        del self._devices[device.volume]
+        try:
+            if device.info:
+                self._host.detach(device)
+        finally:
+            self._cinder.delete_attachment(device.attachment, device.volume)
+
+    def create(self) -> str:
+        """A volume, and the logical volume that it should be."""
+        if self._thin:
+            self._used_at_start = storage.pool_used(self._group)
+        self._volume = self._cinder.create_volume(name='first')
+        found = self._lv(self._volume)
+        kind = 'thin' if self._thin else 'linear'
+        require(found['segtype'] == kind,
+                f'the logical volume is {found["segtype"]}, not {kind}')
+        require(int(found['lv_size']) == GIB,
+                f'the logical volume has {found["lv_size"]} bytes')
+        return f'1 GiB volume available, LV is {kind} and 1 GiB'
+
+    def attach_volume(self) -> str:
+        """The volume as a device of this machine."""
+        device = self._attach(self._volume)
+        require(compute.size_of(device.path) == GIB,
+                f'{device.path} has {compute.size_of(device.path)} bytes')
+        require(device.connection.get('auth_method') == 'CHAP',
+                'the connection has no CHAP')
+        return (f'in-use, {device.path.rsplit("/", 1)[-1]} is 1 GiB, over '
+                f'{device.connection["driver_volume_type"]} with CHAP')
+
+    def write(self) -> str:
+        """Data, and the same data again."""
+        path = self._devices[self._volume].path
+        self._first = compute.write_random(path, 0, DATA)
+        require(compute.checksum(path, 0, DATA) == self._first,
+                'what was read back is not what was written')
+        return f'{DATA // MIB} MiB written, read back, same checksum'
+
+    def snapshot(self) -> str:
+        """A snapshot of the volume while it is written to."""
+        self._snapshot = self._cinder.create_snapshot(self._volume, 'before')
+        name = f'_snapshot-{self._snapshot}'
+        found = storage.volumes(self._group)
+        require(name in found, f'there is no logical volume {name}')
+        require(found[name]['origin'] == f'volume-{self._volume}',
+                f'the origin of {name} is {found[name]["origin"]!r}')
+        return 'snapshot available, its LV has the right origin'
+
+    def overwrite(self) -> str:
+        """Other data in the same place."""
+        path = self._devices[self._volume].path
+        self._second = compute.write_random(path, 0, DATA)
+        require(compute.checksum(path, 0, DATA) == self._second,
+                'what was read back is not what was written')
+        return 'the same blocks have other data'
+
+    def copy(self) -> str:
+        """A volume from the snapshot has the data of that time."""
+        self._copy = self._cinder.create_volume(
+            name='copy', snapshot_id=self._snapshot)
+        device = self._attach(self._copy)
+        require(compute.checksum(device.path, 0, DATA) == self._first,
+                'the copy does not have the data from before the snapshot')
+        return 'the copy, attached as well, has the data from before'
+
+    def extend(self) -> str:
+        """A bigger volume, seen by the initiator without a new login."""
+        device = self._devices[self._volume]
+        self._cinder.extend(self._volume, 2, 'in-use')
+        seen = self._host.extend(device)
+        require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
+        require(compute.size_of(device.path) == 2 * GIB,
+                f'{device.path} has {compute.size_of(device.path)} bytes')
+        require(compute.checksum(device.path, 0, DATA) == self._second,
+                'the data changed when the volume was extended')
+        return '2 GiB at the initiator, data unchanged'
+
+    def discard(self) -> str:
+        """Blocks that are discarded come back to the thin pool."""
+        device = self._devices[self._volume]
+        if not device.connection.get('discard'):
+            return 'not offered by the connection: nothing to check'
+        compute.write_random(device.path, SECOND_GIB, DATA)
+        before = storage.pool_used(self._group)
+        compute.discard(device.path, SECOND_GIB, DATA)
+        after = storage.pool_used(self._group)
+        require(after < before,
+                f'the pool was {before} % full before and is {after} % full '
+                f'after {DATA // MIB} MiB were discarded')
+        return f'pool from {before} % to {after} % full'
+
+    def detach_all(self) -> str:
+        """No session, no node record and no target are left."""
+        for device in list(self._devices.values()):
+            self._detach(device)
+        found = storage.initiator_records()
+        require(not found, f'the initiator still has {found}')
+        require(not self._cinder.ids('attachment'),
+                'the API still lists attachments')
+        return 'volumes available, no session, no attachment'
+
+    def upload(self) -> str:
+        """The copy becomes an image."""
+        self._image = self._cinder.upload(self._copy, 'image', 'qcow2')
+        return f'image {self._image[:8]} is active'
+
+    def download(self) -> str:
+        """The image becomes a volume with the copy's data."""
+        self._from_image = self._cinder.create_volume(
+            name='from image', imageRef=self._image)
+        device = self._attach(self._from_image)
+        require(compute.checksum(device.path, 0, DATA) == self._first,
+                'the volume does not have the data of the image')
+        self._detach(device)
+        return 'the new volume, attached, has the same data'
+
+    def list_all(self) -> str:
+        """What the API lists is what was made."""
+        made = {self._volume, self._copy, self._from_image}
+        require(set(self._cinder.ids('volume')) == made,
+                'the API does not list exactly the volumes made')
+        require(self._cinder.ids('snapshot') == [self._snapshot],
+                'the API does not list exactly the snapshot made')
+        require(len(storage.volumes(self._group)) == 4 + self._thin,
+                'the volume group does not have exactly what was made')
+        return '3 volumes and 1 snapshot, in the API and in the VG'
+
+    def delete_all(self) -> str:
+        """Everything goes, and the pool is as it was at the start."""
+        for delete, *arguments in self._doomed():
+            delete(*arguments)
+        if not self._thin:
+            return 'volumes, snapshot and image deleted'
+        used = storage.pool_used(self._group)
+        require(used <= self._used_at_start,
+                f'the pool is {used} % full, {self._used_at_start} % before')
+        return f'all deleted, pool {used} % full as at the start'
+
+    def _doomed(self) -> Iterator[tuple[Any, ...]]:
+        """Yield what deletes each thing that is there."""
+        for kind in ('snapshot', 'volume'):
+            for identity in self._cinder.ids(kind):
+                yield self._cinder.delete, kind, identity
+        if self._image:
+            yield self._cinder.delete_image, self._image
+            self._image = ''
+
+    def clean(self) -> str:
+        """After a failure: end what is still attached, delete the rest.
+
+        Each part is tried, whatever became of the others.
+        """
+        problems: list[str] = []
+        work = [(self._detach, device) for device in self._devices.values()]
+        for function, *arguments in itertools.chain(work, self._doomed()):
+            try:
+                function(*arguments)
+            except Exception as error:  # noqa: BLE001
+                problems.append(str(error))
+        require(not problems, '; '.join(problems))
+        return 'detached and deleted'
