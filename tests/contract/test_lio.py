@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs on LIO promise, on the fake tree and on a real kernel.
+"""What the verbs on LIO promise, on the fake tree here.
 
-On the kernel, as root in the test machine with two LVs that nobody uses::
-
-    LIO_DEVICES='/dev/vg/lv1 /dev/vg/lv2' python -m unittest \
-        tests.contract.test_lio.TestOnKernel
+The same cases run on the real kernel: ``tests/functional/lio_on_kernel.py``.
 """
 
 import os
-import unittest
-from unittest import mock
 
-from cinder_lvm_driver import privileged
-from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
@@ -236,23 +229,3 @@ class TestOnFake(Cases, base.TestCase):
         self.lio = self.useFixture(fake_lio.FakeLio())
         self.os = self.lio.os
         self.devices = ['/dev/vg/volume-1', '/dev/vg/volume-2']
-
-
-class TestOnKernel(Cases, unittest.TestCase):
-
-    def setUp(self):
-        super().setUp()
-        if 'LIO_DEVICES' not in os.environ:
-            self.skipTest('LIO_DEVICES names no devices to try this with')
-        self.devices = os.environ['LIO_DEVICES'].split()
-        self.os = fake_lio.KillingOs()
-        for patch in (
-                mock.patch.object(configfs, 'os', self.os),
-                mock.patch.object(privileged.context, 'client_mode', False)):
-            self.enterContext(patch)
-        self.addCleanup(self._clean_up)
-
-    def _clean_up(self):
-        self.os.steps_left = None
-        for target in (TARGET, LONGER):
-            lio.delete_target(target)

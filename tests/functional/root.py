@@ -18,7 +18,7 @@ import subprocess
 import threading
 
 TRACING = '/sys/kernel/tracing'
-_DEADLINE = 300
+_DEADLINE = 900
 
 
 class CommandError(Exception):

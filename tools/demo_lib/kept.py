@@ -20,7 +20,8 @@ SETTINGS = 'settings.json'
 _RUNNING = 'running'
 KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
-_COMPLAINT = re.compile(r' (ERROR|CRITICAL) |^Traceback ')
+# A line of oslo.log: date, time, process, level.
+_COMPLAINT = re.compile(r'^\S+ \S+ \d+ (ERROR|CRITICAL) |^Traceback ')
 
 
 def new_folder(parent: str) -> str:

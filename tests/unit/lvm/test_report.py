@@ -112,6 +112,9 @@ class TestRecorded(base.TestCase):
         # The LVs are all known, from the PV that is there.
         self.assertIn('segments', report.parse_volumes(
             self.read(folder, 'volumes-missing')))
+        # It is this warning that Commands.ask() heeds.
+        self.assertIn("Couldn't find device",
+                      (folder / 'volumes-missing.txt').read_text())
 
 
 @ddt.ddt

@@ -232,10 +232,10 @@ class TestKept(testtools.TestCase):
     def test_complaints(self):
         path = os.path.join(self.parent, 'log')
         with open(path, 'w') as file:
-            file.write('x 1 INFO no ERROR-free day\n'
-                       'x 1 ERROR cinder it broke\n'
+            file.write('x y 1 INFO level = CRITICAL ERROR day\n'
+                       'x y 1 ERROR cinder it broke\n'
                        'Traceback (most recent call last):\n')
-        self.assertEqual(['x 1 ERROR cinder it broke',
+        self.assertEqual(['x y 1 ERROR cinder it broke',
                           'Traceback (most recent call last):'],
                          kept.complaints(path))
 

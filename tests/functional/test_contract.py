@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contracts that hold the fakes to the truth, on the real thing."""
+
+import os
+import sys
+
+from tests.functional import base
+
+
+class LIOContractTest(base.TestCase):
+    """``lio_on_kernel``, which needs root and so a process of its own."""
+
+    pv_sizes = (256 * base.MIB,)
+
+    def test_on_this_kernel(self):
+        devices = []
+        for name in 'one', 'two':
+            self.root.run('lvcreate', '-qq', '-L', '64M', '-n', name,
+                          self.vg_name)
+            devices.append(self.device(name))
+        done = self.root.try_run(
+            'env', '-C', os.getcwd(), 'LIO_DEVICES=' + ' '.join(devices),
+            sys.executable, '-W', 'ignore', '-m', 'unittest',
+            'tests.functional.lio_on_kernel')
+        self.assertEqual(0, done.code, done.stderr)
+        self.assertRegex(done.stderr, r'Ran [1-9][0-9]* tests')
