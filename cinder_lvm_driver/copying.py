@@ -29,10 +29,9 @@ class Copier:
         :param sparse: leave out blocks of zeroes
         :raises process.CommandFailed: dd failed
         """
-        words = ['iflag=count_bytes,direct', 'oflag=direct']
-        if sparse:
-            words.append('conv=sparse')
-        self._dd(source, destination, size_bytes, words)
+        self._dd(source, destination, size_bytes,
+                 ['iflag=count_bytes,direct', 'oflag=direct',
+                  'conv=nocreat,sparse' if sparse else 'conv=nocreat'])
 
     @property
     def wipes(self) -> bool:
@@ -46,12 +45,13 @@ class Copier:
         """
         limit = self._settings.volume_clear_size * units.Mi
         self._dd('/dev/zero', device, min(size_bytes, limit or size_bytes),
-                 ['iflag=count_bytes', 'oflag=direct'],
+                 ['iflag=count_bytes', 'oflag=direct', 'conv=nocreat'],
                  self._settings.volume_clear_ionice)
 
     def _dd(self, source: str, destination: str, size_bytes: int,
             words: list[str], ionice: str | None = None) -> None:
-        priority = ['ionice', ionice] if ionice else []
+        # nocreat: where an LV has no device, dd would make a file in /dev.
+        priority = ['ionice', *ionice.split()] if ionice else []
         throttle = throttling.Throttle.get_default()
         with throttle.subcommand(source, destination) as limited:
             self._runner.run_long(

@@ -109,7 +109,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
                 system_dir=system_dir,
                 report_timeout=self.settings.report_timeout)
             self._provisioning = provisioning.load(
-                self.settings.lvm_type, self.vg, self._copier.copy)
+                self.settings.lvm_type, self.vg, self._copier.copy,
+                self._delete_lv)
             self._provisioning.prepare()
             self.target_driver.check_for_setup_error()
 
@@ -180,7 +181,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
         if self._copier.wipes and not lv.is_thin:
             if lv.is_cow_snapshot:
                 self.vg.split_snapshot(lv.name)
-            elif not lv.active:
+            if not lv.active:
                 self.vg.activate_lv(lv.name)
             self._copier.wipe(self._path(lv.name), lv.size_bytes)
         self.vg.delete(lv.name)
@@ -198,7 +199,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
                 self.vg.get_volume(volume.name), new_size * units.Gi)
         try:
             self.target_driver.extend_target(volume)
-        except (errors.DriverError, exception.CinderException) as exc:
+        # Target classes of Cinder raise what they like.
+        except Exception as exc:
             LOG.exception('The target of volume %s does not show its new '
                           'size', volume.name)
             raise exception.TargetUpdateFailed(volume_id=volume.id) from exc

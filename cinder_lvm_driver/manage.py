@@ -12,6 +12,7 @@ from typing import Any
 from cinder import exception
 from cinder.i18n import _
 from cinder.volume import volume_utils
+from oslo_config import cfg
 from oslo_utils import units
 
 from cinder_lvm_driver import lvm
@@ -41,6 +42,18 @@ def cinder_id(lv_name: str, kind: str) -> str | None:
         return volume_utils.extract_id_from_volume_name(lv_name)
     return volume_utils.extract_id_from_snapshot_name(
         naming.snapshot_name(lv_name))
+
+
+def lv_name(item: Mapping[str, str], kind: str) -> str:
+    """Return the name of the LV of a volume or snapshot of Cinder.
+
+    A volume that was migrated may go by another id than its own.
+    """
+    if kind == VOLUME:
+        name_id = item.get('_name_id') or item['id']
+        return str(cfg.CONF.volume_name_template % name_id)
+    return naming.snapshot_lv_name(
+        cfg.CONF.snapshot_name_template % item['id'])
 
 
 def referenced_name(existing_ref: Mapping[str, str] | str) -> str:
@@ -87,26 +100,25 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
 
 
 def entries(volumes: Iterable[lvm.LogicalVolume], kind: str,
-            managed_ids: set[str]) -> list[dict[str, Any]]:
+            managed: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return what Cinder shows of the LVs that are volumes, or snapshots.
 
-    :param managed_ids: the ids of Cinder's own objects on this back end
+    :param managed: the ids of Cinder's own objects on this back end, by the
+        names of their LVs
     """
-    return [_entry(volume, kind, managed_ids) for volume in volumes
+    return [_entry(volume, kind, managed) for volume in volumes
             if not volume.is_thin_pool
             and is_snapshot(volume) == (kind == SNAPSHOT)]
 
 
 def _entry(volume: lvm.LogicalVolume, kind: str,
-           managed_ids: set[str]) -> dict[str, Any]:
-    known_id = cinder_id(volume.name, kind)
+           managed: Mapping[str, str]) -> dict[str, Any]:
+    known_id = managed.get(volume.name)
     reason = None
-    if known_id in managed_ids:
+    if known_id is not None:
         reason = 'already managed'
-    else:
-        known_id = None
-        if volume.is_open:
-            reason = f'{kind} in use'
+    elif volume.is_open:
+        reason = f'{kind} in use'
     entry = {
         'reference': {_REFERENCE_KEY: volume.name},
         'size': size_gib(volume),

@@ -96,6 +96,19 @@ class CommandTimedOut(errors.DriverError):
             ' '.join(_program(self.argv)), self.timeout)
 
 
+class DaemonFailed(errors.DriverError):
+    """The rootwrap daemon is gone and does not come up again."""
+
+    def __init__(self, argv: tuple[str, ...], reason: Exception) -> None:
+        super().__init__(argv, reason)
+        self.argv = argv
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return "no rootwrap daemon could be asked to run '%s': %r" % (
+            ' '.join(_program(self.argv)), self.reason)
+
+
 class Runner(Protocol):
     """Runs commands as root."""
 
@@ -178,6 +191,9 @@ class _Daemons:
         try:
             exit_code, stdout, stderr = client.execute(list(argv))
             return exit_code, stdout, stderr
+        # A bare Exception, EOFError, OSError, RemoteError, ...
+        except Exception as exc:
+            raise DaemonFailed(argv, exc) from exc
         finally:
             self._idle.append(client)
             self._free.release()

@@ -86,22 +86,34 @@ class Commands:
         :raises errors.LVMError: see :func:`errors.classify`
         :raises process.CommandTimedOut: LVM waits for a device
         """
-        done = self._run(command, timeout=self._report_timeout)
-        if "Couldn't find device" in done.stderr and self._devices_changed():
-            done = self._run(command, timeout=self._report_timeout)
-        return done.stdout
+        devices = self.find_devices()
+        try:
+            done = self._run(command, devices, self._report_timeout)
+        except errors.VolumeGroupNotFound:
+            current = self._look_again(devices)
+            if current == devices:
+                raise
+        else:
+            if "Couldn't find device" not in done.stderr:
+                return done.stdout
+            current = self._look_again(devices)
+            if current == devices:
+                return done.stdout
+        return self._run(command, current, self._report_timeout).stdout
 
     def change(self, *command: str) -> None:
         """Run a command that changes the VG.
 
         :raises errors.LVMError: see :func:`errors.classify`
         """
+        devices = self.find_devices()
         try:
-            self._run(command)
+            self._run(command, devices)
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
-            if not self._devices_changed():
+            current = self._look_again(devices)
+            if current == devices:
                 raise
-            self._run(command)
+            self._run(command, current)
 
     def find_devices(self) -> tuple[str, ...]:
         """Return the device paths of the VG's PVs.
@@ -113,14 +125,15 @@ class Commands:
                 self._devices = self._scan()
             return self._devices
 
-    def _devices_changed(self) -> bool:
+    def _look_again(self, used: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the devices now; others may have found them meanwhile."""
         with self._devices_lock:
-            before, self._devices = self._devices, self._scan()
-            if before == self._devices:
-                return False
-        LOG.info('The PVs of VG %s are now %s', self._vg_name,
-                 ', '.join(self._devices))
-        return True
+            if self._devices == used:
+                self._devices = self._scan()
+                if self._devices != used:
+                    LOG.info('The PVs of VG %s are now %s', self._vg_name,
+                             ', '.join(self._devices))
+            return self._devices
 
     def _scan(self) -> tuple[str, ...]:
         done = self._checked((*self._environment, *report.devices_command()),
@@ -132,10 +145,10 @@ class Commands:
                 f'or name another one in the option volume_group')
         return devices
 
-    def _run(self, command: Sequence[str],
+    def _run(self, command: Sequence[str], devices: tuple[str, ...],
              timeout: float | None = None) -> process.Completed:
         argv = (*self._environment, command[0],
-                *self._device_arguments(), *command[1:])
+                *self._device_arguments(devices), *command[1:])
         return self._checked(argv, timeout)
 
     def _checked(self, argv: tuple[str, ...],
@@ -153,8 +166,7 @@ class Commands:
         except process.CommandFailed as failure:
             raise errors.classify(failure) from failure
 
-    def _device_arguments(self) -> tuple[str, ...]:
-        devices = self.find_devices()
+    def _device_arguments(self, devices: tuple[str, ...]) -> tuple[str, ...]:
         if self._has_devices_option:
             return ('--devices', ','.join(devices))
         accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)

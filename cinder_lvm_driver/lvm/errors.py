@@ -63,10 +63,13 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # 2.03.16, lvrename: Existing logical volume "nope" not found in ...
     (r'[Ll]ogical volume \S+ not found in', LogicalVolumeNotFound),
     # 2.03.16: Snapshot origin LV nope not found in Volume group vg0.
-    (r'LV \S+ not found in [Vv]olume group', LogicalVolumeNotFound),
+    # 2.03.16, thin pool: Pool nope not found in Volume group vg.
+    (r'(LV|Pool) \S+ not found in [Vv]olume group', LogicalVolumeNotFound),
     # 2.03.16: Logical Volume "a" already exists in volume group "vg0"
     # 2.03.16, lvrename: Logical volume "b" already exists in ...
-    (r'already exists in volume group', LogicalVolumeExists),
+    # 2.03.16, thin pool: Logical volume pool already exists in Volume group
+    # vg.
+    (r'already exists in [Vv]olume group', LogicalVolumeExists),
     # 2.03.16: Logical volume vg0/a in use.
     # 2.03.16: Logical volume vg0/a contains a filesystem in use.
     # 2.03.16, merge or thin pool: Logical volume vg0/a is used by ...

@@ -17,14 +17,15 @@ REGISTRY = {
 AUTO = 'auto'
 
 
-def load(lvm_type: str, vg: lvm.LVM,
-         copy: base.CopyDevice) -> base.Provisioning:
+def load(lvm_type: str, vg: lvm.LVM, copy: base.CopyDevice,
+         remove: base.RemoveVolume) -> base.Provisioning:
     """Return the provisioning for a value of the option ``lvm_type``.
 
     ``auto`` means thin where the VG is empty or has the thin pool already,
     and thick where it holds other LVs.
 
     :param copy: copies one device to another
+    :param remove: removes an LV that was needed for a moment
     :raises errors.ConfigurationError: there is no such type
     """
     if lvm_type == AUTO:
@@ -36,5 +37,5 @@ def load(lvm_type: str, vg: lvm.LVM,
             'Option lvm_type is %r; it must be one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
     provisioning: base.Provisioning = importutils.import_object(
-        REGISTRY[lvm_type], vg, copy)
+        REGISTRY[lvm_type], vg, copy, remove)
     return provisioning

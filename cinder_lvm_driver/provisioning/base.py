@@ -7,12 +7,13 @@ thick to thin with volumes on it.
 """
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import logging
 from typing import Protocol
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +29,10 @@ class CopyDevice(Protocol):
         :param sparse: leave out blocks of zeroes; only for a destination
             that reads as zeroes
         """
+
+
+# Removes an LV for good, wiped if that is asked for.
+RemoveVolume = Callable[[lvm.LogicalVolume], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +57,11 @@ class Provisioning(abc.ABC):
     # Whether a fresh LV reads as zeroes, so that copies may be sparse.
     reads_zeroes: bool
 
-    def __init__(self, vg: lvm.LVM, copy: CopyDevice) -> None:
+    def __init__(self, vg: lvm.LVM, copy: CopyDevice,
+                 remove: RemoveVolume) -> None:
         self._vg = vg
         self._copy = copy
+        self._remove = remove
 
     @abc.abstractmethod
     def prepare(self) -> None:
@@ -84,7 +91,8 @@ class Provisioning(abc.ABC):
         if origin.is_thin:
             self._vg.create_thin_snapshot(name, origin.name, activate=False)
         else:
-            self._vg.create_cow_snapshot(name, origin.name)
+            self._vg.create_cow_snapshot(name, origin.name,
+                                         origin.size_bytes)
 
     def create_from_snapshot(self, snapshot: lvm.LogicalVolume, name: str,
                              size_bytes: int) -> None:
@@ -159,7 +167,7 @@ class Provisioning(abc.ABC):
 
     def _discard(self, name: str) -> None:
         try:
-            self._vg.delete(name)
-        except lvm.LVMError as exc:
+            self._remove(self._vg.get_volume(name))
+        except errors.DriverError as exc:
             LOG.error('LV %s was only needed for a moment and cannot be '
                       'removed; remove it by hand: %s', name, exc)

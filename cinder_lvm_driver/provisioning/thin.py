@@ -15,8 +15,9 @@ class Thin(base.Provisioning):
     lvm_type = 'thin'
     reads_zeroes = True
 
-    def __init__(self, vg: lvm.LVM, copy: base.CopyDevice) -> None:
-        super().__init__(vg, copy)
+    def __init__(self, vg: lvm.LVM, copy: base.CopyDevice,
+                 remove: base.RemoveVolume) -> None:
+        super().__init__(vg, copy, remove)
         self._pool = base.thin_pool_name(vg)
 
     def prepare(self) -> None:

@@ -108,5 +108,6 @@ class ManageVerbs:
         with translate.cinder_errors():
             volumes = self.vg.get_volumes()
         found = manage.entries(volumes.values(), kind,
-                               {item['id'] for item in known})
+                               {manage.lv_name(item, kind): item['id']
+                                for item in known})
         return volume_utils.paginate_entries_list(found, *page)

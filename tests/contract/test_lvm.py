@@ -24,6 +24,10 @@ class LVMContract:
             with self.assertRaises(error, msg=(verb.__name__, arguments)):
                 verb(*arguments)
 
+    def snapshot(self, name, origin):
+        self.vg.create_cow_snapshot(name, origin,
+                                    self.vg.get_volume(origin).size_bytes)
+
     def make_pool(self):
         self.vg.create_thin_pool('pool')
 
@@ -81,7 +85,7 @@ class LVMContract:
 
     def test_cow_snapshot(self):
         self.vg.create_volume('a', 64 * MIB)
-        self.vg.create_cow_snapshot('s', 'a')
+        self.snapshot('s', 'a')
         self.assertEqual(
             ('linear', 'a', 64 * MIB, 64 * MIB, True, False, True),
             self.facts('s', 'segtype', 'origin', 'origin_size_bytes',
@@ -100,7 +104,7 @@ class LVMContract:
     def test_cow_snapshots_of_one_origin(self):
         self.vg.create_volume('a', 8 * MIB)
         for name in 'st':
-            self.vg.create_cow_snapshot(name, 'a')
+            self.snapshot(name, 'a')
         self.assertIn('multithickorigin', self.vg.get_volume('a').role)
         self.assertEqual((True,), self.facts('a', 'is_cow_origin'))
         self.vg.rename_volume('a', 'b')
@@ -111,7 +115,7 @@ class LVMContract:
 
     def test_cow_snapshot_and_origin_are_active_together(self):
         self.vg.create_volume('a', 8 * MIB)
-        self.vg.create_cow_snapshot('s', 'a')
+        self.snapshot('s', 'a')
         self.vg.deactivate_lv('a')
         self.assertEqual((False, None), self.facts('s', 'active', 'is_open'))
         self.vg.activate_lv('s')
@@ -119,7 +123,7 @@ class LVMContract:
 
     def test_extend_origin_of_cow_snapshots(self):
         self.vg.create_volume('a', 8 * MIB)
-        self.vg.create_cow_snapshot('s', 'a')
+        self.snapshot('s', 'a')
         self.assert_all_raise(lvm.LogicalVolumeInUse,
                               (self.vg.extend_volume, 'a', 16 * MIB))
         self.vg.deactivate_lv('a')
@@ -131,7 +135,7 @@ class LVMContract:
         self.vg.create_volume('a', 8 * MIB)
         # Of inactive ones, the new LV is active some times only (2.03.16).
         for name, active in (('s', True), ('t', False)):
-            self.vg.create_cow_snapshot(name, 'a')
+            self.snapshot(name, 'a')
             size = self.vg.get_volume(name).size_bytes
             if not active:
                 self.vg.deactivate_lv('a')
@@ -217,7 +221,7 @@ class LVMContract:
         self.assert_all_raise(
             lvm.LogicalVolumeExists,
             (self.vg.create_volume, 'a', 8 * MIB),
-            (self.vg.create_cow_snapshot, 'b', 'a'),
+            (self.snapshot, 'b', 'a'),
             (self.vg.create_thin_pool, 'pool'),
             (self.vg.create_thin_volume, 't', 8 * MIB, 'pool'),
             (self._thin_snapshot, 't', 't'),
@@ -229,7 +233,7 @@ class LVMContract:
         self.assert_all_raise(
             lvm.LogicalVolumeNotFound,
             (self.vg.get_volume, 'x'),
-            (self.vg.create_cow_snapshot, 'y', 'x'),
+            (self.vg.create_cow_snapshot, 'y', 'x', 8 * MIB),
             (self._thin_snapshot, 'y', 'x'),
             (self.vg.extend_volume, 'x', 16 * MIB),
             (self.vg.delete, 'x'),
@@ -244,7 +248,7 @@ class LVMContract:
             lvm.InsufficientSpace,
             (self.vg.create_volume, 'b', 300 * MIB),
             (self.vg.extend_volume, 'a', 600 * MIB),
-            (self.vg.create_cow_snapshot, 's', 'a'))
+            (self.snapshot, 's', 'a'))
         self.assertEqual({'a'}, set(self.vg.get_volumes()))
         self.assertEqual((300 * MIB,), self.facts('a', 'size_bytes'))
         self.vg.create_volume('b', self.vg.get_group().free_bytes)

@@ -26,7 +26,8 @@ class ProvisioningTestCase(base.TestCase):
         self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.copies = []
         self.copy_error = None
-        self.provisioning = self.kind(self.vg, self.copy)
+        self.provisioning = self.kind(
+            self.vg, self.copy, lambda lv: self.vg.delete(lv.name))
 
     def copy(self, source, destination, size_bytes, *, sparse):
         self.copies.append((source, destination, size_bytes, sparse))

@@ -25,7 +25,9 @@ _ELSEWHERE = (
     ('modprobe', 'target_core_mod'),
     ('ionice', '-c3', 'dd', 'if=a'),
     ('ionice', '-c2', '-n7', 'dd', 'if=a'),
-    ('cgexec', '-g', 'blkio:cinder-volume-copy', 'dd', 'if=a'),
+    ('cgexec', '-g', 'blkio:a', 'dd', 'if=a'),
+    ('cgexec', '-g', 'blkio:a', 'ionice', '-c3', 'dd', 'if=a'),
+    ('cgexec', '-g', 'blkio:a', 'ionice', '-c2', '-n7', 'dd', 'if=a'),
 )
 
 

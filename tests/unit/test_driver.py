@@ -2,7 +2,6 @@
 """Cinder's verbs, on a host with a fake LVM."""
 
 import inspect
-import unittest
 from unittest import mock
 
 from cinder import exception
@@ -355,7 +354,6 @@ class VolumeVerbs:
                               self.driver.extend_volume, volume, 2)
             self.assertIn('broken', self.log.output)
 
-    @unittest.expectedFailure
     def test_target_of_cinder_fails_with_its_own_error(self):
         volume = self.create()
         self.driver.target_driver.failures['extend_target'] = (
@@ -363,7 +361,6 @@ class VolumeVerbs:
         self.assertRaises(exception.TargetUpdateFailed,
                           self.driver.extend_volume, volume, 2)
 
-    @unittest.expectedFailure
     def test_daemon_that_dies_and_does_not_come_back(self):
         self.machine.daemon_starts = False
         self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
@@ -474,7 +471,6 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assert_wiped(f'_{snapshot.name}', volume.name)
         self.assertEqual(set(), self.machine.names())
 
-    @unittest.expectedFailure
     def test_inactive_snapshot_is_wiped(self):
         volume = self.create()
         snapshot = self.create_snapshot(volume, active=False)
@@ -482,12 +478,10 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.driver.delete_snapshot(snapshot)
         self.assert_wiped(f'_{snapshot.name}')
 
-    @unittest.expectedFailure
     def test_what_a_clone_needed_for_a_moment_is_wiped(self):
         self.driver.create_cloned_volume(self.volume(), self.create())
         self.assert_wiped(*self.lvm.removed)
 
-    @unittest.expectedFailure
     def test_what_a_failed_copy_left_is_wiped(self):
         snapshot = self.create_snapshot(self.create())
         self.machine.fail_after(2)

@@ -102,8 +102,8 @@ class TestEntries(base.TestCase):
 
     ALL = (LINEAR, COW, THIN, THIN_SNAPSHOT, CLONE, POOL)
 
-    def entries(self, kind, *volumes, managed_ids=()):
-        return manage.entries(volumes, kind, set(managed_ids))
+    def entries(self, kind, *volumes, managed=None):
+        return manage.entries(volumes, kind, managed or {})
 
     def names(self, kind):
         return [entry['reference']['source-name']
@@ -127,7 +127,7 @@ class TestEntries(base.TestCase):
 
     def test_managed_already(self):
         entry, = self.entries('volume', named(LINEAR, f'volume-{ID}'),
-                              managed_ids=[ID])
+                              managed={f'volume-{ID}': ID})
         self.assertEqual(
             (False, 'already managed', ID),
             (entry['safe_to_manage'], entry['reason_not_safe'],

@@ -213,8 +213,9 @@ class TestDaemon(base.TestCase):
         self.start()
         self.answers['lvs'] = mock.Mock(side_effect=EOFError)
         for _ in range(9):
-            self.assertRaises(EOFError, self.runner.run, 'lvs',
-                              timeout=timeout)
+            error = self.assertRaises(process.DaemonFailed, self.runner.run,
+                                      'lvs', timeout=timeout)
+            self.assertIn('EOFError', str(error))
         self.runner.run('vgs')
         self.assertEqual(1, len(self.daemons.started))
 

@@ -75,7 +75,7 @@ class Transport(memory.Transport):  # type: ignore[misc]
             except Empty:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise socket.timeout() from None
+                    raise TimeoutError from None
                 _arrivals.wait(count, left)
 
 

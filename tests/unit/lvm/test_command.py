@@ -2,7 +2,6 @@
 """How a command gets its devices, and what is done when it fails."""
 
 import json
-import unittest
 
 import ddt
 
@@ -103,7 +102,6 @@ class TestChangedDevices(CommandTestCase):
         self.assertIn('The PVs of VG vg are now /dev/a, /dev/b',
                       self.log.output)
 
-    @unittest.expectedFailure
     def test_change_while_somebody_else_sees_the_new_devices_first(self):
         def other_thread(*argv, **keywords):
             self.runner.run = run
@@ -117,7 +115,6 @@ class TestChangedDevices(CommandTestCase):
         self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
         self.commands.change('lvremove', 'vg/x')
 
-    @unittest.expectedFailure
     def test_report_of_a_group_that_moved(self):
         self.addCleanup(self.runner.forget)
         self.expect_scan('/dev/a')

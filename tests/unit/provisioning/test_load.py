@@ -21,7 +21,7 @@ class TestLoad(base.TestCase):
 
     def load(self, lvm_type):
         return type(provisioning.load(
-            lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None))
+            lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None, None))
 
     @ddt.data(('default', thick.Thick), ('thin', thin.Thin))
     @ddt.unpack
