@@ -8,7 +8,6 @@ until one is put, and otherwise looks once a second whether it is to end.
 """
 
 from queue import Empty
-import socket
 import threading
 import time
 from typing import Any
@@ -64,7 +63,7 @@ class Transport(memory.Transport):  # type: ignore[misc]
         """Deliver one message.
 
         :param timeout: is taken for a second when it is shorter
-        :raises socket.timeout: when none came
+        :raises TimeoutError: when none came
         """
         deadline = time.monotonic() + max(timeout or 0.0, LOOK_SECONDS)
         while True:
