@@ -6,6 +6,7 @@ os-brick. Ends with 0 when everything was as it should be.
 """
 
 from collections.abc import Sequence
+import logging
 import os
 import shlex
 import shutil
@@ -209,6 +210,10 @@ def main(argv: Sequence[str]) -> int:
     """Conduct a run; return its exit status."""
     with open(argv[1]) as file:
         wanted = settings.Settings.from_json(file.read())
+    logging.basicConfig(
+        filename=f'{wanted.results}/{kept.COMPUTE_LOG}',
+        level=logging.DEBUG if wanted.debug else logging.INFO,
+        format='%(asctime)s %(levelname)s %(name)s %(message)s')
     with open(f'{wanted.results}/{kept.JOURNAL}', 'a') as journal:
         runner = steps.Runner(journal, say)
         Conductor(wanted).conduct(runner)

@@ -15,6 +15,7 @@ import time
 from demo_lib import errors
 
 LOG = 'cinder.log'
+COMPUTE_LOG = 'os-brick.log'
 JOURNAL = 'steps.jsonl'
 SETTINGS = 'settings.json'
 _RUNNING = 'running'

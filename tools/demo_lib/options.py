@@ -8,7 +8,7 @@ import re
 from demo_lib import settings
 
 MEMORY_MIB = 4096
-TIMEOUT = 1500
+TIMEOUT = 2400
 KEEP_TIMEOUT = 7 * 24 * 3600
 
 _DESCRIPTION = """\
