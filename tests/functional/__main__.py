@@ -92,7 +92,7 @@ def main(results, pattern=''):
             None))
     suite.run(result)
     if not pattern:
-        loader.loadTestsFromName('tests.functional.filters').run(result)
+        loader.loadTestsFromName('tests.functional.whole_run').run(result)
     with open(os.path.join(results, 'summary'), 'w') as summary:
         print(result.summary(), file=summary)
     print(result.summary(), flush=True)

@@ -29,6 +29,7 @@ CONF = cfg.CONF
 GIB = units.Gi
 MIB = units.Mi
 ROOT_COMMANDS = set()
+SECRETS = set()
 
 _agent = None
 _numbers = itertools.count(1)

@@ -62,16 +62,23 @@ class Agent:
                 'stderr': done.stderr}
 
     def do_trace(self, on):
-        """Start or stop recording which programs are executed."""
-        enable = os.path.join(TRACING,
-                              'events/sched/sched_process_exec/enable')
-        _write(enable, '1' if on else '0')
+        """Start or stop recording which programs are executed.
+
+        What udev starts when a device comes or goes is left out.
+        """
+        for event in 'exec', 'fork':
+            _write(f'{TRACING}/events/sched/sched_process_{event}/enable',
+                   '1' if on else '0')
         if on:
-            _write(os.path.join(TRACING, 'trace'), '')
+            _write(f'{TRACING}/trace', '')
             return []
-        with open(os.path.join(TRACING, 'trace')) as trace:
-            return re.findall(
-                r'sched_process_exec: filename=(\S+) pid=(\d+)', trace.read())
+        with open(f'{TRACING}/trace') as file:
+            trace = file.read()
+        udevs = re.findall(
+            r'sched_process_fork: comm=\S*udev.* child_pid=(\d+)', trace)
+        return [(program, pid) for program, pid in re.findall(
+            r'sched_process_exec: filename=(\S+) pid=(\d+)', trace)
+            if pid not in udevs]
 
 
 def _write(path, text):

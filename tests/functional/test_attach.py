@@ -58,6 +58,7 @@ class AttachTestCase(base.BackendTestCase):
         self.store(volume, driver.create_export(self.context, volume,
                                                 self.connector))
         self.addCleanup(self.driver.remove_export, self.context, volume)
+        base.SECRETS.add(volume.provider_auth.split()[2])
         return volume
 
     def store(self, volume, update):

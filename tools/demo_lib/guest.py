@@ -27,10 +27,12 @@ from demo_lib import storage
 from demo_lib import waiting
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# A file in memory: sparse, and its discarded blocks are memory again.
-GROUP_FILE = '/run/cinder-volumes.img'
-GROUP_SIZE = 16 << 30
+# Where the file below the volume group is: on a disk if the machine was given
+# one, else in memory, where it is sparse and gives discarded blocks back.
 DISK = '/dev/vda'
+SCRATCH = '/srv/demo'
+MEMORY = '/run'
+GROUP_SIZE = 16 << 30
 START_SECONDS = 900.0
 POOL_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -133,8 +135,13 @@ class Conductor:
     def launch(self) -> str:
         """Start Cinder, and beside it what needs no Cinder."""
         self._cloud.launch()
-        path = DISK if os.path.exists(DISK) else GROUP_FILE
-        device = storage.make_group(settings.VOLUME_GROUP, path, GROUP_SIZE)
+        folder = MEMORY
+        if os.path.exists(DISK):
+            storage.mount_disk(DISK, SCRATCH)
+            folder = SCRATCH
+        device = storage.make_group(
+            settings.VOLUME_GROUP, f'{folder}/{settings.VOLUME_GROUP}.img',
+            GROUP_SIZE)
         images.Service(settings.IMAGE_PORT,
                        f'{settings.STATE}/demo-images').start()
         return f'volume group {settings.VOLUME_GROUP} on {device}'

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped filter file, against all that the whole run did as root.
+"""What can only be said of a whole run: its root commands, its log.
 
 Not found by discovery: it runs last, when there is something to look at.
 """
 
 import os
+import re
 import tempfile
 import unittest
 
+from oslo_config import cfg
 from oslo_rootwrap import wrapper
 
 from tests.functional import base
 
+CONF = cfg.CONF
 _FILE = 'etc/cinder/rootwrap.d/lvm-driver.filters'
 # Started by oslo.privsep and by the runner itself, not run as a command.
 _DAEMONS = (
@@ -55,3 +58,15 @@ class FiltersTest(unittest.TestCase):
         for argv in (*base.ROOT_COMMANDS, *_DAEMONS, *_ELSEWHERE):
             used |= self.matching(argv)
         self.assertEqual({one.name for one in self.filters}, used)
+
+
+class LogTest(unittest.TestCase):
+
+    def test_no_secret_is_in_the_log_or_in_a_command(self):
+        self.assertGreater(len(base.SECRETS), 10)
+        words = re.compile('|'.join(map(re.escape, base.SECRETS)))
+        with open(CONF.log_file) as log:
+            told = [line for line in log if words.search(line)]
+        self.assertEqual([], told)
+        for argv in base.ROOT_COMMANDS:
+            self.assertIsNone(words.search(' '.join(argv)), argv)
