@@ -111,8 +111,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier.copy,
                 self._delete_lv)
-            self._provisioning.prepare()
             self.target_driver.check_for_setup_error()
+            self._provisioning.prepare()
 
     # Volumes and snapshots ------------------------------------------------
 

@@ -14,6 +14,10 @@ FILTERS = '/etc/cinder/rootwrap.d/lvm-driver.filters'
 class SetupTest(base.TestCase):
     pv_sizes = (256 * MIB,)
 
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.root.run, 'lvremove', '-ff', '-y', self.vg_name)
+
     def assert_refused(self, pattern, **settings):
         with self.assert_raises_with(exception.VolumeBackendAPIException,
                                      pattern):
@@ -62,25 +66,22 @@ class SetupTest(base.TestCase):
 
     def test_address_that_is_none(self):
         self.assert_refused('target_ip_address', target_ip_address='no ip')
+        self.assertEqual(set(), self.lv_names())
 
     def test_lv_in_the_place_of_the_pool(self):
         name = self.vg_name + '-pool'
         self.root.run('lvcreate', '-qq', '-L', '8M', '-n', name,
                       self.vg_name)
-        self.addCleanup(self.root.run, 'lvremove', '-f', self.device(name))
         self.assert_refused('not a thin pool', lvm_type='thin')
 
     def test_full_volume_group(self):
         self.root.run('lvcreate', '-qq', '-l', '100%FREE', '-n', 'all',
                       self.vg_name)
-        self.addCleanup(self.root.run, 'lvremove', '-f', self.device('all'))
         self.assert_refused('no free space', lvm_type='thin')
 
     def test_auto_is_thick_beside_other_lvs(self):
         self.root.run('lvcreate', '-qq', '-L', '8M', '-n', 'other',
                       self.vg_name)
-        self.addCleanup(self.root.run, 'lvremove', '-f',
-                        self.device('other'))
         driver = self.make_driver(lvm_type='auto')
         pool, = driver.get_volume_stats(refresh=True)['pools']
         self.assertTrue(pool['thick_provisioning_support'])
@@ -93,7 +94,6 @@ class SetupTest(base.TestCase):
             self.assertTrue(pool['thin_provisioning_support'])
             self.assertEqual({f'{self.vg_name}-pool'}, self.lv_names())
             self.assertIn(':thin:0', pool['location_info'])
-        self.root.run('lvremove', '-f', self.device(f'{self.vg_name}-pool'))
 
     def hide(self, path):
         """Take a program away until the end of the test."""

@@ -143,22 +143,33 @@ class Scenario:
         return 'the copy, attached as well, has the data from before'
 
     def extend(self) -> str:
-        """A bigger volume, seen by the initiator without a new login."""
-        device = self._devices[self._volume]
-        self._cinder.extend(self._volume, 2, 'in-use')
+        """A bigger volume, seen by the initiator without a new login.
+
+        A thick volume cannot grow while it has a snapshot: there it is the
+        copy that grows.
+        """
+        volume, data = ((self._volume, self._second) if self._thin
+                        else (self._copy, self._first))
+        device = self._devices[volume]
+        self._cinder.extend(volume, 2, 'in-use')
         seen = self._host.extend(device)
         require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
         require(compute.size_of(device.path) == 2 * GIB,
                 f'{device.path} has {compute.size_of(device.path)} bytes')
-        require(compute.checksum(device.path, 0, DATA) == self._second,
+        require(compute.checksum(device.path, 0, DATA) == data,
                 'the data changed when the volume was extended')
         return '2 GiB at the initiator, data unchanged'
 
     def discard(self) -> str:
-        """Blocks that are discarded come back to the thin pool."""
+        """Blocks that are discarded come back to the thin pool.
+
+        They are in the second GiB: those in the first may be the snapshot's.
+        """
         device = self._devices[self._volume]
-        if not device.connection.get('discard'):
-            return 'not offered by the connection: nothing to check'
+        if not self._thin:
+            return 'a thick volume has nothing to give back'
+        require(device.connection.get('discard') is True,
+                'the connection does not offer discard')
         compute.write_random(device.path, SECOND_GIB, DATA)
         before = storage.pool_used(self._group)
         compute.discard(device.path, SECOND_GIB, DATA)
@@ -186,7 +197,8 @@ class Scenario:
     def download(self) -> str:
         """The image becomes a volume with the copy's data."""
         self._from_image = self._cinder.create_volume(
-            name='from image', imageRef=self._image)
+            name='from image', imageRef=self._image,
+            size=1 if self._thin else 2)
         device = self._attach(self._from_image)
         require(compute.checksum(device.path, 0, DATA) == self._first,
                 'the volume does not have the data of the image')
