@@ -18,6 +18,7 @@ class ImageService:
 
     def __init__(self):
         self.images = {}
+        self.temp_images = None
 
     def add(self, path, disk_format):
         """Offer a file as an image; return its id."""
@@ -90,3 +91,4 @@ class ThinImagesTest(ImageVerbs, base.BackendTestCase):
 
 class ThickImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
+    pv_sizes = (3 * GIB,)

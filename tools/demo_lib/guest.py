@@ -49,6 +49,7 @@ class Cloud:
     def __init__(self, wanted: settings.Settings) -> None:
         self._wanted = wanted
         self._process: subprocess.Popen[bytes] | None = None
+        self._missed = False
 
     def launch(self) -> None:
         """Start the process; it is of use some time later."""
@@ -76,14 +77,17 @@ class Cloud:
             raise errors.DemoError('Cinder was not started')
         status = self._process.poll()
         if status is not None:
+            self._missed = True
             raise errors.DemoError(
-                f'Cinder ended by itself, with status {status}; the end of '
-                f'its log is below')
+                f'Cinder ended by itself, with status {status}; the reason '
+                'is in its log')
 
     def stop(self) -> str:
         """End the process, politely; look that its helpers end too."""
         if self._process is None:
             return 'was not started'
+        if self._missed:
+            return 'had ended before'
         self.require_alive()
         self._process.send_signal(signal.SIGTERM)
         try:
