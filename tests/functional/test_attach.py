@@ -84,9 +84,32 @@ class AttachTestCase(base.BackendTestCase):
 
 class ThinAttachTest(AttachTestCase):
 
-    def test_round_trip(self):
+    def test_life_of_an_attachment(self):
         volume = self.export()
-        self.assert_round_trip(volume, self.attach(volume))
+        connection = self.attach(volume)
+        lv = self.device(volume.name)
+        with self.host.connected(connection) as (brick, path):
+            with self.subTest('the serial is the volume'):
+                wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+                self.assertIn(volume.id.replace('-', '')[:25], wwid)
+            with self.subTest('what the host writes is on the LV'):
+                self.write(path, volume.id)
+                written = self.checksum(path)
+                self.assertEqual(written, self.checksum(lv))
+            with self.subTest('delete is refused'):
+                with self.assertRaises(exception.VolumeIsBusy):
+                    self.driver.delete_volume(volume)
+            with self.subTest('extension is seen'):
+                self.driver.extend_volume(volume, 2)
+                self.assertEqual(2 * GIB, brick.extend_volume(
+                    connection['data']))
+                self.assertEqual(written, self.checksum(path))
+            with self.subTest('discard returns blocks to the pool'):
+                used, = self.lv(volume.name, 'data_percent')
+                self.root.run('blkdiscard', path)
+                left, = self.lv(volume.name, 'data_percent')
+                self.assertGreater(float(used), 0)
+                self.assertEqual(0, float(left))
         self.assertFalse(self.driver.terminate_connection(
             volume, self.connector))
 
@@ -106,15 +129,11 @@ class ThinAttachTest(AttachTestCase):
                 'discard': True}},
             self.attach(volume))
 
-    def test_wrong_secret_is_locked_out(self):
+    def test_wrong_and_missing_secret_are_locked_out(self):
         volume = self.export()
         connection = self.attach(volume)
         connection['data']['auth_password'] = 'not-this-one'
         self.assert_locked_out(connection)
-
-    def test_no_secret_is_locked_out(self):
-        volume = self.export()
-        connection = self.attach(volume)
         for key in 'auth_method', 'auth_username', 'auth_password':
             del connection['data'][key]
         self.assert_locked_out(connection)
@@ -135,40 +154,6 @@ class ThinAttachTest(AttachTestCase):
         with self.assertRaises((brick_exception.BrickException,
                                 brick_exception.VolumeDeviceNotFound)):
             self.host.connect(connection)
-
-    def test_discard_returns_blocks_to_the_pool(self):
-        volume = self.export()
-        connection = self.attach(volume)
-        with self.host.connected(connection) as (_brick, path):
-            self.write(path, 'data', size=64 * MIB)
-            used, = self.lv(volume.name, 'data_percent')
-            self.root.run('blkdiscard', path)
-            left, = self.lv(volume.name, 'data_percent')
-        self.assertGreater(float(used), 0)
-        self.assertEqual(0, float(left))
-
-    def test_extend_while_attached(self):
-        volume = self.export()
-        connection = self.attach(volume)
-        with self.host.connected(connection) as (brick, path):
-            self.write(path, 'data')
-            before = self.checksum(path)
-            self.driver.extend_volume(volume, 2)
-            self.assertEqual(2 * GIB, brick.extend_volume(
-                connection['data']))
-            self.assertEqual(before, self.checksum(path))
-
-    def test_delete_while_attached_is_busy(self):
-        volume = self.export()
-        with self.host.connected(self.attach(volume)):
-            with self.assertRaises(exception.VolumeIsBusy):
-                self.driver.delete_volume(volume)
-
-    def test_serial_is_the_volume(self):
-        volume = self.export()
-        with self.host.connected(self.attach(volume)) as (_brick, path):
-            wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
-        self.assertIn(volume.id.replace('-', '')[:25], wwid)
 
     def test_export_and_remove_twice(self):
         volume = self.export()

@@ -23,6 +23,10 @@ KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
 # A line of oslo.log: date, time, process, level.
 _COMPLAINT = re.compile(r'^\S+ \S+ \d+ (ERROR|CRITICAL) |^Traceback ')
+# What a traceback adds between its first and its last line, behind the
+# logger's name.
+_FRAME = re.compile(r'(ERROR|CRITICAL) \S+ (\[[^]]*\] )?'
+                    r'(\s|Traceback|$|During handling|The above exception)')
 
 
 def new_folder(parent: str) -> str:
@@ -159,3 +163,12 @@ def complaints(path: str) -> list[str]:
     with open(path, errors='replace') as file:
         return [line.rstrip('\n') for line in file
                 if _COMPLAINT.search(line)]
+
+
+def reasons(path: str) -> list[str]:
+    """Return the complaints of a log without the frames of tracebacks."""
+    try:
+        found = complaints(path)
+    except FileNotFoundError:
+        return []
+    return [line for line in found if not _FRAME.search(line)]

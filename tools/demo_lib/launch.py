@@ -18,7 +18,8 @@ from demo_lib import waiting
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TREE = os.path.dirname(TOOLS)
-LOG_LINES = 30
+LOG_LINES = 20
+ERROR_LINES = 10
 STOP_SECONDS = 180.0
 # What was changed, thick, in the machine's memory would not fit.
 THICK_DISK = '20G'
@@ -149,10 +150,12 @@ class Launch:
 
     def _show_log(self) -> None:
         path = f'{self._results}/{kept.LOG}'
-        lines = kept.tail(path, LOG_LINES)
-        if lines:
-            print(f'\n--- the end of {path}')
-            print('\n'.join(lines), flush=True)
+        for title, lines in (
+                ('the first errors in', kept.reasons(path)[:ERROR_LINES]),
+                ('the end of', kept.tail(path, LOG_LINES))):
+            if lines:
+                print(f'\n--- {title} {path}')
+                print('\n'.join(lines), flush=True)
 
 
 def kept_clouds(parent: str) -> dict[str, int]:

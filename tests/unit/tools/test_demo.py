@@ -239,6 +239,21 @@ class TestKept(testtools.TestCase):
                           'Traceback (most recent call last):'],
                          kept.complaints(path))
 
+    def test_reasons(self):
+        path = os.path.join(self.parent, 'log')
+        self.assertEqual([], kept.reasons(path))
+        start = '2026-01-01 00:00:00.0 281 ERROR cinder.volume'
+        wanted = [f'{start} [None req-1 - -] It broke: VgNotFound: no vg',
+                  f'{start} VgNotFound: there is no vg']
+        with open(path, 'w') as file:
+            file.write('\n'.join([
+                wanted[0],
+                f'{start} Traceback (most recent call last):',
+                f'{start}   File "x.py", line 1, in <module>',
+                f'{start}              ^^^^',
+                wanted[1], f'{start} ', f'{start}', '']))
+        self.assertEqual(wanted, kept.reasons(path))
+
 
 class TestWaiting(testtools.TestCase):
 
