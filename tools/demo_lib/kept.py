@@ -25,8 +25,8 @@ STOP_WORD = b'stop\n'
 _COMPLAINT = re.compile(r'^\S+ \S+ \d+ (ERROR|CRITICAL) |^Traceback ')
 # What a traceback adds between its first and its last line, behind the
 # logger's name.
-_FRAME = re.compile(r'(ERROR|CRITICAL) \S+ (\[[^]]*\] )?'
-                    r'(\s|Traceback|$|During handling|The above exception)')
+_FRAME = re.compile(r'(ERROR|CRITICAL) \S+( \[[^]]*\])?'
+                    r'(\s*$| (\s|Traceback|During handling|The above))')
 
 
 def new_folder(parent: str) -> str:

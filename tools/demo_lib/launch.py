@@ -4,6 +4,7 @@
 import argparse
 from collections.abc import Sequence
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -195,6 +196,8 @@ def stop(parent: str) -> int:
 def main(argv: Sequence[str]) -> int:
     """Run the command line; return the exit status."""
     chosen = options.parse(argv)
+    # Ended as by Ctrl-C, so that the test machine ends too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         parent = os.path.join(setup('cache'), 'demo')
         if chosen.stop:
