@@ -67,7 +67,7 @@ class ImageVerbs:
 
     def test_image_to_volume_and_back(self):
         _id, raw = self.image('raw', os.urandom(4 * MIB))
-        for disk_format in 'raw', 'qcow2':
+        for disk_format in self.disk_formats:
             with self.subTest(disk_format):
                 volume = self.typed(self.create())
                 image_id, path = self.image(disk_format)
@@ -87,8 +87,10 @@ class ImageVerbs:
 
 class ThinImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'thin'}
+    disk_formats = ('raw', 'qcow2')
 
 
 class ThickImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (3 * GIB,)
+    disk_formats = ('qcow2',)
