@@ -40,7 +40,7 @@ class _Arrivals:
 _arrivals = _Arrivals()
 
 
-class Channel(memory.Channel):  # type: ignore[misc]
+class Channel(memory.Channel):
     """Tells of each message that is put."""
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
@@ -53,7 +53,7 @@ class Channel(memory.Channel):  # type: ignore[misc]
         _arrivals.tell()
 
 
-class Transport(memory.Transport):  # type: ignore[misc]
+class Transport(memory.Transport):
     """Sleeps while there is no message."""
 
     Channel = Channel

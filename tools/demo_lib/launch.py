@@ -22,6 +22,7 @@ TREE = os.path.dirname(TOOLS)
 LOG_LINES = 20
 ERROR_LINES = 10
 STOP_SECONDS = 180.0
+MACHINE_END_SECONDS = 30.0
 # What was changed, thick, in the machine's memory would not fit.
 THICK_DISK = '20G'
 _API_PORT = 8776
@@ -114,9 +115,15 @@ class Launch:
         wanted = self.settings()
         with open(f'{self._results}/{kept.SETTINGS}', 'w') as file:
             file.write(wanted.to_json())
-        self._status = subprocess.run(
-            testvm_command(self._chosen, wanted), cwd=TREE,
-            stdin=subprocess.DEVNULL).returncode
+        machine = subprocess.Popen(testvm_command(self._chosen, wanted),
+                                   cwd=TREE, stdin=subprocess.DEVNULL)
+        try:
+            self._status = machine.wait()
+        finally:
+            # Told to end: not killed, it has an emulator to end itself.
+            if machine.poll() is None:
+                machine.terminate()
+                machine.wait(MACHINE_END_SECONDS)
 
     def run(self) -> int:
         """Run everything; return the exit status."""
