@@ -14,9 +14,11 @@ QEMU = 'qemu-system-x86_64'
 # Where Debian puts it: its own package, and before that qemu-system-common.
 VIRTIOFSD = ('/usr/libexec/virtiofsd', '/usr/lib/qemu/virtiofsd')
 
+# norandmaps: an emulated process starts some 20 % faster where its maps are
+# always the same.
 KERNEL_COMMAND_LINE = (
-    'console=ttyS0 quiet panic=-1 mitigations=off nokaslr audit=0 selinux=0 '
-    'apparmor=0')
+    'console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps '
+    'audit=0 selinux=0 apparmor=0')
 ADDRESS = '10.0.2.15'
 
 _ACCEL = {
