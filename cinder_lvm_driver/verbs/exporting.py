@@ -70,7 +70,8 @@ class ExportVerbs:
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
-            except errors.DriverError as exc:
+            # OSError: the privileged daemon is gone.
+            except (errors.DriverError, OSError) as exc:
                 LOG.error('The attached volumes cannot be served in one '
                           'pass: %s', exc)
             LOG.info('%d of %d attached volumes are served',

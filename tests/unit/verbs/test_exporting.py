@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes and their targets."""
 
+from unittest import mock
+
 from cinder import exception
 import ddt
 
@@ -213,6 +215,14 @@ class TestStart(ExportTestCase):
         self.update(volume)
         self.assertIn('no such disk', self.log.output)
         self.lvm.run = run
+        self.assertEqual([volume.id], self.ensure(volume))
+
+    def test_privileged_daemon_is_gone(self):
+        volume = self.attached()
+        with mock.patch.object(self.target, 'ensure_exports',
+                               side_effect=BrokenPipeError('no daemon')):
+            self.update(volume)
+        self.assertIn('no daemon', self.log.output)
         self.assertEqual([volume.id], self.ensure(volume))
 
     def test_log_tells_how_many(self):
