@@ -81,8 +81,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
     @classmethod
     def get_driver_options(cls) -> list:
         """Return the options that concern a back end of this driver."""
-        return [*options.SHARED_OPTIONS, *options.OWN_OPTIONS,
-                *cls._get_oslo_driver_opts(*options.BASE_OPTIONS)]
+        return options.driver_options()
 
     # Setup ----------------------------------------------------------------
 

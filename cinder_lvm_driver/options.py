@@ -28,19 +28,18 @@ OWN_OPTIONS = [
                     'that takes longer waits for a device that does not '
                     'answer; the operation that asked for it fails then.'),
 ]
-# Options of Cinder's base driver that this driver heeds.
-BASE_OPTIONS = (
-    'target_ip_address', 'target_helper', 'target_protocol', 'target_port',
-    'target_prefix', 'target_secondary_ip_addresses', 'volumes_dir',
-    'volume_clear', 'volume_clear_size', 'volume_clear_ionice',
-    'volume_dd_blocksize', 'reserved_percentage',
-    'max_over_subscription_ratio', 'iscsi_write_cache', 'iscsi_target_flags',
-    'nvmet_port_id', 'nvmet_ns_id', 'scst_target_iqn_name',
-    'scst_target_driver')
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 
 cfg.CONF.register_opts(OWN_OPTIONS,
                        group=cinder_configuration.SHARED_CONF_GROUP)
+
+
+def driver_options() -> list[cfg.Opt]:
+    """Return all options that concern a back end: the in-tree driver's, too.
+
+    Which ones of the base driver are among them differs between releases.
+    """
+    return [*in_tree.LVMVolumeDriver.get_driver_options(), *OWN_OPTIONS]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -78,8 +78,7 @@ class TestInterface(base.TestCase):
     def test_driver_options(self):
         ours = {option.name for option in self.CLASS.get_driver_options()}
         theirs = {option.name
-                  for option in in_tree.LVMVolumeDriver.get_driver_options()
-                  if not option.name.startswith('spdk_')}
+                  for option in in_tree.LVMVolumeDriver.get_driver_options()}
         own = {option.name for option in options.OWN_OPTIONS}
         self.assertEqual(set(), theirs - ours)
         self.assertTrue(own <= ours)
