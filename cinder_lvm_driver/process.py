@@ -7,7 +7,6 @@ change, or, where that daemon cannot be had, with one ``cinder-rootwrap`` per
 command.
 """
 
-import collections
 from collections.abc import Callable
 import dataclasses
 import logging
@@ -27,7 +26,6 @@ LOG = logging.getLogger(__name__)
 # Exit codes of rootwrap itself, not of the command (oslo_rootwrap.cmd).
 _REFUSED = (rootwrap_cmd.RC_UNAUTHORIZED, rootwrap_cmd.RC_NOCOMMAND)
 _NOT_EXECUTABLE = rootwrap_cmd.RC_NOEXECFOUND
-_HISTORY_LENGTH = 16
 
 FILTER_FILE = 'lvm-driver.filters'
 # Several daemons serve one back end because a daemon's client runs one
@@ -214,8 +212,6 @@ class RootwrapRunner:
         self._root_helper = root_helper
         self._commands: _Daemons | None = None
         self._copies: _Daemons | None = None
-        self._history: collections.deque[str] = collections.deque(
-            maxlen=_HISTORY_LENGTH)
 
     def start_daemon(self, probe: tuple[str, ...]) -> None:
         """Have commands run in a rootwrap daemon from now on.
@@ -274,10 +270,8 @@ class RootwrapRunner:
             outcome = str(exc)
             raise
         finally:
-            line = '%s (%.3f s): %s' % (
-                ' '.join(argv), time.monotonic() - started, outcome)
-            self._history.append(line)
-            LOG.debug('%s', line)
+            LOG.debug('%s (%.3f s): %s', ' '.join(argv),
+                      time.monotonic() - started, outcome)
 
     def _without_daemon(self, argv: tuple[str, ...], *, run_as_root: bool,
                         timeout: float | None = None) -> Completed:
@@ -295,7 +289,3 @@ class RootwrapRunner:
         except processutils.ProcessExecutionError as exc:
             return _checked(argv, exc.exit_code, exc.stdout, exc.stderr)
         return Completed(argv, stdout, stderr)
-
-    def recent_commands(self) -> list[str]:
-        """Return the last commands with seconds and outcome, oldest first."""
-        return list(self._history)
