@@ -24,6 +24,8 @@ class Target(abc.ABC):
     storage_protocol: str
     SHARED_TARGET_SUPPORT = False
     SECONDARY_IP_SUPPORT = True
+    # Whether the target itself can keep hosts from writing to a device.
+    SERVES_READ_ONLY = False
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         self.configuration = configuration
@@ -42,9 +44,12 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def create_export(self, context: Context, volume: Volume,
-                      volume_path: str) -> dict[str, str]:
+                      volume_path: str, *,
+                      read_only: bool = False) -> dict[str, str]:
         """Serve a volume, to no host yet.
 
+        :param read_only: have the target refuse writes; only where
+            ``SERVES_READ_ONLY`` says that it can
         :returns: ``location`` and ``auth``, for provider_location and
             provider_auth of the volume
         """

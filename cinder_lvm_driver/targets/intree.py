@@ -35,7 +35,8 @@ class InTreeTarget(base.Target):
         """Do nothing: the class checks what it needs when it is made."""
 
     def create_export(self, context: base.Context, volume: base.Volume,
-                      volume_path: str) -> dict[str, str]:
+                      volume_path: str, *,
+                      read_only: bool = False) -> dict[str, str]:
         export: dict[str, str] = self.target.create_export(
             context, volume, volume_path)
         return export

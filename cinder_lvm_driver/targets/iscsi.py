@@ -53,7 +53,8 @@ class ISCSITarget(base.Target):
                         ' and '.join(_DRIVER_VOLUME_TYPES)))
 
     def create_export(self, context: base.Context, volume: base.Volume,
-                      volume_path: str) -> dict[str, str]:
+                      volume_path: str, *,
+                      read_only: bool = False) -> dict[str, str]:
         target_iqn = self._target_iqn(volume)
         if volume.provider_auth:
             chap = _parse_chap(volume)
@@ -61,7 +62,7 @@ class ISCSITarget(base.Target):
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
         target = self._create_target(types.ExportRequest(
             volume.id, target_iqn, volume_path, self.portals, chap,
-            _initiators(volume)))
+            _initiators(volume), read_only))
         export = types.IscsiExport(
             self.portals, target, target_iqn, self.LUN)
         return {'location': export.format(), 'auth': chap.format()}

@@ -121,6 +121,7 @@ class ExportRequest:
     portals: tuple[Portal, ...]
     chap: Chap
     initiators: tuple[str, ...] = ()
+    read_only: bool = False
 
 
 def unique_portals(*groups: Iterable[Portal]) -> tuple[Portal, ...]:
