@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying to and wiping of block devices, with dd.
+"""Copying to, and zeroing of, block devices.
 
 Cinder's own helper (``volume_utils.copy_volume``) looks with a ``dd`` of its
 own, each behind a Python start, whether the devices can do direct I/O; LVs
@@ -7,11 +7,26 @@ always can. Its bandwidth limit (``volume_copy_bps_limit``) is heeded here
 too.
 """
 
+from collections.abc import Iterator
+import itertools
+import os
+import threading
+import time
+
 from cinder.volume import throttling
 from oslo_utils import units
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
+
+_SECTOR_BYTES = 512
+# The kernel zeroes so much between two looks at whether it is to stop.
+_ZEROOUT_STEP_BYTES = units.Gi
+
+
+class DeviceNotFound(errors.DriverError):
+    """An LV has no device, as it is inactive or gone."""
 
 
 class Copier:
@@ -29,32 +44,100 @@ class Copier:
         :param sparse: leave out blocks of zeroes
         :raises process.CommandFailed: dd failed
         """
-        self._dd(source, destination, size_bytes,
-                 ['iflag=count_bytes,direct', 'oflag=direct',
-                  'conv=nocreat,sparse' if sparse else 'conv=nocreat'])
+        self._dd(source, destination, f'count={size_bytes}',
+                 'iflag=count_bytes,direct', 'oflag=direct',
+                 'conv=nocreat,sparse' if sparse else 'conv=nocreat')
 
     @property
     def wipes(self) -> bool:
-        """Whether thick LVs are to be wiped before their space is freed."""
+        """Whether what a thick LV held must not be seen in another one."""
         return self._settings.volume_clear != 'none'
 
-    def wipe(self, device: str, size_bytes: int) -> None:
-        """Overwrite an LV with zeroes, as far as the options ask for.
+    def wipe(self, device: str) -> None:
+        """Overwrite an LV that nobody uses, as far as the options ask for.
 
-        :raises process.CommandFailed: dd failed
+        :raises DeviceNotFound: there is no such device
+        :raises process.CommandFailed: it cannot be written to, or is in use
         """
+        size_bytes = _size_bytes(device)
         limit = self._settings.volume_clear_size * units.Mi
-        self._dd('/dev/zero', device, min(size_bytes, limit or size_bytes),
-                 ['iflag=count_bytes', 'oflag=direct', 'conv=nocreat'],
-                 self._settings.volume_clear_ionice)
+        self._zero(device, 0, min(size_bytes, limit or size_bytes))
 
-    def _dd(self, source: str, destination: str, size_bytes: int,
-            words: list[str], ionice: str | None = None) -> None:
+    def zero_from(self, device: str, offset_bytes: int) -> None:
+        """Overwrite the end of an LV, which may be in use.
+
+        :raises DeviceNotFound: there is no such device
+        :raises process.CommandFailed: it cannot be written to
+        """
+        self._zero(device, offset_bytes, _size_bytes(device), '--force')
+
+    def _zero(self, device: str, start: int, end: int,
+              *blkdiscard_options: str) -> None:
+        """Overwrite bytes with zeroes, by the device itself if it can.
+
+        BLKZEROOUT (blkdiscard(8)) costs nothing where the device knows how
+        to write zeroes. Elsewhere the kernel would write them as fast as it
+        can, to the cost of everybody who uses the same disks: then we write,
+        at no more than the configured rate.
+        """
+        if start >= end:
+            return
+        ionice = self._settings.volume_clear_ionice
+        priority = ('ionice', *ionice.split()) if ionice else ()
+        if _attribute(device, 'queue/write_zeroes_max_bytes'):
+            self._runner.run_long(
+                *priority, 'blkdiscard', '--zeroout', *blkdiscard_options,
+                '--offset', str(start), '--length', str(end - start),
+                '--step', str(_ZEROOUT_STEP_BYTES), device)
+            return
+        for offset, size in _paced(start, end,
+                                   self._settings.wipe_rate * units.Mi):
+            self._dd('/dev/zero', device, f'count={size}', f'seek={offset}',
+                     'iflag=count_bytes', 'oflag=seek_bytes,direct',
+                     'conv=nocreat', priority=priority)
+
+    def _dd(self, source: str, destination: str, *words: str,
+            priority: tuple[str, ...] = ()) -> None:
         # nocreat: where an LV has no device, dd would make a file in /dev.
-        priority = ['ionice', *ionice.split()] if ionice else []
         throttle = throttling.Throttle.get_default()
         with throttle.subcommand(source, destination) as limited:
             self._runner.run_long(
                 *limited['prefix'], *priority, 'dd', f'if={source}',
-                f'of={destination}', f'count={size_bytes}',
-                f'bs={self._settings.dd_blocksize}', *words)
+                f'of={destination}', f'bs={self._settings.dd_blocksize}',
+                *words)
+
+
+def _paced(start: int, end: int,
+           rate: int) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of pieces, no more of them than a rate allows.
+
+    :param rate: bytes per second, 0 for all at once
+    """
+    if not rate:
+        yield start, end - start
+        return
+    pause = threading.Event().wait
+    began = time.monotonic()
+    for seconds, offset in zip(itertools.count(), range(start, end, rate)):
+        ahead = began + seconds - time.monotonic()
+        if ahead > 0:
+            pause(ahead)
+        yield offset, min(rate, end - offset)
+
+
+def _size_bytes(device: str) -> int:
+    return _attribute(device, 'size') * _SECTOR_BYTES
+
+
+def _attribute(device: str, name: str) -> int:
+    """Return a number that the kernel tells of a block device.
+
+    Documentation/ABI/stable/sysfs-block in the kernel's source.
+    """
+    node = os.path.basename(os.path.realpath(device))
+    try:
+        with open(f'/sys/class/block/{node}/{name}') as file:
+            return int(file.read())
+    except FileNotFoundError as exc:
+        raise DeviceNotFound(
+            f'{device} is not a block device of this host') from exc

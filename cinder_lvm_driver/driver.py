@@ -24,11 +24,13 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import provisioning
 from cinder_lvm_driver.provisioning import base as provisioning_base
+from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
 from cinder_lvm_driver.verbs import exporting
 from cinder_lvm_driver.verbs import managing
+from cinder_lvm_driver import wiping
 
 LOG = logging.getLogger(__name__)
 
@@ -107,11 +109,24 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
                 self.settings.volume_group, self._runner, version=version,
                 system_dir=system_dir,
                 report_timeout=self.settings.report_timeout)
+            self._wiper = wiping.Wiper(self.vg, self._copier.wipe)
             self._provisioning = provisioning.load(
-                self.settings.lvm_type, self.vg, self._copier.copy,
+                self.settings.lvm_type, self.vg, self._copier,
                 self._delete_lv)
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
+            self._recover()
+
+    def _recover(self) -> None:
+        """Go on with what the service was doing when it ended."""
+        volumes = self.vg.get_volumes()
+        revert.recover(self.vg, volumes)
+        for name, lv in volumes.items():
+            if naming.is_clone_source(name) and not lv.is_open:
+                LOG.warning('Removing LV %s, which an interrupted clone left',
+                            name)
+                self._delete_lv(lv)
+        self._wiper.add(*filter(naming.is_doomed, volumes))
 
     # Volumes and snapshots ------------------------------------------------
 
@@ -175,15 +190,45 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             self._delete_lv(lv)
 
     def _delete_lv(self, lv: lvm.LogicalVolume) -> None:
+        """Remove an LV, or hand it over to be wiped first."""
         if lv.is_open:
             raise lvm.LogicalVolumeInUse(f'LV {lv.name} is in use')
-        if self._copier.wipes and not lv.is_thin:
-            if lv.is_cow_snapshot:
-                self.vg.split_snapshot(lv.name)
-            if not lv.active:
-                self.vg.activate_lv(lv.name)
-            self._copier.wipe(self._path(lv.name), lv.size_bytes)
-        self.vg.delete(lv.name)
+        if not self._copier.wipes or lv.is_thin:
+            self.vg.delete(lv.name)
+            return
+        if lv.is_cow_snapshot:
+            self.vg.split_snapshot(lv.name)
+        doomed = naming.doomed(lv.name)
+        self.vg.rename_volume(lv.name, doomed)
+        self._wiper.add(doomed)
+
+    def revert_to_snapshot(self, context: cinder_context.RequestContext,
+                           volume: objects.Volume,
+                           snapshot: objects.Snapshot) -> None:
+        """Give a volume back the data of a snapshot, which is kept.
+
+        At once where both are thin; what has changed since is copied back
+        where they are thick.
+
+        :raises NotImplementedError: they are of different kinds; Cinder
+            copies then
+        :raises exception.VolumeIsBusy: the volume is in use
+        """
+        with translate.cinder_errors(volume=volume):
+            lvs = self.vg.get_volumes()
+            names = volume.name, naming.snapshot_lv_name(snapshot.name)
+            for name in names:
+                if name not in lvs:
+                    raise lvm.LogicalVolumeNotFound(
+                        f'LV {name} was not found in VG {self.vg.vg_name}')
+            revert.revert(self.vg, *(lvs[name] for name in names))
+
+    def snapshot_revert_use_temp_snapshot(self) -> bool:
+        """Tell whether a revert is to be preceded by another snapshot.
+
+        A thin volume is as it was when its revert fails.
+        """
+        return self._provisioning.lvm_type != 'thin'
 
     def extend_volume(self, volume: objects.Volume, new_size: int) -> None:
         """Extend a volume's LV to a size in GiB, also in use.
@@ -238,7 +283,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             capacity = self._provisioning.capacity(picture)
         self._stats = stats.build(
             settings=self.settings, capacity=capacity,
-            volume_count=len(picture.volumes),
+            volume_count=sum(not naming.is_temporary(name)
+                             for name in picture.volumes),
             lvm_type=self._provisioning.lvm_type, hostname=self.hostname,
             driver_version=self.VERSION, storage_protocol=self.protocol,
             filter_function=self.get_filter_function(),

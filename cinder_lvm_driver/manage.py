@@ -84,6 +84,8 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
         reason = _('There is no such LV in the volume group.')
     elif volume.is_thin_pool:
         reason = _('The LV is a thin pool.')
+    elif naming.is_temporary(volume.name):
+        reason = _('The LV is only needed for a moment.')
     elif volume.is_open:
         reason = _('The LV is in use.')
     elif kind == VOLUME and is_snapshot(volume):
@@ -108,6 +110,7 @@ def entries(volumes: Iterable[lvm.LogicalVolume], kind: str,
     """
     return [_entry(volume, kind, managed) for volume in volumes
             if not volume.is_thin_pool
+            and not naming.is_temporary(volume.name)
             and is_snapshot(volume) == (kind == SNAPSHOT)]
 
 

@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of LVs for Cinder's objects, and the paths of their devices.
+"""Names of LVs, and the paths of their devices.
 
-All of them are what the in-tree driver uses, so that either driver finds
-the other's LVs.
+Those of Cinder's objects are what the in-tree driver uses, so that either
+driver finds the other's LVs. LVs that are only needed for a moment have names
+of our own, which say what is to become of them: a name survives a crash, and
+LVM changes it in one step.
 """
 
+import uuid
+
 _RESERVED_PREFIX = 'snapshot'
+# A snapshot from which a clone is being copied.
+_CLONE_SOURCE = 'clone-snap-'
+# A deleted LV that is to be wiped and then removed.
+_DOOMED = 'cinder-wipe-'
+# What a volume is to become when it is reverted, and what it was before.
+_REVERT_TO = 'cinder-revert-to-'
+_REVERT_FROM = 'cinder-revert-from-'
+# A writable stand-in for a snapshot that is attached to a host.
+_SNAPSHOT_EXPORT = 'cinder-export-'
 
 
 def snapshot_lv_name(snapshot_name: str) -> str:
@@ -23,6 +36,55 @@ def snapshot_name(lv_name: str) -> str:
     if lv_name.startswith('_' + _RESERVED_PREFIX):
         return lv_name[1:]
     return lv_name
+
+
+def clone_source(lv_name: str) -> str:
+    """Return the name of the snapshot that an LV is copied from."""
+    return _CLONE_SOURCE + lv_name
+
+
+def doomed(lv_name: str) -> str:
+    """Return a new name for an LV that is to be wiped and removed."""
+    return f'{_DOOMED}{lv_name}-{uuid.uuid4().hex[:8]}'
+
+
+def revert_to(lv_name: str) -> str:
+    """Return the name of what an LV is to become when it is reverted."""
+    return _REVERT_TO + lv_name
+
+
+def revert_from(lv_name: str) -> str:
+    """Return the name of what an LV was before it is reverted."""
+    return _REVERT_FROM + lv_name
+
+
+def snapshot_export(lv_name: str) -> str:
+    """Return the name of the stand-in for an attached snapshot."""
+    return _SNAPSHOT_EXPORT + lv_name
+
+
+def is_clone_source(lv_name: str) -> bool:
+    """Tell whether an LV is a snapshot that a clone was copied from."""
+    return lv_name.startswith(_CLONE_SOURCE)
+
+
+def is_doomed(lv_name: str) -> bool:
+    """Tell whether an LV is to be wiped and removed."""
+    return lv_name.startswith(_DOOMED)
+
+
+def reverted(lv_name: str) -> str | None:
+    """Return the LV that another one is to become, or was, if any."""
+    for prefix in _REVERT_TO, _REVERT_FROM:
+        if lv_name.startswith(prefix):
+            return lv_name.removeprefix(prefix)
+    return None
+
+
+def is_temporary(lv_name: str) -> bool:
+    """Tell whether an LV is no object of Cinder's, but one of ours."""
+    return lv_name.startswith((_CLONE_SOURCE, _DOOMED, _REVERT_TO,
+                               _REVERT_FROM, _SNAPSHOT_EXPORT))
 
 
 def device_mapper_path(vg_name: str, lv_name: str) -> str:

@@ -27,6 +27,13 @@ OWN_OPTIONS = [
                help='Seconds to wait for a report of LVM (lvs, vgs). One '
                     'that takes longer waits for a device that does not '
                     'answer; the operation that asked for it fails then.'),
+    cfg.IntOpt('lvm_wipe_rate',
+               default=100,
+               min=0,
+               help='MiB per second at which a deleted thick LV is '
+                    'overwritten where its disks cannot write zeroes by '
+                    'themselves; 0 means as fast as possible. Of use only '
+                    'with volume_clear = zero.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 
@@ -65,6 +72,8 @@ class Settings:
     # MiB at the start of an LV to wipe; 0 means all of it.
     volume_clear_size: int
     volume_clear_ionice: str | None
+    # MiB per second; 0 means as fast as possible.
+    wipe_rate: int
     dd_blocksize: str
     reserved_percentage: int
     max_over_subscription_ratio: str
@@ -91,6 +100,7 @@ class Settings:
             volume_clear=get('volume_clear'),
             volume_clear_size=get('volume_clear_size'),
             volume_clear_ionice=get('volume_clear_ionice'),
+            wipe_rate=get('lvm_wipe_rate'),
             dd_blocksize=get('volume_dd_blocksize'),
             reserved_percentage=get('reserved_percentage'),
             max_over_subscription_ratio=get('max_over_subscription_ratio'))

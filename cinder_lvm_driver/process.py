@@ -121,6 +121,12 @@ class Runner(Protocol):
         :raises CommandTimedOut: the deadline has passed
         """
 
+    def run_long(self, *argv: str) -> Completed:
+        """Run a command that may take hours, beside all others.
+
+        :raises CommandFailed: see :meth:`run`
+        """
+
 
 def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
     """Return argv without a leading ``env NAME=VALUE ...``."""
@@ -247,10 +253,7 @@ class RootwrapRunner:
         return self._timed(self._commands, argv, timeout)
 
     def run_long(self, *argv: str) -> Completed:
-        """Run a command that may take hours, beside all others.
-
-        :raises CommandFailed: see :meth:`Runner.run`
-        """
+        """See :meth:`Runner.run_long`."""
         return self._timed(self._copies, argv, None)
 
     def run_unprivileged(self, *argv: str) -> Completed:

@@ -6,7 +6,8 @@ Otherwise LVM scans every block device of the machine, among them volumes
 that guests have put VGs of their own on, and devices that do not answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import functools
 import logging
 import re
 import threading
@@ -22,6 +23,8 @@ _DEVICES_OPTION_SINCE = (2, 3, 12)
 _OLDEST = (2, 2, 163)  # --reportformat json
 # Ended by SIGSEGV while devices come and go: LP#1901783, LP#1932188.
 _SEGFAULTS = (139, -11)
+
+_Run = Callable[..., process.Completed]
 
 
 def _environment(system_dir: str) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ class Commands:
         """
         devices = self.find_devices()
         try:
-            done = self._run(command, devices, self._report_timeout)
+            done = self._report(self._argv(command, devices))
         except errors.VolumeGroupNotFound:
             current = self._look_again(devices)
             if current == devices:
@@ -99,21 +102,31 @@ class Commands:
             current = self._look_again(devices)
             if current == devices:
                 return done.stdout
-        return self._run(command, current, self._report_timeout).stdout
+        return self._report(self._argv(command, current)).stdout
 
     def change(self, *command: str) -> None:
         """Run a command that changes the VG.
 
         :raises errors.LVMError: see :func:`errors.classify`
         """
+        self._change(self._runner.run, command)
+
+    def change_at_length(self, *command: str) -> None:
+        """Run a command that changes the VG, and that may take hours.
+
+        :raises errors.LVMError: see :func:`errors.classify`
+        """
+        self._change(self._runner.run_long, command)
+
+    def _change(self, run: _Run, command: tuple[str, ...]) -> None:
         devices = self.find_devices()
         try:
-            self._run(command, devices)
+            self._checked(run, self._argv(command, devices))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
             current = self._look_again(devices)
             if current == devices:
                 raise
-            self._run(command, current)
+            self._checked(run, self._argv(command, current))
 
     def find_devices(self) -> tuple[str, ...]:
         """Return the device paths of the VG's PVs.
@@ -136,8 +149,7 @@ class Commands:
             return self._devices
 
     def _scan(self) -> tuple[str, ...]:
-        done = self._checked((*self._environment, *report.devices_command()),
-                             self._report_timeout)
+        done = self._report((*self._environment, *report.devices_command()))
         devices = report.parse_devices(done.stdout, self._vg_name)
         if not devices:
             raise errors.VolumeGroupNotFound(
@@ -145,22 +157,25 @@ class Commands:
                 f'or name another one in the option volume_group')
         return devices
 
-    def _run(self, command: Sequence[str], devices: tuple[str, ...],
-             timeout: float | None = None) -> process.Completed:
-        argv = (*self._environment, command[0],
+    def _argv(self, command: Sequence[str],
+              devices: tuple[str, ...]) -> tuple[str, ...]:
+        return (*self._environment, command[0],
                 *self._device_arguments(devices), *command[1:])
-        return self._checked(argv, timeout)
 
-    def _checked(self, argv: tuple[str, ...],
-                 timeout: float | None) -> process.Completed:
+    def _report(self, argv: tuple[str, ...]) -> process.Completed:
+        return self._checked(functools.partial(
+            self._runner.run, timeout=self._report_timeout), argv)
+
+    def _checked(self, run: _Run,
+                 argv: tuple[str, ...]) -> process.Completed:
         try:
             try:
-                return self._runner.run(*argv, timeout=timeout)
+                return run(*argv)
             except process.CommandFailed as failure:
                 if failure.exit_code not in _SEGFAULTS:
                     raise
                 LOG.warning('LVM crashed and is run once more: %s', failure)
-                return self._runner.run(*argv, timeout=timeout)
+                return run(*argv)
         except (process.CommandRefused, process.CommandNotFound):
             raise
         except process.CommandFailed as failure:

@@ -172,6 +172,14 @@ class LVM:
         self._commands.change('lvextend', '--size', f'{size_bytes}b',
                               f'{self.vg_name}/{name}')
 
+    def reduce_volume(self, name: str, size_bytes: int) -> None:
+        """Take the end of an LV away; what was there is lost.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvreduce', '--force', '--size',
+                              f'{size_bytes}b', f'{self.vg_name}/{name}')
+
     def delete(self, name: str) -> None:
         """Remove an LV and, if it is the origin of COW snapshots, these too.
 
@@ -193,6 +201,43 @@ class LVM:
         :raises errors.LogicalVolumeInUse: the snapshot is open
         """
         self._commands.change('lvconvert', '--yes', '--splitsnapshot',
+                              f'{self.vg_name}/{name}')
+
+    def merge_snapshot(self, name: str) -> None:
+        """Give the origin of a COW snapshot its data; the snapshot is gone.
+
+        Copies what has changed since, which may take long. If the command is
+        killed, :meth:`resume_merge` goes on with it.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change_at_length(
+            'lvconvert', '--yes', '--merge', '--interval', '1',
+            f'{self.vg_name}/{name}')
+
+    def resume_merge(self, origin: str) -> None:
+        """Have LVM go on with an interrupted merge; do not wait for it.
+
+        :raises errors.LogicalVolumeNotFound: there is no such origin
+        """
+        self._commands.change('lvchange', '--yes', '--activate', 'y',
+                              '--poll', 'y', f'{self.vg_name}/{origin}')
+
+    def add_tag(self, name: str, tag: str) -> None:
+        """Put a tag on an LV, which it keeps until it is taken off.
+
+        :param tag: characters as in lvm(8), TAGS
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvchange', '--addtag', tag,
+                              f'{self.vg_name}/{name}')
+
+    def delete_tag(self, name: str, tag: str) -> None:
+        """Take a tag off an LV.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvchange', '--deltag', tag,
                               f'{self.vg_name}/{name}')
 
     def rename_volume(self, name: str, new_name: str) -> None:

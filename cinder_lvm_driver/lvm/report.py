@@ -16,7 +16,7 @@ _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_role', 'origin', 'pool_lv', 'lv_active', 'lv_device_open',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
-              'lv_tags')
+              'lv_tags', 'lv_merging')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
 _DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
 
@@ -113,7 +113,8 @@ def _volume(row: Row) -> types.LogicalVolume:
         is_open={'open': True, '': False}.get(row['lv_device_open']),
         data_percent=_percent(row, 'data_percent'),
         metadata_percent=_percent(row, 'metadata_percent'),
-        tags=_words(row['lv_tags']))
+        tags=_words(row['lv_tags']),
+        is_merging=bool(row['lv_merging']))
 
 
 def _bytes(row: Row, field: str) -> int:

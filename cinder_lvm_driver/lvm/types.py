@@ -36,6 +36,8 @@ class LogicalVolume:
     data_percent: decimal.Decimal | None
     metadata_percent: decimal.Decimal | None
     tags: frozenset[str]
+    # Whether a COW snapshot is being merged into the LV.
+    is_merging: bool
 
     @property
     def path(self) -> str:

@@ -17,14 +17,14 @@ REGISTRY = {
 AUTO = 'auto'
 
 
-def load(lvm_type: str, vg: lvm.LVM, copy: base.CopyDevice,
+def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
          remove: base.RemoveVolume) -> base.Provisioning:
     """Return the provisioning for a value of the option ``lvm_type``.
 
     ``auto`` means thin where the VG is empty or has the thin pool already,
     and thick where it holds other LVs.
 
-    :param copy: copies one device to another
+    :param filler: writes to devices
     :param remove: removes an LV that was needed for a moment
     :raises errors.ConfigurationError: there is no such type
     """
@@ -37,5 +37,5 @@ def load(lvm_type: str, vg: lvm.LVM, copy: base.CopyDevice,
             'Option lvm_type is %r; it must be one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
     provisioning: base.Provisioning = importutils.import_object(
-        REGISTRY[lvm_type], vg, copy, remove)
+        REGISTRY[lvm_type], vg, filler, remove)
     return provisioning

@@ -13,22 +13,32 @@ import dataclasses
 import logging
 from typing import Protocol
 
+from oslo_utils import excutils
+
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
 
-class CopyDevice(Protocol):
-    """Copies the first bytes of one block device to another."""
+class DeviceFiller(Protocol):
+    """Writes to whole block devices."""
 
-    def __call__(self, source: str, destination: str, size_bytes: int, *,
-                 sparse: bool) -> None:
-        """Copy.
+    @property
+    def wipes(self) -> bool:
+        """Whether what an LV held must not be seen in another one."""
+
+    def copy(self, source: str, destination: str, size_bytes: int, *,
+             sparse: bool) -> None:
+        """Copy the first bytes of one device to another.
 
         :param sparse: leave out blocks of zeroes; only for a destination
             that reads as zeroes
         """
+
+    def zero_from(self, device: str, offset_bytes: int) -> None:
+        """Overwrite a device with zeroes, from an offset to its end."""
 
 
 # Removes an LV for good, wiped if that is asked for.
@@ -57,10 +67,10 @@ class Provisioning(abc.ABC):
     # Whether a fresh LV reads as zeroes, so that copies may be sparse.
     reads_zeroes: bool
 
-    def __init__(self, vg: lvm.LVM, copy: CopyDevice,
+    def __init__(self, vg: lvm.LVM, filler: DeviceFiller,
                  remove: RemoveVolume) -> None:
         self._vg = vg
-        self._copy = copy
+        self._filler = filler
         self._remove = remove
 
     @abc.abstractmethod
@@ -110,9 +120,9 @@ class Provisioning(abc.ABC):
             undo.callback(self._discard, name)
             if not snapshot.active:
                 self._vg.activate_lv(snapshot.name)
-            self._copy(snapshot.path, f'/dev/{self._vg.vg_name}/{name}',
-                       snapshot.virtual_size_bytes,
-                       sparse=self.reads_zeroes)
+            self._filler.copy(
+                snapshot.path, f'/dev/{self._vg.vg_name}/{name}',
+                snapshot.virtual_size_bytes, sparse=self.reads_zeroes)
 
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:
@@ -125,7 +135,7 @@ class Provisioning(abc.ABC):
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeExists: the name is taken
         """
-        temporary = f'clone-snap-{name}'
+        temporary = naming.clone_source(name)
         self.create_snapshot(source, temporary)
         try:
             snapshot = self._vg.get_volume(temporary)
@@ -139,25 +149,42 @@ class Provisioning(abc.ABC):
 
         The origin of COW snapshots can only be extended while inactive
         (lvextend(8)), so it is taken down for a moment, unless it is in use.
+        What is added to a thick LV reads as zeroes if the back end wipes.
 
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
         """
         if volume.size_bytes >= size_bytes:
             return
-        if not (volume.is_cow_origin and volume.active):
+        with contextlib.ExitStack() as taken_down:
+            if volume.is_cow_origin and volume.active:
+                if volume.is_open:
+                    raise lvm.LogicalVolumeInUse(
+                        f'LV {volume.name} is in use and has COW snapshots; '
+                        f'LVM cannot extend it now. Detach the volume or '
+                        f'delete its snapshots first')
+                self._vg.deactivate_lv(volume.name)
+                taken_down.callback(self._vg.activate_lv, volume.name)
             self._vg.extend_volume(volume.name, size_bytes)
-            return
-        if volume.is_open:
-            raise lvm.LogicalVolumeInUse(
-                f'LV {volume.name} is in use and has COW snapshots; LVM '
-                f'cannot extend it now. Detach the volume or delete its '
-                f'snapshots first')
-        self._vg.deactivate_lv(volume.name)
-        try:
-            self._vg.extend_volume(volume.name, size_bytes)
-        finally:
-            self._vg.activate_lv(volume.name)
+        if self._filler.wipes and not volume.is_thin:
+            self._clear_end(volume)
+
+    def _clear_end(self, volume: lvm.LogicalVolume) -> None:
+        """Overwrite what others left in the extents an LV was just given.
+
+        The LV gets its old size back if that cannot be done.
+
+        :param volume: the LV as it was before
+        """
+        with contextlib.ExitStack() as brought_up:
+            try:
+                if not volume.active:
+                    self._vg.activate_lv(volume.name)
+                    brought_up.callback(self._vg.deactivate_lv, volume.name)
+                self._filler.zero_from(volume.path, volume.size_bytes)
+            except errors.DriverError:
+                with excutils.save_and_reraise_exception():
+                    self._vg.reduce_volume(volume.name, volume.size_bytes)
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:

@@ -15,9 +15,9 @@ class Thin(base.Provisioning):
     lvm_type = 'thin'
     reads_zeroes = True
 
-    def __init__(self, vg: lvm.LVM, copy: base.CopyDevice,
+    def __init__(self, vg: lvm.LVM, filler: base.DeviceFiller,
                  remove: base.RemoveVolume) -> None:
-        super().__init__(vg, copy, remove)
+        super().__init__(vg, filler, remove)
         self._pool = base.thin_pool_name(vg)
 
     def prepare(self) -> None:

@@ -71,6 +71,22 @@ class LVMContract:
             (self.vg.extend_volume, 'a', 4 * MIB))
         self.assertEqual((12 * MIB,), self.facts('a', 'size_bytes'))
 
+    def test_reduce(self):
+        self.vg.create_volume('a', 16 * MIB)
+        self.vg.reduce_volume('a', 8 * MIB)
+        self.assertEqual((8 * MIB,), self.facts('a', 'size_bytes'))
+
+    def test_tags(self):
+        self.vg.create_volume('a', 4 * MIB)
+        for tag in 'cinder.one=_x-1', 'two':
+            self.vg.add_tag('a', tag)
+        self.vg.rename_volume('a', 'b')
+        self.assertEqual(({'cinder.one=_x-1', 'two'},),
+                         self.facts('b', 'tags'))
+        self.vg.delete_tag('b', 'two')
+        self.vg.delete_tag('b', 'never-there')
+        self.assertEqual(({'cinder.one=_x-1'},), self.facts('b', 'tags'))
+
     def test_activation(self):
         for name in 'ab':
             self.vg.create_volume(name, 4 * MIB)
@@ -147,6 +163,22 @@ class LVMContract:
             self.assertGreaterEqual(self.facts(name, 'active'), (active,))
             self.assertEqual((False,), self.facts('a', 'is_cow_origin'))
         self.assert_all_raise(lvm.LVMError, (self.vg.split_snapshot, 'a'))
+
+    def test_merge(self):
+        self.vg.create_volume('a', 8 * MIB)
+        for name in 'st':
+            self.snapshot(name, 'a')
+        self.vg.deactivate_lv('a')
+        self.vg.extend_volume('a', 16 * MIB)
+        self.vg.activate_lv('a')
+        self.vg.merge_snapshot('s')
+        # No longer, the origin keeps what it was extended by.
+        self.assertEqual((False, 16 * MIB, True),
+                         self.facts('a', 'is_merging', 'size_bytes',
+                                    'is_cow_origin'))
+        self.assertEqual({'a', 't'}, set(self.vg.get_volumes()))
+        self.vg.resume_merge('a')
+        self.assert_all_raise(lvm.LVMError, (self.vg.merge_snapshot, 'a'))
 
     def test_thin_pool(self):
         before = self.vg.get_group()
@@ -239,6 +271,11 @@ class LVMContract:
             (self.vg.delete, 'x'),
             (self.vg.rename_volume, 'x', 'y'),
             (self.vg.split_snapshot, 'x'),
+            (self.vg.merge_snapshot, 'x'),
+            (self.vg.resume_merge, 'x'),
+            (self.vg.reduce_volume, 'x', 8 * MIB),
+            (self.vg.add_tag, 'x', 'tag'),
+            (self.vg.delete_tag, 'x', 'tag'),
             (self.vg.activate_lv, 'pool', 'x'),
             (self.vg.deactivate_lv, 'x'))
 

@@ -11,8 +11,8 @@ import json
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
-_FLAGS = {'--force', '--ignoreactivationskip', '--nosuffix', '--snapshot',
-          '--splitsnapshot', '--version', '--yes'}
+_FLAGS = {'--force', '--ignoreactivationskip', '--merge', '--nosuffix',
+          '--snapshot', '--splitsnapshot', '--version', '--yes'}
 
 
 class Failure(Exception):
@@ -33,6 +33,8 @@ class Volume:
     is_open: bool = False
     content: str = ''
     origin_size: int = 0
+    tags: set = dataclasses.field(default_factory=set)
+    merging: str = ''
 
     @property
     def is_cow(self):
@@ -96,6 +98,8 @@ class FakeLVM:
             raise process.CommandFailed(argv, exit_code, '', text) from None
         return process.Completed(argv, stdout or '', '')
 
+    run_long = run
+
     # Reports --------------------------------------------------------------
 
     def _vgs(self, options, words):
@@ -142,7 +146,8 @@ class FakeLVM:
             'lv_skip_activation': 'skip activation' * volume.skip,
             'data_percent': '0.00' * (volume.active and has_usage),
             'metadata_percent': '10.00' * (volume.active and is_pool),
-            'lv_tags': ''}
+            'lv_tags': ','.join(sorted(volume.tags)),
+            'lv_merging': volume.merging}
 
     def _of(self, relation, volume):
         """Return the snapshots of an origin, or the LVs of a pool."""
@@ -189,6 +194,9 @@ class FakeLVM:
             self._check_space(size - volume.size)
         volume.size = size
 
+    def _lvreduce(self, options, words):
+        self._find(words[0]).size = extents(options['--size'])
+
     def _lvremove(self, options, words):
         volume = self._find(words[0])
         gone = [volume, *self._of('pool', volume), *(
@@ -209,6 +217,10 @@ class FakeLVM:
 
     def _lvchange(self, options, words):
         for volume in [self._find(word) for word in words]:
+            volume.tags |= {options.get('--addtag')} - {None}
+            volume.tags -= {options.get('--deltag')}
+            if '--activate' not in options:
+                continue
             # An origin and its COW snapshots are one to device-mapper.
             top = self.volumes[volume.origin] if volume.is_cow else volume
             family = [top, *(shot for shot in self._of('origin', top)
@@ -217,12 +229,17 @@ class FakeLVM:
             self._check_closed([] if active else family)
             for item in family:
                 item.active = active
+            if '--poll' in options:
+                volume.merging = ''
 
     def _lvconvert(self, options, words):
         volume = self._find(words[0])
         if not volume.is_cow:
             raise Failure(f'Command not permitted on LV {words[0]}.')
         self._check_closed([volume])
+        if '--merge' in options:
+            self.volumes[volume.origin].content = volume.content
+            del self.volumes[volume.name]
         volume.origin, volume.origin_size = '', 0
 
     # States of the world --------------------------------------------------

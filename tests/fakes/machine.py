@@ -4,10 +4,18 @@
 import fixtures
 from oslo_concurrency import processutils
 
+from cinder_lvm_driver import background
+from cinder_lvm_driver import copying
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
 _PREFIXES = {'ionice': 2, 'cgexec': 3}
+
+
+def work_at_once():
+    """Return a fixture in which background work is over at once."""
+    return fixtures.MockPatchObject(background, 'start',
+                                    lambda name, work: work())
 
 
 class FakeClient:
@@ -29,7 +37,8 @@ class FakeMachine(fixtures.Fixture):
     :ivar as_root: every command that was run as root
     :ivar one_by_one: those among them that had a rootwrap of their own
     :ivar started: the commands with which daemons were started
-    :ivar wiped: device and bytes of each wipe
+    :ivar wiped: LV, first byte and number of bytes of each wipe
+    :ivar write_zeroes_max_bytes: whether disks can write zeroes themselves
     :ivar daemon_starts: whether rootwrap daemons come up
     :ivar refused: programs that rootwrap has no filter for
     :ivar missing: programs that are not installed
@@ -42,6 +51,7 @@ class FakeMachine(fixtures.Fixture):
         self.one_by_one = []
         self.started = []
         self.wiped = []
+        self.write_zeroes_max_bytes = 2 ** 20
         self.daemon_starts = True
         self.refused = set()
         self.missing = set()
@@ -51,6 +61,9 @@ class FakeMachine(fixtures.Fixture):
         self.useFixture(fixtures.MockPatchObject(
             process.rootwrap_client, 'Client',
             lambda command: FakeClient(self, command)))
+        self.useFixture(fixtures.MockPatchObject(
+            copying, '_attribute', self.block_attribute))
+        self.useFixture(work_at_once())
 
     # What tests ask for ---------------------------------------------------
 
@@ -111,6 +124,9 @@ class FakeMachine(fixtures.Fixture):
         if program in _PREFIXES:
             argv = argv[_PREFIXES[program]:]
             program = argv[0]
+        if program == 'blkdiscard':
+            return self._blkdiscard(dict(zip(argv[-7:-1:2], argv[-6:-1:2],
+                                             strict=True)), argv[-1])
         if program == 'dd':
             return self._dd(dict(word.partition('=')[::2]
                                  for word in argv[1:]))
@@ -131,8 +147,28 @@ class FakeMachine(fixtures.Fixture):
             return 1, '', f"dd: failed to open '{words['of']}'"
         target.content = source.content
         if words['if'] == '/dev/zero':
-            self.wiped.append((target.name, int(words['count'])))
+            self._zero(target, words.get('seek', 0), words['count'])
         return 0, '', ''
+
+    def _blkdiscard(self, options, path):
+        target = self._device(path)
+        if target is None:
+            return 1, '', f'blkdiscard: cannot open {path}'
+        self._zero(target, options['--offset'], options['--length'])
+        return 0, '', ''
+
+    def _zero(self, volume, offset, size):
+        volume.content = ''
+        self.wiped.append((volume.name, int(offset), int(size)))
+
+    def block_attribute(self, path, name):
+        """Return what the kernel tells of the device of an LV."""
+        volume = self._device(path)
+        if volume is None:
+            raise copying.DeviceNotFound(path)
+        if name == 'size':
+            return volume.size // 512
+        return self.write_zeroes_max_bytes
 
     def _device(self, path):
         """Return the LV behind a device path, if it is active."""

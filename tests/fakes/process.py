@@ -42,7 +42,7 @@ class ScriptedRunner:
             raise outcome
         return outcome
 
-    run_unprivileged = run
+    run_long = run_unprivileged = run
 
     def forget(self):
         """Expect nothing more."""

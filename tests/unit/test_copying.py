@@ -6,12 +6,33 @@ from unittest import mock
 
 from cinder.volume import throttling
 import ddt
+import fixtures
 
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import process
 from tests import base
 
 GIB = 2 ** 30
+MIB = 2 ** 20
+ATTRIBUTE = copying._attribute
+
+
+class Clock:
+    """Time in which work takes a quarter of a second."""
+
+    def __init__(self):
+        self.now = 1000
+        self.pauses = []
+
+    def monotonic(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def work(self, *argv):
+        self.now += 0.25
 
 
 class Throttle:
@@ -28,11 +49,16 @@ class TestCopier(base.TestCase):
     def setUp(self):
         super().setUp()
         self.runner = mock.create_autospec(process.RootwrapRunner)
+        self.attributes = {'queue/write_zeroes_max_bytes': 1}
+        self.useFixture(fixtures.MockPatchObject(
+            copying, '_attribute',
+            lambda _device, name: self.attributes[name]))
 
     def make_copier(self, **settings):
         return copying.Copier(mock.Mock(**{
             'volume_clear': 'zero', 'volume_clear_size': 0,
-            'volume_clear_ionice': None, 'dd_blocksize': '1M', **settings}),
+            'volume_clear_ionice': None, 'dd_blocksize': '1M',
+            'wipe_rate': 100, **settings}),
             self.runner)
 
     def assert_ran(self, command):
@@ -40,38 +66,75 @@ class TestCopier(base.TestCase):
 
     def test_copy(self):
         self.make_copier(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
-        self.assert_ran('dd if=/a of=/b count=5 bs=4M '
+        self.assert_ran('dd if=/a of=/b bs=4M count=5 '
                         'iflag=count_bytes,direct oflag=direct '
                         'conv=nocreat')
 
     def test_sparse_copy(self):
         self.make_copier().copy('/a', '/b', 5, sparse=True)
-        self.assert_ran('dd if=/a of=/b count=5 bs=1M iflag=count_bytes,'
+        self.assert_ran('dd if=/a of=/b bs=1M count=5 iflag=count_bytes,'
                         'direct oflag=direct conv=nocreat,sparse')
 
     def test_copy_is_not_a_wipe(self):
         self.make_copier(volume_clear_size=1, volume_clear_ionice='-c3').copy(
             '/a', '/b', GIB, sparse=False)
-        self.assert_ran(f'dd if=/a of=/b count={GIB} bs=1M '
+        self.assert_ran(f'dd if=/a of=/b bs=1M count={GIB} '
                         'iflag=count_bytes,direct oflag=direct '
                         'conv=nocreat')
 
-    def test_wipe(self):
-        self.make_copier().wipe('/a', GIB)
-        self.assert_ran(f'dd if=/dev/zero of=/a count={GIB} bs=1M '
-                        'iflag=count_bytes oflag=direct conv=nocreat')
-
-    @ddt.data((GIB, 8, 8 * 2 ** 20), (2 ** 20, 8, 2 ** 20), (5, 0, 5))
+    @ddt.data((GIB, 0, GIB), (GIB, 8, 8 * MIB), (MIB, 8, MIB))
     @ddt.unpack
-    def test_wiped_bytes(self, size_bytes, clear_size, wiped_bytes):
-        self.make_copier(volume_clear_size=clear_size).wipe('/a', size_bytes)
-        self.assertIn(f'count={wiped_bytes}',
-                      self.runner.run_long.call_args.args)
+    def test_wipe(self, size_bytes, clear_size, wiped_bytes):
+        self.attributes['size'] = size_bytes // 512
+        self.make_copier(volume_clear_size=clear_size).wipe('/a')
+        self.assert_ran(f'blkdiscard --zeroout --offset 0 --length '
+                        f'{wiped_bytes} --step {GIB} /a')
 
-    def test_wipe_of_low_priority(self):
-        self.make_copier(volume_clear_ionice='-c3').wipe('/a', 5)
-        self.assertEqual(('ionice', '-c3', 'dd'),
-                         self.runner.run_long.call_args.args[:3])
+    def test_end_of_a_device_in_use(self):
+        self.attributes['size'] = GIB // 512
+        self.make_copier(volume_clear_size=1).zero_from('/a', 5 * MIB)
+        self.assert_ran(f'blkdiscard --zeroout --force --offset {5 * MIB} '
+                        f'--length {GIB - 5 * MIB} --step {GIB} /a')
+
+    def test_end_that_is_nothing(self):
+        self.attributes['size'] = GIB // 512
+        self.make_copier().zero_from('/a', GIB)
+        self.runner.run_long.assert_not_called()
+
+    def test_disks_that_cannot_write_zeroes(self):
+        self.attributes.update({'size': GIB // 512,
+                                'queue/write_zeroes_max_bytes': 0})
+        self.make_copier(wipe_rate=0).zero_from('/a', MIB)
+        self.assert_ran(f'dd if=/dev/zero of=/a bs=1M count={GIB - MIB} '
+                        f'seek={MIB} iflag=count_bytes '
+                        f'oflag=seek_bytes,direct conv=nocreat')
+
+    def test_rate(self):
+        self.attributes.update({'size': 250 * MIB // 512,
+                                'queue/write_zeroes_max_bytes': 0})
+        clock = Clock()
+        with mock.patch.object(copying, 'time', clock), \
+                mock.patch.object(copying.threading, 'Event', lambda: clock):
+            self.runner.run_long.side_effect = clock.work
+            self.make_copier(wipe_rate=100).wipe('/a')
+        self.assertEqual([100, 100, 50], [
+            int(call.args[4].removeprefix('count=')) // MIB
+            for call in self.runner.run_long.call_args_list])
+        self.assertEqual([0.75, 0.75], clock.pauses)
+
+    @ddt.data(0, 1)
+    def test_wipe_of_low_priority(self, write_zeroes_max_bytes):
+        self.attributes.update({
+            'size': 8,
+            'queue/write_zeroes_max_bytes': write_zeroes_max_bytes})
+        self.make_copier(volume_clear_ionice='-c3').wipe('/a')
+        self.assertEqual(('ionice', '-c3'),
+                         self.runner.run_long.call_args.args[:2])
+
+    def test_device_that_is_gone(self):
+        with mock.patch.object(copying, '_attribute', ATTRIBUTE):
+            self.assertRaises(copying.DeviceNotFound, self.make_copier().wipe,
+                              '/dev/nowhere')
 
     @ddt.data(('zero', True), ('none', False))
     @ddt.unpack

@@ -215,9 +215,12 @@ class DriverTestCase(backend.BackendTestCase):
         return snapshot
 
     def assert_wiped(self, *names):
-        """Fail unless all of these LVs were wiped, and no others."""
-        self.assertEqual([(name, self.lvm.removed[name].size)
-                          for name in names], self.machine.wiped)
+        """Fail unless all of these LVs were wiped and removed, no others."""
+        self.assertEqual([(name, 0, self.lvm.removed[name].size)
+                          for name in self.lvm.removed], self.machine.wiped)
+        for name, removed in zip(names, self.lvm.removed, strict=True):
+            self.assertRegex(removed, f'^cinder-wipe-{name}-[0-9a-f]{{8}}$')
+            self.assertEqual('', self.lvm.removed[removed].content)
 
 
 class VolumeVerbs:
@@ -410,7 +413,7 @@ class TestThin(VolumeVerbs, DriverTestCase):
         volume = self.volume()
         self.add_lv(volume, content='secret')
         self.driver.delete_volume(volume)
-        self.assertEqual('', self.lvm.removed[volume.name].content)
+        self.assert_wiped(volume.name)
 
     def test_snapshot_of_a_thick_volume(self):
         volume = self.volume()
@@ -478,22 +481,45 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assert_wiped(f'_{snapshot.name}')
 
     def test_what_a_clone_needed_for_a_moment_is_wiped(self):
-        self.driver.create_cloned_volume(self.volume(), self.create())
-        self.assert_wiped(*self.lvm.removed)
+        clone = self.volume()
+        self.driver.create_cloned_volume(clone, self.create())
+        self.assert_wiped(f'clone-snap-{clone.name}')
 
     def test_what_a_failed_copy_left_is_wiped(self):
         snapshot = self.create_snapshot(self.create())
         self.machine.fail_after(2)
+        copy = self.volume()
         self.assertRaises(BACKEND_ERROR,
                           self.driver.create_volume_from_snapshot,
-                          self.volume(), snapshot)
-        self.assert_wiped(*self.lvm.removed)
+                          copy, snapshot)
+        self.assert_wiped(copy.name)
 
-    def test_wipe_that_fails_keeps_the_volume(self):
+    def test_wipe_that_fails_is_tried_again_at_the_next_start(self):
         volume = self.create()
-        self.machine.refused.add('dd')
-        self.assertRaises(BACKEND_ERROR, self.driver.delete_volume, volume)
-        self.assertIn(volume.name, self.machine.names())
+        self.machine.refused.add('blkdiscard')
+        self.driver.delete_volume(volume)
+        doomed, = self.machine.names()
+        self.assertIn(f'LV {doomed} of a deleted volume is not wiped',
+                      self.log.output)
+        self.assertEqual(0, self.driver.get_volume_stats(True)[
+            'pools'][0]['total_volumes'])
+        self.machine.refused.clear()
+        self.make_driver()
+        self.assert_wiped(volume.name)
+
+    def test_deleted_volume_that_somebody_has_opened_is_kept(self):
+        lv = self.lvm.add('cinder-wipe-x', GIB, is_open=True, content='x')
+        self.make_driver()
+        self.assertEqual('x', lv.content)
+
+    def test_what_an_interrupted_clone_left_is_removed(self):
+        self.create()
+        origin, = self.machine.names()
+        for name, is_open in ('clone-snap-1', False), ('clone-snap-2', True):
+            self.lvm.add(name, GIB, origin=origin, is_open=is_open)
+        self.make_driver()
+        self.assert_wiped('clone-snap-1')
+        self.assertEqual({origin, 'clone-snap-2'}, self.machine.names())
 
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')
@@ -513,8 +539,58 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.driver = self.make_driver(**settings)
         volume = self.create()
         self.driver.delete_volume(volume)
-        self.assertEqual(wiped, [size for _, size in self.machine.wiped])
+        self.assertEqual(wiped, [size for _, _, size in self.machine.wiped])
         self.assertNotIn(volume.name, self.machine.names())
+
+
+class TestRevert(DriverTestCase):
+
+    def test_thin(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.driver.extend_volume(volume, 2)
+        self.lv(volume).content = 'new'
+        self.machine.as_root.clear()
+        self.driver.revert_to_snapshot(self.context, volume, snapshot)
+        self.assertEqual(('data', 2 * GIB), (self.lv(volume).content,
+                                             self.lv(volume).size))
+        self.assertEqual('data', self.lv(snapshot).content)
+        self.assertEqual(['lvs', 'lvcreate', 'lvextend', 'lvrename',
+                          'lvrename', 'lvremove'], self.machine.programs())
+        self.assertFalse(self.driver.snapshot_revert_use_temp_snapshot())
+
+    def test_thick(self):
+        self.driver = self.make_driver(**THICK)
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.lv(volume).content = 'new'
+        self.driver.revert_to_snapshot(self.context, volume, snapshot)
+        self.assertEqual('data', self.lv(volume).content)
+        self.assertTrue(self.lv(snapshot).is_cow)
+        self.assertTrue(self.driver.snapshot_revert_use_temp_snapshot())
+
+    def test_volume_in_use(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        self.lv(volume).is_open = True
+        self.assertRaises(exception.VolumeIsBusy,
+                          self.driver.revert_to_snapshot, self.context,
+                          volume, snapshot)
+
+    def test_what_is_gone(self):
+        for volume in self.volume(), self.create():
+            error = self.assertRaises(
+                BACKEND_ERROR, self.driver.revert_to_snapshot, self.context,
+                volume, self.snapshot(volume))
+            self.assertIn('was not found', str(error))
+
+    def test_interrupted_revert_is_looked_after_at_the_next_start(self):
+        volume = self.create()
+        lv = self.lvm.volumes.pop(volume.name)
+        lv.name = f'cinder-revert-from-{volume.name}'
+        self.lvm.volumes[lv.name] = lv
+        self.make_driver()
+        self.assertEqual('data', self.lv(volume).content)
 
 
 class TestImages(DriverTestCase):

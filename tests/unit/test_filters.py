@@ -5,6 +5,7 @@ rootwrap's own classes judge. That the list of commands is complete, the
 functional tests prove: they run under this filter file and no other.
 """
 
+import itertools
 import pathlib
 import re
 import shutil
@@ -81,6 +82,8 @@ class TestAllowed(FilterTestCase):
             driver.create_snapshot(snapshot)
             driver.create_volume_from_snapshot(copy, snapshot)
             driver.extend_volume(volume, 2)
+            driver.revert_to_snapshot(self.context, volume, snapshot)
+            driver.vg.reduce_volume(copy.name, backend.GIB)
             driver.vg.rename_volume(copy.name, lvm_type)
             driver.create_export(self.context, volume, None)
             driver.get_volume_stats(refresh=True)
@@ -89,15 +92,18 @@ class TestAllowed(FilterTestCase):
 
     def run_copies(self):
         runner = mock.Mock()
-        for ionice in None, '-c3', '-c2 -n7':
+        lv = self.lvm.add('x')
+        for ionice, limit, attribute in itertools.product(
+                (None, '-c3', '-c2 -n7'), (None, test_copying.Throttle()),
+                (0, 1)):
+            self.machine.write_zeroes_max_bytes = attribute
             copier = copying.Copier(
-                mock.Mock(volume_clear_size=0, dd_blocksize='1M',
+                mock.Mock(volume_clear_size=0, dd_blocksize='1M', wipe_rate=0,
                           volume_clear_ionice=ionice), runner)
-            for limit in None, test_copying.Throttle():
-                with mock.patch.object(throttling.Throttle, 'DEFAULT',
-                                       limit):
-                    copier.copy('/a', '/b', 5, sparse=True)
-                    copier.wipe('/a', 5)
+            with mock.patch.object(throttling.Throttle, 'DEFAULT', limit):
+                copier.copy('/a', '/b', 5, sparse=True)
+                copier.wipe(f'/dev/vg/{lv.name}')
+                copier.zero_from(f'/dev/vg/{lv.name}', 5)
         self.machine.as_root += [
             call.args for call in runner.run_long.mock_calls]
 

@@ -16,7 +16,8 @@ LINEAR = lvm.LogicalVolume(
     name='a', vg_name='vg', size_bytes=GIB, origin_size_bytes=None,
     segtype='linear', role=frozenset(['public']), origin=None, pool=None,
     active=True, skips_activation=False, is_open=False, data_percent=None,
-    metadata_percent=None, tags=frozenset())
+    metadata_percent=None, tags=frozenset(),
+    is_merging=False)
 COW = dataclasses.replace(
     LINEAR, name='cow', role=frozenset(['snapshot', 'thicksnapshot']),
     size_bytes=GIB + 1, origin_size_bytes=GIB, origin='a')

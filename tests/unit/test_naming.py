@@ -3,6 +3,7 @@
 
 import ddt
 
+from cinder_lvm_driver.lvm import group
 from cinder_lvm_driver import naming
 from tests import base
 
@@ -23,3 +24,21 @@ class TestNaming(base.TestCase):
     @ddt.unpack
     def test_device_mapper_path(self, vg_name, lv_name, path):
         self.assertEqual(path, naming.device_mapper_path(vg_name, lv_name))
+
+    def test_names_of_our_own(self):
+        doomed = {naming.doomed('volume-1') for _ in range(2)}
+        self.assertEqual(2, len(doomed))
+        moments = {naming.clone_source('volume-1'),
+                   naming.revert_to('volume-1'),
+                   naming.revert_from('volume-1'),
+                   naming.snapshot_export('_snapshot-1'), *doomed}
+        for name in moments:
+            self.assertTrue(naming.is_temporary(name))
+            self.assertTrue(group.is_valid_name(name))
+            self.assertEqual(name in doomed, naming.is_doomed(name))
+            self.assertEqual('clone' in name, naming.is_clone_source(name))
+            self.assertEqual('volume-1' if 'revert' in name else None,
+                             naming.reverted(name))
+        for name in 'volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1':
+            self.assertFalse(naming.is_temporary(name))
+            self.assertIsNone(naming.reverted(name))

@@ -104,7 +104,8 @@ class TestChangedDevices(CommandTestCase):
 
     def test_change_while_somebody_else_sees_the_new_devices_first(self):
         def other_thread(*argv, **keywords):
-            self.runner.run = run
+            if '/dev/a,/dev/b' in argv:
+                return run(*argv, **keywords)
             self.commands._devices = ('/dev/a', '/dev/b')
             raise process.CommandFailed(argv, 5, '', MISSING)
 

@@ -21,7 +21,7 @@ SCANNED = json.dumps({'report': [{'vg': [
     for path in ('/dev/sdb', '/dev/sda')]}]})
 FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
-          'metadata_percent,lv_tags')
+          'metadata_percent,lv_tags,lv_merging')
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
          '"vg_free": "419430400", "vg_extent_size": "4194304"}]}]}')
@@ -52,6 +52,14 @@ class TestCommands(base.TestCase):
         (('delete', 'a'), ('lvremove', '--force', 'vg/a')),
         (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
          'vg/s')),
+        (('reduce_volume', 'a', 5), ('lvreduce', '--force', '--size', '5b',
+         'vg/a')),
+        (('merge_snapshot', 's'), ('lvconvert', '--yes', '--merge',
+         '--interval', '1', 'vg/s')),
+        (('resume_merge', 'a'), ('lvchange', '--yes', '--activate', 'y',
+         '--poll', 'y', 'vg/a')),
+        (('add_tag', 'a', 't'), ('lvchange', '--addtag', 't', 'vg/a')),
+        (('delete_tag', 'a', 't'), ('lvchange', '--deltag', 't', 'vg/a')),
         (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),

@@ -12,7 +12,8 @@ LINEAR = types.LogicalVolume(
     name='a', vg_name='my-vg', size_bytes=8, origin_size_bytes=None,
     segtype='linear', role=frozenset(['public']), origin=None, pool=None,
     active=True, skips_activation=False, is_open=False, data_percent=None,
-    metadata_percent=None, tags=frozenset())
+    metadata_percent=None, tags=frozenset(),
+    is_merging=False)
 
 
 def volume(role='public', **facts):

@@ -82,7 +82,7 @@ class TestCopies(ProvisioningTestCase):
 
     @ddt.data('a', 's')
     def test_failed_copy_leaves_nothing(self, source):
-        self.copy_error = provisioning.DD_FAILED
+        self.fill_error = provisioning.DD_FAILED
         self.assertRaises(process.CommandFailed, self.create, source)
         self.assertEqual({'a', 's'}, self.names())
 
@@ -103,7 +103,7 @@ class TestCopies(ProvisioningTestCase):
             self.lvm.volumes['new'].is_open = True
             raise provisioning.DD_FAILED
 
-        self.provisioning._copy = break_and_open
+        self.copy = break_and_open
         self.assertRaises(process.CommandFailed, self.create, 's')
         self.assertIn('LV new was only needed for a moment', self.log.output)
 
@@ -129,6 +129,29 @@ class TestExtend(ProvisioningTestCase):
         self.lvm.add('a', 8 * MIB, is_open=True)
         self.assertEqual(16, self.extend(16))
 
+    def test_what_is_added_is_zeroed(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.extend(16)
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+
+    def test_nothing_is_zeroed_where_nothing_is_wiped(self):
+        self.wipes = False
+        self.lvm.add('a', 8 * MIB)
+        self.extend(16)
+        self.assertEqual([], self.zeroed)
+
+    def test_thin_volume_needs_no_zeroes(self):
+        self.add_thin_pool()
+        self.add_thin('a')
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual([], self.zeroed)
+
+    def test_end_that_cannot_be_zeroed_is_taken_back(self):
+        self.lvm.add('a', 8 * MIB)
+        self.fill_error = provisioning.DD_FAILED
+        self.assertRaises(process.CommandFailed, self.extend, 16)
+        self.assertEqual(8 * MIB, self.lvm.volumes['a'].size)
+
     @ddt.data(8, 4)
     def test_large_enough_already(self, size_mib):
         self.lvm.add('a', 8 * MIB)
@@ -148,6 +171,7 @@ class TestExtend(ProvisioningTestCase):
         self.lvm.add('a', 8 * MIB, active=False)
         self.add_cow('s', 'a', active=False)
         self.assertEqual(16, self.extend(16))
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
         self.assertFalse(self.lvm.volumes['a'].active)
 
     def test_origin_is_active_again_when_it_cannot_be_extended(self):

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a volume back to one of its snapshots, which stays as it is.
+
+Thin: a new LV with the snapshot's blocks takes the volume's name; nothing is
+copied. Thick: LVM merges the snapshot into the volume, and since it is used
+up by that, a new one is made of the result.
+
+What is under way is written on the LVs, as names and as a tag, so that
+``recover`` can complete it or take it back after a crash at any point.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import functools
+import logging
+import threading
+
+from cinder_lvm_driver import background
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
+
+# The volume that bears it is being merged with the snapshot it names.
+_TAG = 'cinder.revert_to='
+_MERGE_POLL_SECONDS = 5
+
+
+def revert(vg: lvm.LVM, volume: lvm.LogicalVolume,
+           snapshot: lvm.LogicalVolume) -> None:
+    """Give a volume the data of one of its snapshots.
+
+    The volume keeps its size where it was extended since; all its snapshots
+    are kept. When a step fails, the volume is as it was.
+
+    :raises lvm.LogicalVolumeInUse: the volume is open
+    :raises NotImplementedError: the two are of different kinds, so that the
+        data has to be copied
+    """
+    if volume.is_open:
+        raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
+    if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
+        _swap(vg, volume, snapshot)
+    elif snapshot.is_cow_snapshot and snapshot.origin == volume.name:
+        _merge(vg, volume, snapshot)
+    else:
+        raise NotImplementedError(
+            f'LV {snapshot.name} ({snapshot.segtype}) cannot be made LV '
+            f'{volume.name} ({volume.segtype}) without a copy')
+
+
+def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
+    """Complete the reverts that a crash interrupted, or take them back.
+
+    :param volumes: all LVs of the VG by name
+    """
+    names = set(volumes)
+    for name in sorted(volumes):
+        with _reported(name):
+            _recover_swap(vg, name, names)
+    for volume in volumes.values():
+        for tag in volume.tags:
+            if tag.startswith(_TAG):
+                with _reported(volume.name):
+                    _recover_merge(vg, volume, tag)
+
+
+# Thin ---------------------------------------------------------------------
+
+def _swap(vg: lvm.LVM, volume: lvm.LogicalVolume,
+          snapshot: lvm.LogicalVolume) -> None:
+    new, old = naming.revert_to(volume.name), naming.revert_from(volume.name)
+    with contextlib.ExitStack() as undo:
+        vg.create_thin_snapshot(new, snapshot.name, activate=True)
+        undo.callback(_quietly, vg.delete, new)
+        if volume.size_bytes > snapshot.size_bytes:
+            vg.extend_volume(new, volume.size_bytes)
+        vg.rename_volume(volume.name, old)
+        undo.callback(_quietly, vg.rename_volume, old, volume.name)
+        vg.rename_volume(new, volume.name)
+        undo.pop_all()
+    _quietly(vg.delete, old)
+
+
+def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:
+    volume_name = naming.reverted(name)
+    if volume_name is None or name not in names:
+        return
+    if volume_name in names:
+        LOG.warning('Removing LV %s, which an interrupted revert left', name)
+        vg.delete(name)
+        return
+    new = naming.revert_to(volume_name)
+    chosen = new if new in names else name
+    LOG.warning('Completing an interrupted revert: LV %s becomes %s', chosen,
+                volume_name)
+    vg.rename_volume(chosen, volume_name)
+    names.discard(chosen)
+    names.add(volume_name)
+    if chosen != name:
+        vg.delete(name)
+        names.discard(name)
+
+
+# Thick --------------------------------------------------------------------
+
+def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
+           snapshot: lvm.LogicalVolume) -> None:
+    tag = _TAG + snapshot.name
+    with contextlib.ExitStack() as undo:
+        vg.add_tag(volume.name, tag)
+        undo.callback(_quietly, vg.delete_tag, volume.name, tag)
+        vg.merge_snapshot(snapshot.name)
+        undo.pop_all()
+    _snapshot_again(vg, volume, tag)
+
+
+def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
+                    tag: str) -> None:
+    vg.create_cow_snapshot(tag.removeprefix(_TAG), volume.name,
+                           volume.size_bytes)
+    vg.delete_tag(volume.name, tag)
+
+
+def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
+    snapshot_name = tag.removeprefix(_TAG)
+    if vg.find_volume(snapshot_name) is not None:
+        LOG.warning('LV %s was not reverted to %s: the service ended before',
+                    volume.name, snapshot_name)
+        vg.delete_tag(volume.name, tag)
+        return
+    LOG.warning('Completing the interrupted revert of LV %s to %s',
+                volume.name, snapshot_name)
+    vg.resume_merge(volume.name)
+    background.start('lvm-revert',
+                     functools.partial(_complete_merge, vg, volume, tag))
+
+
+def _complete_merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
+                    tag: str) -> None:
+    with _reported(volume.name):
+        while vg.get_volume(volume.name).is_merging:
+            threading.Event().wait(_MERGE_POLL_SECONDS)
+        _snapshot_again(vg, volume, tag)
+
+
+# Both ---------------------------------------------------------------------
+
+@contextlib.contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Log what goes wrong with an LV instead of raising it."""
+    try:
+        yield
+    except errors.DriverError as exc:
+        LOG.error('A revert that concerns LV %s left something behind, which '
+                  'is looked after at the next start: %s', name, exc)
+
+
+def _quietly(step: Callable[..., None], name: str, *arguments: str) -> None:
+    """Take a step whose failure is not what the caller is to be told."""
+    with _reported(name):
+        step(name, *arguments)

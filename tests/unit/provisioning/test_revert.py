@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reverts, and what becomes of those that a crash interrupts."""
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.provisioning import revert
+from cinder_lvm_driver.provisioning import thick
+from tests.fakes import machine
+from tests.fakes import provisioning
+
+MIB = provisioning.MIB
+
+
+class Killed(BaseException):
+    """The end of the service."""
+
+
+class RevertTestCase(provisioning.ProvisioningTestCase):
+
+    kind = thick.Thick
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(machine.work_at_once())
+        self.build()
+        self.before = self.state()
+        self.commands_left = None
+        run, self.lvm.run = self.lvm.run, self.run_unless_killed
+        self.run_really = run
+        self.lvm.run_long = self.lvm.run
+
+    def run_unless_killed(self, *argv, timeout=None):
+        if self.commands_left is not None:
+            if not self.commands_left:
+                raise self.failure
+            self.commands_left -= 1
+        return self.run_really(*argv, timeout=timeout)
+
+    def state(self):
+        return {name: (volume.content, volume.size, volume.active)
+                for name, volume in self.lvm.volumes.items()}
+
+    def revert(self):
+        lvs = self.vg.get_volumes()
+        revert.revert(self.vg, lvs['v'], lvs['s2'])
+
+    def assert_reverted(self):
+        expected = dict(self.before)
+        expected['v'] = 'two', *self.before['v'][1:]
+        self.assertEqual(expected, self.state())
+        self.assertEqual([], [tag for volume in self.lvm.volumes.values()
+                              for tag in volume.tags])
+
+
+class Cases:
+    """What holds for both kinds."""
+
+    def test_revert(self):
+        self.revert()
+        self.assert_reverted()
+
+    def test_volume_in_use(self):
+        self.lvm.volumes['v'].is_open = True
+        self.assertRaises(lvm.LogicalVolumeInUse, self.revert)
+        self.assertEqual(self.before, self.state())
+
+    def test_end_of_the_service_at_any_moment(self):
+        for commands in range(1, 20):
+            self.failure, self.commands_left = Killed(), commands
+            try:
+                self.revert()
+                break
+            except Killed:
+                self.commands_left = None
+            revert.recover(self.vg, self.vg.get_volumes())
+            if self.state() != self.before:
+                self.assert_reverted()
+            self.assertEqual([], self.tags())
+            self.lvm.volumes['v'].content = 'now'
+        self.assertGreater(commands, 3)
+        self.commands_left = None
+        self.assert_reverted()
+
+    def tags(self):
+        return [tag for volume in self.lvm.volumes.values()
+                for tag in volume.tags]
+
+    def test_nothing_to_recover(self):
+        revert.recover(self.vg, self.vg.get_volumes())
+        self.assertEqual(self.before, self.state())
+
+
+class TestThin(Cases, RevertTestCase):
+
+    def build(self):
+        self.add_thin_pool()
+        self.add_thin('v', 16, content='now')
+        for number in 'one', 'two', 'three':
+            self.add_thin(f's{len(self.lvm.volumes) - 1}', content=number,
+                          origin='v', active=False, skip=True)
+
+    def test_step_that_fails(self):
+        for commands in range(1, 5):
+            step = self.lvm.run_long
+            self.fail_once_after(commands)
+            with self.assertRaises(lvm.CommandOfLVMFailed, msg=commands):
+                self.revert()
+            self.assertEqual(self.before, self.state())
+            self.lvm.run = step
+
+    def fail_once_after(self, commands):
+        steps = iter([None] * commands + [provisioning.LVM_FAILED])
+
+        def run(*argv, timeout=None):
+            failure = next(steps, None)
+            if failure:
+                raise failure
+            return self.run_really(*argv, timeout=timeout)
+
+        self.lvm.run = run
+
+    def test_what_cannot_be_removed_is_left_for_the_next_start(self):
+        remove = self.lvm._lvremove
+        self.lvm._lvremove = lambda *words: self.lvm._check_closed(
+            [self.lvm.add('x', is_open=True)])
+        self.revert()
+        self.assertIn('cinder-revert-from-v', self.names())
+        self.assertIn('looked after at the next start', self.log.output)
+        self.lvm._lvremove = remove
+        del self.lvm.volumes['x']
+        revert.recover(self.vg, self.vg.get_volumes())
+        self.assert_reverted()
+
+
+@ddt.ddt
+class TestThick(Cases, RevertTestCase):
+
+    def build(self):
+        self.lvm.add('v', 16 * MIB, content='now')
+        for name, content in ('s1', 'one'), ('s2', 'two'):
+            self.add_cow(name, 'v', 24, content=content)
+
+    def assert_reverted(self):
+        # A snapshot that is made again is as large as LVM would make it.
+        size = self.lvm.volumes['s2'].size
+        self.before['s2'] = 'two', size, True
+        super().assert_reverted()
+
+    def test_snapshot_of_another_volume(self):
+        self.lvm.add('w', 16 * MIB)
+        lvs = self.vg.get_volumes()
+        self.assertRaises(NotImplementedError, revert.revert, self.vg,
+                          lvs['w'], lvs['s1'])
+
+    def test_thin_snapshot(self):
+        self.add_thin_pool()
+        self.add_thin('t')
+        lvs = self.vg.get_volumes()
+        error = self.assertRaises(NotImplementedError, revert.revert,
+                                  self.vg, lvs['v'], lvs['t'])
+        self.assertIn('LV t (thin)', str(error))
+
+    def test_merge_that_goes_on(self):
+        volume = self.lvm.volumes['v']
+        volume.tags.add('cinder.revert_to=s2')
+        volume.content, volume.merging = 'two', 'merging'
+        del self.lvm.volumes['s2']
+        revert.recover(self.vg, self.vg.get_volumes())
+        self.assertEqual('', volume.merging)
+        self.assert_reverted()
