@@ -28,6 +28,7 @@ from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
+from cinder_lvm_driver.verbs import attaching_snapshots
 from cinder_lvm_driver.verbs import exporting
 from cinder_lvm_driver.verbs import managing
 from cinder_lvm_driver import wiping
@@ -36,8 +37,9 @@ LOG = logging.getLogger(__name__)
 
 
 @interface.volumedriver
-class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
-                      driver.VolumeDriver):
+class LVMVolumeDriver(exporting.ExportVerbs,
+                      attaching_snapshots.SnapshotAttachVerbs,
+                      managing.ManageVerbs, driver.VolumeDriver):
     """Volumes as LVs of one VG, served by a target helper of this host."""
 
     VERSION = '3.0.0'
@@ -122,9 +124,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
         volumes = self.vg.get_volumes()
         revert.recover(self.vg, volumes)
         for name, lv in volumes.items():
-            if naming.is_clone_source(name) and not lv.is_open:
-                LOG.warning('Removing LV %s, which an interrupted clone left',
-                            name)
+            if naming.is_left_over(name) and not lv.is_open:
+                LOG.warning('Removing LV %s, which was only needed for a '
+                            'moment', name)
                 self._delete_lv(lv)
         self._wiper.add(*filter(naming.is_doomed, volumes))
 

@@ -63,9 +63,9 @@ def snapshot_export(lv_name: str) -> str:
     return _SNAPSHOT_EXPORT + lv_name
 
 
-def is_clone_source(lv_name: str) -> bool:
-    """Tell whether an LV is a snapshot that a clone was copied from."""
-    return lv_name.startswith(_CLONE_SOURCE)
+def is_left_over(lv_name: str) -> bool:
+    """Tell whether an LV that nobody has open is of no use any more."""
+    return lv_name.startswith((_CLONE_SOURCE, _SNAPSHOT_EXPORT))
 
 
 def is_doomed(lv_name: str) -> bool:

@@ -24,7 +24,8 @@ LOG = logging.getLogger(__name__)
 def create_target(target_iqn: str, device: str, serial: str,
                   portals: Iterable[lio_tree.Portal], iser: bool,
                   acls: Iterable[tuple[str, str, str]] = (),
-                  all_portals: bool = True) -> dict[str, Any]:
+                  all_portals: bool = True,
+                  read_only: bool = False) -> dict[str, Any]:
     """Export a device as LUN 0 of a target, or complete such an export.
 
     :param serial: unit serial of a new backstore, from which initiators
@@ -32,6 +33,7 @@ def create_target(target_iqn: str, device: str, serial: str,
     :param acls: initiator, CHAP name and CHAP secret of each host to allow
     :param all_portals: whether one refused portal is a failure; otherwise
         only the lack of any is one
+    :param read_only: have a new backstore refuse writes
     :returns: ``discard``, whether the disk can be discarded;
         ``refused_portals``, pairs of a portal and the reason
     :raises DeviceNotUsable: the device is not there, or is in use
@@ -51,7 +53,7 @@ def create_target(target_iqn: str, device: str, serial: str,
         backstore = lun.linked()
         if backstore is None:
             backstore = lio_tree.ensure_backstore(
-                target_iqn, device, serial, undo)
+                target_iqn, device, serial, read_only, undo)
         undo.make(lio_tree.ROOT / 'iscsi')
         undo.make(tpg.parent)
         undo.make(tpg)

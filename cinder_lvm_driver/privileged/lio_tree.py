@@ -62,6 +62,7 @@ def _first_with(name: str, hbas: Iterable[configfs.Directory],
 
 
 def ensure_backstore(target_iqn: str, device: str, serial: str,
+                     read_only: bool,
                      undo: configfs.Undo) -> configfs.Directory:
     """Return the backstore for a target that has no LUN yet."""
     backstore = find_backstore(target_iqn)
@@ -69,7 +70,7 @@ def ensure_backstore(target_iqn: str, device: str, serial: str,
         backstore = _make_hba(target_iqn, undo) / target_iqn
         undo.make(backstore)
     if backstore.read('enable') != '1':
-        backstore = _open_device(backstore, device)
+        backstore = _open_device(backstore, device, read_only)
     # The kernel lets the serial change only while there is no LUN.
     (backstore / 'wwn').write('vpd_unit_serial', serial)
     # Not emulate_tpws: a WRITE SAME that unmaps need not read back as zeros
@@ -92,14 +93,16 @@ def _make_hba(target_iqn: str,
     raise errors.ConfigfsError('create', hba.path, errno.EEXIST)
 
 
-def _open_device(backstore: configfs.Directory,
-                 device: str) -> configfs.Directory:
+def _open_device(backstore: configfs.Directory, device: str,
+                 read_only: bool) -> configfs.Directory:
     """Open the device of a new backstore, which nobody else may have open.
 
     :returns: the backstore, or in its place one of the same name that has
         the device open: rtslib's, of a target that was never completed
     """
-    backstore.write('control', f'udev_path={device}')
+    # The words are those of drivers/target/target_core_iblock.c.
+    backstore.write('control', f'udev_path={device}'
+                    + (',readonly=1' if read_only else ''))
     backstore.write('udev_path', device)
     try:
         backstore.write('enable', '1')

@@ -24,6 +24,7 @@ class Target(abc.ABC):
     storage_protocol: str
     SHARED_TARGET_SUPPORT = False
     SECONDARY_IP_SUPPORT = True
+    SERVES_SNAPSHOTS = True
     # Whether the target itself can keep hosts from writing to a device.
     SERVES_READ_ONLY = False
 

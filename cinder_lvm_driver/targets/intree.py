@@ -20,6 +20,8 @@ class InTreeTarget(base.Target):
     respects.
     """
 
+    SERVES_SNAPSHOTS = False
+
     def __init__(self, class_path: str, configuration: Any,
                  executor: Callable[..., Any],
                  runner: process.Runner) -> None:

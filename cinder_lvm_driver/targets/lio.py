@@ -38,6 +38,7 @@ class LioTarget(iscsi.ISCSITarget):
     """Each volume is LUN 0 of a target of its own, with an ACL per host."""
 
     LUN = 0
+    SERVES_READ_ONLY = True
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
@@ -129,7 +130,8 @@ class LioTarget(iscsi.ISCSITarget):
             reply = lio.create_target(
                 request.target_iqn, request.device, request.volume_id,
                 [portal.canonical for portal in request.portals],
-                self.driver_volume_type == 'iser', acls, all_portals)
+                self.driver_volume_type == 'iser', acls, all_portals,
+                request.read_only)
         return list(reply['refused_portals'])
 
     def _delete_target(self, target_iqn: str) -> None:

@@ -56,6 +56,13 @@ class Cases:
                 if found.name.startswith('iblock_'))
         return hba
 
+    def test_read_only(self):
+        for read_only in False, True:
+            self.create(read_only=read_only)
+            backstore = lio_tree.search_backstore(TARGET)
+            self.assertIn(f'readonly: {read_only:d}', backstore.read('info'))
+            lio.delete_target(TARGET)
+
     def test_create_and_delete(self):
         self.assertEqual({'discard': True, 'refused_portals': []},
                          self.create())

@@ -90,7 +90,8 @@ class BackendTestCase(base.TestCase):
         """Return a snapshot of a volume."""
         snapshot = objects.Snapshot(
             self.context, id=str(uuid.uuid4()), volume_id=volume.id,
-            volume_size=volume.size, volume=volume)
+            volume_size=volume.size, volume=volume, provider_location=None,
+            provider_auth=None, encryption_key_id=None)
         snapshot.obj_reset_changes()
         return snapshot
 

@@ -28,8 +28,10 @@ class RecordingTarget(base.Target):
     def check_for_setup_error(self):
         self._note('check_for_setup_error')
 
-    def create_export(self, context, volume, volume_path):
-        self._note('create_export', volume.id, volume_path)
+    def create_export(self, context, volume, volume_path, *,
+                      read_only=False):
+        self._note('create_export', volume.id, volume_path,
+                   *['read-only'] * read_only)
         return {'location': f'portal,1 iqn:{volume.name} 0',
                 'auth': 'CHAP name secret'}
 
@@ -46,7 +48,7 @@ class RecordingTarget(base.Target):
 
     def initialize_connection(self, volume, connector):
         self._note('initialize_connection', volume.id, connector)
-        return {'driver_volume_type': 'iscsi'}
+        return {'driver_volume_type': 'iscsi', 'data': {}}
 
     def terminate_connection(self, volume, connector, **kwargs):
         self._note('terminate_connection', volume.id, connector)

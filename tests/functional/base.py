@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import re
+import time
 import unittest
 import uuid
 
@@ -138,7 +139,8 @@ class TestCase(unittest.TestCase):
         snapshot = objects.Snapshot(
             self.context, id=str(uuid.uuid4()), volume_id=volume.id,
             volume_size=volume.size, volume=volume, status='available',
-            display_name='test')
+            display_name='test', provider_location=None, provider_auth=None,
+            encryption_key_id=None)
         snapshot.obj_reset_changes()
         return snapshot
 
@@ -222,7 +224,14 @@ class BackendTestCase(TestCase):
         self._names_before = self.lv_names()
         self.addCleanup(self._assert_nothing_left)
 
+    def wait_until_wiped(self):
+        """Wait for what the driver does after it has deleted something."""
+        wait_until(lambda: not any(name.startswith('cinder-wipe-')
+                                   for name in self.lv_names()),
+                   'deleted LVs are wiped')
+
     def _assert_nothing_left(self):
+        self.wait_until_wiped()
         left = self.lv_names() - self._names_before
         for name in left:
             self.root.try_run('lvremove', '-ff', '-y', self.device(name))
@@ -241,6 +250,31 @@ class BackendTestCase(TestCase):
         self.driver.create_snapshot(snapshot)
         self.addCleanup(self.driver.delete_snapshot, snapshot)
         return snapshot
+
+
+def wait_until(condition, what, seconds=300):
+    """Wait for a condition.
+
+    :param what: the condition in words, for the failure
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not so after {seconds} s: {what}')
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def opened(root, device):
+    """Have a device open."""
+    pid = root.run('bash', '-c', f'tail -f /dev/null < {device} '
+                                 '> /dev/null 2>&1 & echo $!').strip()
+    try:
+        yield
+    finally:
+        root.run('kill', pid)
+        wait_until(lambda: root.try_run('test', '-e', f'/proc/{pid}').code,
+                   f'process {pid} has ended')
 
 
 @contextlib.contextmanager

@@ -82,7 +82,38 @@ class AttachTestCase(base.BackendTestCase):
                              self.checksum(self.device(volume.name)))
 
 
-class ThinAttachTest(AttachTestCase):
+class SnapshotAttachVerbs:
+    """Snapshots that are served without a copy."""
+
+    def test_snapshot_is_read_and_not_written(self):
+        volume = self.create()
+        self.write(self.device(volume.name), 'before')
+        before = self.checksum(self.device(volume.name))
+        snapshot = self.create_snapshot(volume)
+        names = self.lv_names()
+        self.write(self.device(volume.name), 'after')
+        self.store(snapshot, self.driver.create_export_snapshot(
+            self.context, snapshot, self.connector))
+        self.addCleanup(self.driver.remove_export_snapshot, self.context,
+                        snapshot)
+        self.assertEqual(names, self.lv_names())
+        base.SECRETS.add(snapshot.provider_auth.split()[2])
+        connection = self.driver.initialize_connection_snapshot(
+            snapshot, self.connector)
+        with self.host.connected(connection) as (_brick, path):
+            self.assertEqual(before, self.checksum(path))
+            done = self.root.try_run('dd', 'if=/dev/zero', f'of={path}',
+                                     'bs=4k', 'count=1', 'oflag=direct')
+            self.assertNotEqual(0, done.code, 'it can be written to')
+            self.assertEqual(before, self.checksum(path))
+        for _ in range(2):
+            self.driver.terminate_connection_snapshot(
+                snapshot, self.connector, force=True)
+            self.driver.remove_export_snapshot(self.context, snapshot)
+        self.assertEqual(names, self.lv_names())
+
+
+class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
 
     def test_life_of_an_attachment(self):
         volume = self.export()
@@ -262,7 +293,7 @@ class TakenPortalTest(AttachTestCase):
                                           self.connector)
 
 
-class ThickAttachTest(AttachTestCase):
+class ThickAttachTest(SnapshotAttachVerbs, AttachTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (5 * GIB,)
 

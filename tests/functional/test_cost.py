@@ -51,6 +51,10 @@ class CostTest(test_attach.AttachTestCase):
         self.assert_costs({'lvs': 1}, driver.get_manageable_snapshots, [],
                           *page)
         self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
+        self.assert_costs(
+            {'lvs': 1, 'lvcreate': 1, 'lvextend': 1, 'lvrename': 2,
+             'lvremove': 1},
+            driver.revert_to_snapshot, self.context, volume, snapshot)
         for made in clone, larger, volume:
             self.assert_costs({'lvs': 1, 'lvremove': 1},
                               driver.delete_volume, made)

@@ -297,6 +297,7 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
         for make in self.wiped_volume, self.wiped_snapshot:
             with self.subTest(make.__name__):
                 extents = make()
+                self.wait_until_wiped()
                 self.create_lv('again', 8 * MIB)
                 self.assertEqual(extents, self.lv('again', 'seg_pe_ranges'))
                 self.assert_zeroes(self.device('again'), 4096,
@@ -325,6 +326,23 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
         self.write(self.device(volume.name), 'public', size=4 * MIB)
         self.driver.delete_snapshot(snapshot)
         return extents
+
+    def test_what_is_added_reads_as_zeroes(self):
+        self.create_lv('old', 1536 * MIB)
+        first_extents = self.lv('old', 'seg_pe_ranges')
+        for offset in 0, GIB, 1532 * MIB:
+            self.write(self.device('old'), 'secret', offset)
+        self.root.run('lvremove', '-f', self.device('old'))
+        volume = self.create()
+        self.write(self.device(volume.name), 'mine', GIB - 4 * MIB)
+        mine = self.checksum(self.device(volume.name), GIB - 4 * MIB)
+        self.driver.extend_volume(volume, 2)
+        self.assertEqual(first_extents[0].split(':')[0],
+                         self.lv(volume.name, 'seg_pe_ranges')[0]
+                         .split(':')[0])
+        self.assert_zeroes(self.device(volume.name), GIB, GIB)
+        self.assertEqual(mine, self.checksum(self.device(volume.name),
+                                             GIB - 4 * MIB))
 
     def test_stats(self):
         self.create(3)

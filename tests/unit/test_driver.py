@@ -515,11 +515,13 @@ class TestThick(VolumeVerbs, DriverTestCase):
     def test_what_an_interrupted_clone_left_is_removed(self):
         self.create()
         origin, = self.machine.names()
-        for name, is_open in ('clone-snap-1', False), ('clone-snap-2', True):
+        for name, is_open in (('clone-snap-1', False), ('clone-snap-2', True),
+                              ('cinder-export-1', True)):
             self.lvm.add(name, GIB, origin=origin, is_open=is_open)
         self.make_driver()
         self.assert_wiped('clone-snap-1')
-        self.assertEqual({origin, 'clone-snap-2'}, self.machine.names())
+        self.assertEqual({origin, 'clone-snap-2', 'cinder-export-1'},
+                         self.machine.names())
 
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')

@@ -36,7 +36,8 @@ class TestNaming(base.TestCase):
             self.assertTrue(naming.is_temporary(name))
             self.assertTrue(group.is_valid_name(name))
             self.assertEqual(name in doomed, naming.is_doomed(name))
-            self.assertEqual('clone' in name, naming.is_clone_source(name))
+            self.assertEqual('clone' in name or 'export' in name,
+                             naming.is_left_over(name))
             self.assertEqual('volume-1' if 'revert' in name else None,
                              naming.reverted(name))
         for name in 'volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1':

@@ -175,7 +175,8 @@ class FakeOs(KillingOs):
     def _write_control(self, folder, text):
         if self.is_enabled(folder):
             self.fail(errno.EEXIST)
-        return text.removeprefix('udev_path=')
+        device, _, self.read_only = text.partition(',')
+        return device.removeprefix('udev_path=')
 
     def _write_enable(self, folder, text):
         if self.is_enabled(folder):
@@ -191,7 +192,9 @@ class FakeOs(KillingOs):
                 for name in os.listdir(f'{self.root}/core/{hba}')
                 if '.' in name):
             self.fail(errno.EBUSY)
-        self.put(f'{folder}/info', f'Status: ACTIVATED\n {number} CLAIMED')
+        self.put(f'{folder}/info', f'Status: ACTIVATED\n readonly: '
+                 f'{int(self.read_only == "readonly=1")}\n'
+                 f' {number} CLAIMED')
         return text
 
     def _write_vpd_unit_serial(self, folder, text):

@@ -79,7 +79,7 @@ class TestOneVolume(ExportTestCase):
 
     def test_initialize_connection(self):
         volume = self.volume()
-        self.assertEqual({'driver_volume_type': 'iscsi'},
+        self.assertEqual({'driver_volume_type': 'iscsi', 'data': {}},
                          self.driver.initialize_connection(volume, HOST))
         self.assertEqual([('initialize_connection', volume.id, HOST)],
                          self.target.calls)

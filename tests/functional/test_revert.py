@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes that go back to a snapshot, also when the service is killed."""
+
+from cinder import exception
+
+from cinder_lvm_driver.provisioning import revert
+from tests.functional import base
+
+GIB = base.GIB
+MIB = base.MIB
+
+
+class Killed(BaseException):
+    """The end of the service."""
+
+
+class KilledRunner:
+    """Runs as many commands as it is told, and then the service ends."""
+
+    def __init__(self, runner, commands):
+        self._runner = runner
+        self._commands = commands
+
+    def run(self, *argv, **keywords):
+        self._step()
+        return self._runner.run(*argv, **keywords)
+
+    def run_long(self, *argv):
+        self._step()
+        return self._runner.run_long(*argv)
+
+    def _step(self):
+        if not self._commands:
+            raise Killed
+        self._commands -= 1
+
+
+class RevertVerbs:
+    """What holds for thin and thick volumes."""
+
+    def setUp(self):
+        super().setUp()
+        self.volume = self.make_volume()
+        self.snapshots = []
+        for number in range(3):
+            self.write_volume(number)
+            self.snapshots.append(self.create_snapshot(self.volume))
+        self.write_volume('now')
+
+    def write_volume(self, seed):
+        self.write(self.device(self.volume.name), seed)
+
+    def contents(self):
+        """Return checksums of the volume and of all its snapshots."""
+        names = ['_' + snapshot.name for snapshot in self.snapshots]
+        for name in names:
+            self.root.run('lvchange', '-ay', '-K', self.device(name))
+        return [self.checksum(self.device(name))
+                for name in (self.volume.name, *names)]
+
+    def revert(self, number):
+        self.driver.revert_to_snapshot(self.context, self.volume,
+                                       self.snapshots[number])
+
+    def test_every_snapshot_is_kept(self):
+        self.driver.extend_volume(self.volume, self.larger)
+        names, contents = self.lv_names(), self.contents()
+        for number in 1, 2, 0:
+            self.revert(number)
+            self.assertEqual([contents[number + 1], *contents[1:]],
+                             self.contents())
+            self.assertEqual((str(self.larger * GIB), 'active', 'writeable'),
+                             self.lv(self.volume.name, 'lv_size,lv_active,'
+                                                       'lv_permissions'))
+            self.write_volume(f'after {number}')
+        self.assertEqual(names, self.lv_names())
+
+    def test_volume_in_use(self):
+        contents = self.contents()
+        with base.opened(self.root, self.device(self.volume.name)):
+            with self.assertRaises(exception.VolumeIsBusy):
+                self.revert(1)
+        self.assertEqual(contents, self.contents())
+
+    def test_end_of_the_service_at_any_step(self):
+        names, contents = self.lv_names(), self.contents()
+        reverted = [contents[2], *contents[1:]]
+        commands = self.driver.vg._commands
+        runner = commands._runner
+        self.addCleanup(setattr, commands, '_runner', runner)
+        # The first command is a report.
+        for steps in range(1, 20):
+            commands._runner = KilledRunner(runner, steps)
+            try:
+                self.revert(1)
+                break
+            except Killed:
+                commands._runner = runner
+            revert.recover(self.driver.vg, self.driver.vg.get_volumes())
+            with self.subTest(steps=steps):
+                self.assertIn(self.contents(), [contents, reverted])
+                self.assertEqual(names, self.lv_names())
+                self.assertEqual(('',), self.lv(self.volume.name, 'lv_tags'))
+            self.write_volume('now')
+        self.assertGreater(steps, 4)
+        self.assertEqual(reverted, self.contents())
+
+
+class ThinRevertTest(RevertVerbs, base.BackendTestCase):
+
+    settings = {'lvm_type': 'thin'}
+    larger = 2
+
+    def make_volume(self):
+        return self.create()
+
+
+class ThickRevertTest(RevertVerbs, base.BackendTestCase):
+
+    settings = {'lvm_type': 'default', 'volume_clear': 'none'}
+    larger = 1
+
+    def make_volume(self):
+        """Return a volume of 64 MiB, for snapshots cost as much again."""
+        self.root.run('lvcreate', '-qq', '-y', '-L', 64 * MIB // MIB, '-n',
+                      'small', self.vg_name)
+        volume = self.volume()
+        self.driver.manage_existing(volume, {'source-name': 'small'})
+        self.addCleanup(self.driver.delete_volume, volume)
+        return volume
+
+    def test_merge_that_nobody_waits_for(self):
+        contents = self.contents()
+        names = self.lv_names()
+        volume, snapshot = (self.volume.name, '_' + self.snapshots[1].name)
+        self.root.run('lvchange', '--addtag', f'cinder.revert_to={snapshot}',
+                      self.device(volume))
+        with base.opened(self.root, self.device(volume)):
+            # It cannot begin while the volume is open.
+            self.root.run('lvconvert', '--merge', self.device(snapshot))
+        self.root.run('vgchange', '-an', self.vg_name)
+        revert.recover(self.driver.vg, self.driver.vg.get_volumes())
+        base.wait_until(
+            lambda: self.lv_names() == names
+            and self.lv(volume, 'lv_tags') == ('',), 'the revert is complete')
+        self.assertEqual([contents[2], *contents[1:]], self.contents())
