@@ -42,6 +42,9 @@ class CostTest(test_attach.AttachTestCase):
                           snapshot)
         self.assert_costs({'lvs': 1, 'lvcreate': 1, 'lvextend': 1},
                           driver.create_cloned_volume, larger, volume)
+        self.assert_costs(
+            {'lvs': 1, 'lvcreate': 1, 'lvrename': 2, 'lvremove': 1},
+            driver.revert_to_snapshot, self.context, volume, snapshot)
         self.assert_costs({'lvs': 1, 'lvextend': 1},
                           driver.extend_volume, volume, 2)
         self.assert_costs({'lvs': 1, 'vgs': 1}, driver.get_volume_stats,
@@ -51,10 +54,6 @@ class CostTest(test_attach.AttachTestCase):
         self.assert_costs({'lvs': 1}, driver.get_manageable_snapshots, [],
                           *page)
         self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
-        self.assert_costs(
-            {'lvs': 1, 'lvcreate': 1, 'lvextend': 1, 'lvrename': 2,
-             'lvremove': 1},
-            driver.revert_to_snapshot, self.context, volume, snapshot)
         for made in clone, larger, volume:
             self.assert_costs({'lvs': 1, 'lvremove': 1},
                               driver.delete_volume, made)
