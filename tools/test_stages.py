@@ -9,9 +9,6 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-import contextlib
-import dataclasses
-import os
 import pathlib
 import re
 import shutil
@@ -24,90 +21,28 @@ import zipfile
 import subunit
 import testtools
 
-TREE = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(sys.prefix, 'bin')
-GUEST_RUNNER = pathlib.Path('tests/functional/run')
-# Seconds from the test machine's start to the end of its tests, emulated on
-# two cores: past this something hangs.
-GUEST_TIMEOUT = 4200
-# Lines of a program's output that are repeated when it failed.
-TAIL = 60
+from test_lib import guests
+from test_lib import report
 
-SUMMARY = re.compile(
-    r'(\d+) passed, (\d+) failed, (\d+) skipped', re.ASCII)
 HOOK = re.compile(
     r'(?P<name>.+?)\.{3,}(?:\(.*\))?(?P<status>Passed|Failed|Skipped)')
-
-GUEST_TEST = re.compile(r'(ok|skip|FAIL) ')
 
 EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
 (tests/unit and tests/contract, no root), docs (manual and release notes
 without a warning), package (wheel built, installed, imported), guest
-(tests/functional on a real kernel in the test machine; needs root for its
+(tests/functional on a real kernel, in two test machines; needs root for
 Debian packages).  REGEX alone means: the matching tests of unit and guest.
 The last line counts everything; the exit status is 0 only if every stage
 asked for ran and nothing failed.
 """
 
 
-@dataclasses.dataclass
-class Outcome:
-    """What a stage found.
-
-    :ivar failures: pairs of a title and a text
-    :ivar skips: one line each
-    """
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    failures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    skips: list[str] = dataclasses.field(default_factory=list)
-
-    def fail(self, title: str, text: str) -> None:
-        """Count one failure and keep its text for the end."""
-        self.failed += 1
-        self.failures.append((title, text))
-        say(f'FAILED {title}')
-
-    def skip(self, line: str) -> None:
-        """Count something that was not done."""
-        self.skipped += 1
-        self.skips.append(line)
-        say(f'skipped {line}')
-
-    def add(self, other: 'Outcome') -> None:
-        """Count what another stage found, too."""
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-        self.failures += other.failures
-        self.skips += other.skips
-
-    def __str__(self) -> str:
-        return (f'{self.passed} passed, {self.failed} failed, '
-                f'{self.skipped} skipped')
-
-
-def say(text: str) -> None:
-    """Print a line at once: the output may be a file that is watched."""
-    print(f'test: {text}', flush=True)
-
-
 def cache_folder() -> str:
     """Return the folder that tools/setup keeps things in."""
     return subprocess.run(
-        [TREE / 'tools' / 'setup', 'cache'], check=True, text=True,
+        [report.TREE / 'tools' / 'setup', 'cache'], check=True, text=True,
         stdout=subprocess.PIPE).stdout.strip()
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of every program: tools and tree come first."""
-    result = {**os.environ, 'PYTHONPATH': str(TREE)}
-    result['PATH'] = f'{BIN}{os.pathsep}{os.environ.get("PATH", os.defpath)}'
-    result['VIRTUAL_ENV'] = sys.prefix
-    return result
 
 
 def tree_files() -> list[str]:
@@ -115,31 +50,20 @@ def tree_files() -> list[str]:
     names = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others',
          '--exclude-standard'],
-        cwd=TREE, check=True, text=True, stdout=subprocess.PIPE).stdout
+        cwd=report.TREE, check=True, text=True,
+        stdout=subprocess.PIPE).stdout
     return sorted({name for name in names.split('\0')
-                   if name and (TREE / name).is_file()})
+                   if name and (report.TREE / name).is_file()})
 
 
-def output_lines(argv: list[str], extra: Mapping[str, str] | None = None,
-                 ) -> Iterator[str | int]:
-    """Run a program; yield its lines as they come, then its exit status."""
-    with subprocess.Popen(
-            argv, cwd=TREE, env={**environment(), **(extra or {})},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors='replace') as child:
-        for line in child.stdout or ():
-            yield line.rstrip('\n')
-    yield child.returncode
-
-
-def run_checked(outcome: Outcome, title: str, argv: list[str],
-                cwd: pathlib.Path = TREE,
+def run_checked(outcome: report.Outcome, title: str, argv: list[str],
+                cwd: pathlib.Path = report.TREE,
                 extra: Mapping[str, str] | None = None) -> bool:
     """Run a program that says something only when it fails; count it."""
     done = subprocess.run(
-        argv, cwd=cwd, env={**environment(), **(extra or {})}, text=True,
-        errors='replace', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
+        argv, cwd=cwd, env={**report.environment(), **(extra or {})},
+        text=True, errors='replace', stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         outcome.fail(title, f'exit status {done.returncode}\n{done.stdout}')
         return False
@@ -149,15 +73,15 @@ def run_checked(outcome: Outcome, title: str, argv: list[str],
 
 # --- style ------------------------------------------------------------------
 
-def run_style(_regex: str | None) -> Outcome:
+def run_style(_regex: str | None) -> report.Outcome:
     """Run the hooks of .pre-commit-config.yaml; each counts as one."""
-    outcome = Outcome()
+    outcome = report.Outcome()
     texts: list[tuple[str, list[str]]] = []
     others: list[str] = []
     status: str | int = 0
     # It writes a small database; a folder per run needs no rights elsewhere.
     with tempfile.TemporaryDirectory(prefix='pre-commit-') as home:
-        for status in output_lines(
+        for status in report.output_lines(
                 ['pre-commit', 'run', '--color', 'never', '--files',
                  *tree_files()], {'PRE_COMMIT_HOME': home}):
             if isinstance(status, int):
@@ -183,9 +107,9 @@ def run_style(_regex: str | None) -> Outcome:
 
 # --- unit -------------------------------------------------------------------
 
-def run_unit(regex: str | None) -> Outcome:
+def run_unit(regex: str | None) -> report.Outcome:
     """Run tests/unit and tests/contract with stestr."""
-    outcome = Outcome()
+    outcome = report.Outcome()
 
     def count(test: dict) -> None:
         name = test['id']
@@ -205,7 +129,7 @@ def run_unit(regex: str | None) -> Outcome:
 
     argv = ['stestr', 'run', '--subunit', *([regex] if regex else [])]
     with tempfile.TemporaryFile('w+', errors='replace') as stderr:
-        with subprocess.Popen(argv, cwd=TREE, env=environment(),
+        with subprocess.Popen(argv, cwd=report.TREE, env=report.environment(),
                               stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=stderr) as child:
             result = testtools.StreamToDict(count)
@@ -216,7 +140,7 @@ def run_unit(regex: str | None) -> Outcome:
         stderr.seek(0)
         said = stderr.read()
     if outcome.passed + outcome.failed + outcome.skipped == 0 and regex:
-        say(f'unit: no test matches {regex!r}')
+        report.say(f'unit: no test matches {regex!r}')
     elif not outcome.failed and (child.returncode or not outcome.passed):
         outcome.fail('unit: stestr', f'exit status {child.returncode}\n{said}')
     return outcome
@@ -224,9 +148,9 @@ def run_unit(regex: str | None) -> Outcome:
 
 # --- documentation ----------------------------------------------------------
 
-def run_docs(_regex: str | None) -> Outcome:
+def run_docs(_regex: str | None) -> report.Outcome:
     """Build the manual and the release notes; a warning is a failure."""
-    outcome = Outcome()
+    outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='docs-') as folder:
         for title, source in (('manual', 'doc/source'),
                               ('release notes', 'releasenotes/source')):
@@ -255,7 +179,7 @@ def copy_tree(target: pathlib.Path) -> None:
     for name in tree_files():
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(TREE / name, copy, follow_symlinks=False)
+        shutil.copy2(report.TREE / name, copy, follow_symlinks=False)
 
 
 def wheel_faults(wheel: pathlib.Path) -> Iterator[str]:
@@ -277,9 +201,9 @@ def wheel_faults(wheel: pathlib.Path) -> Iterator[str]:
             yield f'in the wheel, where it has no business: {name}'
 
 
-def run_package(_regex: str | None) -> Outcome:
+def run_package(_regex: str | None) -> report.Outcome:
     """Build the wheel, look into it, install it, import it."""
-    outcome = Outcome()
+    outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='package-') as name:
         folder = pathlib.Path(name)
         copy_tree(folder / 'tree')
@@ -319,85 +243,14 @@ def run_package(_regex: str | None) -> Outcome:
     return outcome
 
 
-# --- guest ------------------------------------------------------------------
-
-def guest_reports(lines: list[str], word: str) -> list[str]:
-    """Return what the guest printed for the tests that ended so."""
-    reports: list[list[str]] = []
-    wanted = False
-    for line in lines:
-        if GUEST_TEST.match(line):
-            wanted = line.startswith(word)
-            if wanted:
-                reports.append([])
-        elif SUMMARY.fullmatch(line):
-            wanted = False
-        if wanted:
-            reports[-1].append(line)
-    return ['\n'.join(report) for report in reports]
-
-
-def run_guest(regex: str | None) -> Outcome:
-    """Run tests/functional in the test machine.
-
-    Its runner is called with the virtual environment, a folder for results
-    and perhaps a regular expression.  It prints ``ok``, ``skip`` or ``FAIL``
-    and the name of each test, text below where there is some, and writes
-    ``summary`` into the folder: 'N passed, N failed, N skipped'.
-    """
-    outcome = Outcome()
-    if not os.access(TREE / GUEST_RUNNER, os.X_OK):
-        outcome.fail('guest', f'there is no program {GUEST_RUNNER}')
-        return outcome
-    results = pathlib.Path(tempfile.mkdtemp(prefix='guest-results-'))
-    argv = ['tools/testvm', '--disk', '64G',
-            '--share', str(results), '--timeout', str(GUEST_TIMEOUT),
-            '--', str(GUEST_RUNNER), sys.prefix, str(results),
-            *([regex] if regex else [])]
-    lines: list[str] = []
-    status: str | int = 0
-    for status in output_lines(argv):
-        if isinstance(status, int):
-            break
-        lines.append(status)
-        # Its own closing line must not look like ours.
-        print(f'guest: {status};' if SUMMARY.fullmatch(status) else status,
-              flush=True)
-    tail = '\n'.join(lines[-TAIL:])
-    summary = ''
-    with contextlib.suppress(FileNotFoundError):
-        summary = (results / 'summary').read_text(errors='replace').strip()
-    found = SUMMARY.fullmatch(summary)
-    if found is None:
-        outcome.fail('guest', f'exit status {status}, and no summary\n{tail}')
-    else:
-        outcome.passed, outcome.failed, outcome.skipped = map(
-            int, found.groups())
-        if outcome.failed:
-            outcome.failures.append((
-                f'guest: {outcome.failed} tests',
-                '\n'.join(guest_reports(lines, 'FAIL')) or tail))
-        elif status:
-            outcome.fail('guest', f'exit status {status}, although nothing '
-                         f'failed by its own account\n{tail}')
-        elif not (outcome.passed or regex):
-            outcome.fail('guest', 'no test ran')
-        outcome.skips += guest_reports(lines, 'skip')
-    if outcome.failed:
-        say(f'guest: results are kept in {results}')
-    else:
-        shutil.rmtree(results)
-    return outcome
-
-
 # --- all of it --------------------------------------------------------------
 
-STAGES: dict[str, Callable[[str | None], Outcome]] = {
+STAGES: dict[str, Callable[[str | None], report.Outcome]] = {
     'style': run_style,
     'unit': run_unit,
     'docs': run_docs,
     'package': run_package,
-    'guest': run_guest,
+    'guest': guests.run,
 }
 
 
@@ -424,12 +277,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return result
 
 
-def run_stage(name: str, regex: str | None) -> Outcome:
+def run_stage(name: str, regex: str | None) -> report.Outcome:
     """Run a stage; a stage that breaks has failed."""
     try:
         return STAGES[name](regex)
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
-        outcome = Outcome()
+        outcome = report.Outcome()
         outcome.fail(name, f'the stage itself broke: {error!r}')
         return outcome
 
@@ -437,12 +290,13 @@ def run_stage(name: str, regex: str | None) -> Outcome:
 def main(arguments: list[str]) -> int:
     """Run the stages that the command line asks for."""
     options = parse(arguments)
-    total = Outcome()
+    total = report.Outcome()
     for name in options.stages:
-        say(name)
+        report.say(name)
         start = time.monotonic()
         outcome = run_stage(name, options.regex)
-        say(f'{name} done: {outcome} ({time.monotonic() - start:.1f} s)')
+        seconds = time.monotonic() - start
+        report.say(f'{name} done: {outcome} ({seconds:.1f} s)')
         total.add(outcome)
     if total.passed + total.failed == 0:
         total.fail('everything', 'no test ran')

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the functional tests in one process, as user cinder."""
+"""Runs the functional tests in one process, as user cinder.
 
+Several test machines share the work where CLAIMS names a folder that they
+share: each class of tests is run by the machine that is the first to make a
+folder of its name there.
+"""
+
+import collections
 import logging
 import os
 import pwd
@@ -66,33 +72,55 @@ class Result(unittest.TestResult):
             self.passed, failed, len(self.skipped))
 
 
-def select(suite, pattern):
-    """Return the tests of a suite whose id matches a pattern."""
-    chosen = unittest.TestSuite()
+def test_cases(suite):
+    """Yield the tests of a suite."""
     for item in suite:
         if isinstance(item, unittest.TestSuite):
-            chosen.addTest(select(item, pattern))
-        elif re.search(pattern, item.id()):
-            chosen.addTest(item)
-    return chosen
+            yield from test_cases(item)
+        else:
+            yield item
+
+
+def class_suites(tests):
+    """Return the tests by class, those that take longest first."""
+    suites = collections.defaultdict(unittest.TestSuite)
+    for test in tests:
+        suites[type(test)].addTest(test)
+    return sorted(
+        suites.values(), reverse=True, key=lambda suite: sum(
+            getattr(test, 'seconds', 0) for test in suite))
+
+
+def is_ours(suite, claims):
+    """Tell whether no other test machine runs a class of tests."""
+    first = next(iter(suite))
+    name = f'{type(first).__module__}.{type(first).__qualname__}'
+    try:
+        os.mkdir(os.path.join(claims, name))
+    except FileExistsError:
+        return False
+    return True
 
 
 def main(results, pattern=''):
     """Run the tests whose id matches a pattern."""
+    claims = os.environ.get('CLAIMS')
     agent = root.split(pwd.getpwnam('cinder'))
     from tests.functional import base
     base.use(agent, results)
-    loader = unittest.TestLoader()
-    found = loader.discover('tests/functional', top_level_dir='.')
-    suite = select(found, pattern)
+    found = unittest.TestLoader().discover('tests/functional',
+                                           top_level_dir='.')
+    chosen = [test for test in test_cases(found)
+              if re.search(pattern, test.id())]
     result = Result()
-    if not suite.countTestCases():
+    if not chosen:
         result.addFailure(unittest.FunctionTestCase(main), (
             AssertionError, AssertionError(f'no test matches {pattern!r}'),
             None))
-    suite.run(result)
-    if not pattern:
-        loader.loadTestsFromName('tests.functional.whole_run').run(result)
+    for suite in class_suites(chosen):
+        if claims is None or is_ours(suite, claims):
+            suite.run(result)
+    base.write_evidence(results)
     with open(os.path.join(results, 'summary'), 'w') as summary:
         print(result.summary(), file=summary)
     print(result.summary(), flush=True)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage of the test run that needs a real kernel.
+
+Two test machines share the tests: one of them alone keeps a single core busy.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from test_lib import report
+
+RUNNER = pathlib.Path('tests/functional/run')
+WHOLE_RUN = 'tests.functional.whole_run'
+# Seconds from a test machine's start to the end of its tests, emulated on
+# two cores: past this something hangs.
+TIMEOUT = 4200
+MACHINES = 2
+
+_TEST_LINES = ('ok ', 'skip ', 'FAIL ')
+
+
+def run(regex: str | None) -> report.Outcome:
+    """Run tests/functional in test machines that share the work.
+
+    Their runner is called with the virtual environment, a folder for results
+    and perhaps a regular expression.  It prints ``ok``, ``skip`` or ``FAIL``
+    and the name of each test, text below where there is some, and writes
+    ``summary`` into the folder: 'N passed, N failed, N skipped'.
+    """
+    outcome = report.Outcome()
+    if not os.access(report.TREE / RUNNER, os.X_OK):
+        outcome.fail('guest', f'there is no program {RUNNER}')
+        return outcome
+    results = pathlib.Path(tempfile.mkdtemp(prefix='guest-results-'))
+    claims = results / 'claims'
+    claims.mkdir()
+    # A user of the test machines makes folders in it.
+    claims.chmod(0o1777)
+    results.chmod(0o711)
+    numbers = range(1, (1 if regex else MACHINES) + 1)
+    folders = [str(results / str(number)) for number in numbers]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for each in pool.map(lambda number: _run_machine(
+                number, results, regex), numbers):
+            outcome.add(each)
+    if not outcome.passed and not regex:
+        outcome.fail('guest', 'no test ran')
+    if not regex:
+        outcome.add(_run(
+            'whole run', [sys.executable, '-m', WHOLE_RUN, *folders]))
+    if outcome.failed:
+        report.say(f'guest: results are kept in {results}')
+    else:
+        shutil.rmtree(results)
+    return outcome
+
+
+def _run_machine(number: int, results: pathlib.Path,
+                 regex: str | None) -> report.Outcome:
+    folder = results / str(number)
+    return _run(f'guest {number}', [
+        'tools/testvm', '--disk', '64G', '--share', str(results),
+        '--env', f'CLAIMS={results}/claims', '--timeout', str(TIMEOUT),
+        '--', str(RUNNER), sys.prefix, str(folder),
+        *([regex] if regex else [])])
+
+
+def _run(title: str, argv: list[str]) -> report.Outcome:
+    """Run a program that prints a line for each test, and a summary."""
+    outcome = report.Outcome()
+    lines: list[str] = []
+    status: str | int = 0
+    for status in report.output_lines(argv):
+        if isinstance(status, int):
+            break
+        lines.append(status)
+        print(f'{title}: {status}', flush=True)
+    tail = '\n'.join(lines[-report.TAIL:])
+    found = next(filter(None, map(report.SUMMARY.fullmatch, lines[::-1])),
+                 None)
+    if found is None:
+        outcome.fail(title, f'exit status {status}, and no summary\n{tail}')
+        return outcome
+    outcome.passed, outcome.failed, outcome.skipped = map(
+        int, found.groups())
+    if outcome.failed:
+        outcome.failures.append((
+            f'{title}: {outcome.failed} tests',
+            '\n'.join(_reports(lines, 'FAIL')) or tail))
+    elif status:
+        outcome.fail(title, f'exit status {status}, although nothing failed '
+                     f'by its own account\n{tail}')
+    outcome.skips += _reports(lines, 'skip')
+    return outcome
+
+
+def _reports(lines: list[str], word: str) -> list[str]:
+    """Return what was printed for the tests that ended so."""
+    reports: list[list[str]] = []
+    wanted = False
+    for line in lines:
+        if line.startswith(_TEST_LINES):
+            wanted = line.startswith(word)
+            if wanted:
+                reports.append([])
+        elif report.SUMMARY.fullmatch(line):
+            wanted = False
+        if wanted:
+            reports[-1].append(line)
+    return ['\n'.join(each) for each in reports]
