@@ -230,7 +230,6 @@ class RootwrapRunner:
         :raises CommandFailed: the probe cannot be run as root, so no other
             command can; CommandRefused where the filter file is missing
         """
-        self._without_daemon(probe, run_as_root=True)
         helper = self._root_helper.split()
         command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
@@ -240,6 +239,7 @@ class RootwrapRunner:
         # OSError, EOFError or an authentication error when the start is
         # only half done; each means the same here.
         except Exception as exc:  # noqa: BLE001
+            self._without_daemon(probe, run_as_root=True)
             LOG.warning("The rootwrap daemon does not start (%s); every "
                         "command is run by a '%s' of its own, which is slow. "
                         "Check that oslo-rootwrap-daemon is in exec_dirs of "

@@ -35,6 +35,11 @@ class AttachedSnapshot:
     provider_geometry: None = None
     volume_attachment: tuple[()] = ()
 
+    @property
+    def name_id(self) -> str:
+        """The id in the name; only volumes go by another one at times."""
+        return self.id
+
     @classmethod
     def of(cls, snapshot: objects.Snapshot) -> 'AttachedSnapshot':
         return cls(snapshot.id, snapshot.name, snapshot.provider_location,

@@ -146,8 +146,7 @@ class TestDaemon(base.TestCase):
 
     def test_start(self):
         self.runner.start_daemon(PROBE)
-        self.execute.assert_called_once_with(
-            *PROBE, run_as_root=True, root_helper=HELPER)
+        self.execute.assert_not_called()
         self.assertEqual([[*HELPER.split(), 'oslo-rootwrap-daemon',
                            '/etc/cinder/rootwrap.conf']],
                          self.daemons.started)
@@ -158,10 +157,12 @@ class TestDaemon(base.TestCase):
               (5, process.CommandFailed))
     @ddt.unpack
     def test_probe_that_fails(self, exit_code, error):
+        self.answers['env'] = mock.Mock(side_effect=Exception('no daemon'))
         self.execute.side_effect = processutils.ProcessExecutionError(
             '', '', exit_code, '')
         self.assertRaises(error, self.runner.start_daemon, PROBE)
-        self.assertEqual([], self.daemons.started)
+        self.execute.assert_called_once_with(
+            *PROBE, run_as_root=True, root_helper=HELPER)
 
     @ddt.data(Exception('Failed to spawn'), OSError(2), EOFError(),
               process.CommandRefused(PROBE, 99, '', ''))

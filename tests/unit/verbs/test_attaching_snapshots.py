@@ -84,9 +84,10 @@ class TestReadOnlyTarget(SnapshotTestCase):
         self.snapshot.provider_auth = 'CHAP name secret'
         told = attaching_snapshots.AttachedSnapshot.of(self.snapshot)
         self.assertEqual(
-            (self.snapshot.id, self.snapshot.name, 'portal,1 iqn 0',
-             'CHAP name secret', None, ()),
-            (told.id, told.name, told.provider_location, told.provider_auth,
+            (self.snapshot.id, self.snapshot.id, self.snapshot.name,
+             'portal,1 iqn 0', 'CHAP name secret', None, ()),
+            (told.id, told.name_id, told.name,
+             told.provider_location, told.provider_auth,
              told.encryption_key_id, told.volume_attachment))
 
 
