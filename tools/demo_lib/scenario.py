@@ -10,12 +10,14 @@ from demo_lib import errors
 from demo_lib import rest
 from demo_lib import steps
 from demo_lib import storage
+from demo_lib import waiting
 
 MIB = 1 << 20
 GIB = 1 << 30
 # Enough to tell blocks apart, little enough for an emulated processor.
 DATA = 32 * MIB
 SECOND_GIB = GIB
+WIPE_SECONDS = 300
 
 
 def require(condition: bool, otherwise: str) -> None:
@@ -212,16 +214,26 @@ class Scenario:
                 'the API does not list exactly the volumes made')
         require(self._cinder.ids('snapshot') == [self._snapshot],
                 'the API does not list exactly the snapshot made')
+        self._wait_for_wipes()
         require(len(storage.volumes(self._group)) == 4 + self._thin,
                 'the volume group does not have exactly what was made')
         return '3 volumes and 1 snapshot, in the API and in the VG'
+
+    def _wait_for_wipes(self) -> None:
+        """Wait for the driver to wipe and remove what was deleted."""
+        waiting.until(
+            'deleted volumes to be wiped',
+            lambda: not any(name.startswith('cinder-wipe-')
+                            for name in storage.volumes(self._group)),
+            WIPE_SECONDS)
 
     def delete_all(self) -> str:
         """Everything goes, and the pool is as it was at the start."""
         for delete, *arguments in self._doomed():
             delete(*arguments)
         if not self._thin:
-            return 'volumes, snapshot and image deleted'
+            self._wait_for_wipes()
+            return 'volumes, snapshot and image deleted, and wiped'
         used = storage.pool_used(self._group)
         require(used <= self._used_at_start,
                 f'the pool is {used} % full, {self._used_at_start} % before')
