@@ -19,6 +19,8 @@ from oslo_concurrency import processutils
 from oslo_utils import importutils
 from oslo_utils import units
 
+from cinder_lvm_driver import background
+from cinder_lvm_driver import copying
 from cinder_lvm_driver import driver
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import naming
@@ -26,6 +28,7 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import provisioning
 from cinder_lvm_driver import targets
+from cinder_lvm_driver import wiping
 from tests.unit.upstream import brick
 
 # What is no verb, so that it needs no VG.
@@ -90,12 +93,13 @@ class Copier:
             raise process.CommandFailed(
                 ('dd',), exc.exit_code or 1, '', exc.stderr or '') from exc
 
-    def wipe(self, device, size_bytes):
+    def wipe(self, device):
         if not os.path.exists(self._mapped(device)):
-            raise process.CommandFailed(('dd',), 1, '', 'no such device')
+            raise copying.DeviceNotFound(device)
         configuration = self._owner.configuration
+        volume = self._owner.vg.find_volume(device.rpartition('/')[2])
         volume_utils.clear_volume(
-            size_bytes // units.Mi, self._mapped(device),
+            volume.size_bytes // units.Mi, self._mapped(device),
             volume_clear=configuration.volume_clear,
             volume_clear_size=configuration.volume_clear_size,
             volume_clear_ionice=configuration.volume_clear_ionice)
@@ -141,7 +145,8 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         # Theirs takes all that is not 'thin' for thick until it is set up.
         self._provisioning = provisioning.load(
             'thin' if self.settings.lvm_type == 'thin' else 'default',
-            self.vg, self._copier.copy, self._delete_lv)
+            self.vg, self._copier, self._delete_lv)
+        self._wiper = wiping.Wiper(self.vg, self._copier.wipe)
         try:
             yield
         finally:
@@ -262,6 +267,7 @@ def install():
     in_tree.LVMVolumeDriver = LVMVolumeDriver
     targets.load = functools.partial(_loaded_target, targets.load)
     command.installed_version = lambda runner: (2, 3, 16)
+    background.start = lambda name, work: work()
     process.RootwrapRunner.start_daemon = lambda self, probe: None
     options.Settings.read = functools.partial(_settings,
                                               options.Settings.read)

@@ -40,6 +40,7 @@ class Volume:
 
     active = True
     is_cow_origin = False
+    is_merging = False
     origin_size_bytes = None
     path = types.LogicalVolume.path
     pool = None
@@ -109,6 +110,8 @@ class Brick:
         self.known_sizes = {}
         self.known_origins = {}
         self._owner = owner
+        # Their names before they were deleted, by those they have now.
+        self._doomed = {}
 
     @property
     def _is_thin(self):
@@ -120,7 +123,7 @@ class Brick:
     # Questions ------------------------------------------------------------
 
     def find_volume(self, name):
-        answer = self.fake.get_volume(name)
+        answer = self.fake.get_volume(self._doomed.get(name, name))
         if not answer:
             return None
         volume = self._volume(name, answer)
@@ -141,10 +144,11 @@ class Brick:
             name = naming.snapshot_lv_name(
                 answer['name'] if isinstance(answer, dict) else answer)
             volumes[name] = self._volume(name, answer)
-        # A pool that is there when asked for may be missing in their list.
-        pool = self.find_volume(provisioning.thin_pool_name(self))
-        if pool is not None:
-            volumes.setdefault(pool.name, pool)
+        # What is there when asked for may be missing in their list.
+        for name in (provisioning.thin_pool_name(self), *self.known_sizes):
+            volume = self.find_volume(name)
+            if volume is not None:
+                volumes.setdefault(name, volume)
         return volumes
 
     def get_group(self):
@@ -192,13 +196,26 @@ class Brick:
         self._run(self.fake.extend_volume, name, f'{size_gib}g')
 
     def delete(self, name):
-        self._run(self.fake.delete, name)
+        self._run(self.fake.delete, self._doomed.get(name, name))
 
     def split_snapshot(self, name):
         """Brick wipes the store of a snapshot where it is."""
 
+    def merge_snapshot(self, name):
+        self._run(self.fake.revert, name)
+
+    def add_tag(self, name, tag):
+        """Brick knows no tags."""
+
+    delete_tag = add_tag
+
     def rename_volume(self, name, new_name):
-        self._run(self.fake.rename_volume, name, new_name)
+        if naming.is_doomed(new_name):
+            # Brick wipes and removes an LV under the name it has.
+            self._doomed[new_name] = name
+            self.known_sizes[new_name] = self.known_sizes.get(name, GIB)
+        else:
+            self._run(self.fake.rename_volume, name, new_name)
 
     def activate_lv(self, *names):
         for name in names:
