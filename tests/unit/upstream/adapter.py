@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 
+from cinder.interface import util
 from cinder.tests.unit.brick import fake_lvm
 from cinder.volume.drivers import lvm as in_tree
 from cinder.volume import volume_utils
@@ -258,12 +259,24 @@ def _unescaped(method):
     return verb
 
 
+class Registered:
+    """The driver as ``cinder.interface.util`` lists drivers."""
+
+    class_fqn = 'cinder_lvm_driver.driver.LVMVolumeDriver'
+
+    @property
+    def cls(self):
+        reached.append('class')
+        return driver.LVMVolumeDriver
+
+
 def install():
     """Put the driver in the place of the in-tree one, in this process."""
     for name in _verbs():
         setattr(LVMVolumeDriver, name, _wrapped(name))
     LVMVolumeDriver.get_manageable_snapshots = _unescaped(
         LVMVolumeDriver.get_manageable_snapshots)
+    util.get_volume_drivers = lambda: [Registered()]
     in_tree.LVMVolumeDriver = LVMVolumeDriver
     targets.load = functools.partial(_loaded_target, targets.load)
     command.installed_version = lambda runner: (2, 3, 16)

@@ -18,7 +18,8 @@ import warnings
 
 from tests.unit.upstream import adapter
 
-MODULE = 'cinder.tests.unit.volume.drivers.test_lvm_driver'
+MODULES = ('cinder.tests.unit.volume.drivers.test_lvm_driver',
+           'cinder.tests.compliance.test_volume_drivers')
 
 
 class Outcomes(unittest.TestResult):
@@ -76,7 +77,7 @@ def main(names):
     warnings.simplefilter('ignore')
     adapter.install()
     # Not before the driver is in place: decorators of the tests name it.
-    suite = unittest.defaultTestLoader.loadTestsFromName(MODULE)
+    suite = unittest.defaultTestLoader.loadTestsFromNames(MODULES)
     outcomes = Outcomes()
     tests = [test for test in _tests(suite)
              if not names or _name(test) in names]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of each of Cinder's tests of its LVM driver, and why.
 
+Its test of the interface that every driver has is among them.
+
 To update it: run the tests, and move the names they complain of. The manual
 (``doc/source/contributor/upstream-tests.rst``) is made from this module, so
 it imports nothing of Cinder.
@@ -14,6 +16,7 @@ ELSEWHERE = 'elsewhere'
 
 _DRIVER = 'LVMVolumeDriverTestCase'
 _ISCSI = 'LVMISCSITestCase'
+_COMPLIANCE = 'TestVolumeDrivers'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +74,8 @@ GROUPS = (
         *_named(_ISCSI, """
             get_volume_stats
             multiattach_terminate_connection
-            multiattach_terminate_connection_with_differing_mountpoints"""))),
+            multiattach_terminate_connection_with_differing_mountpoints"""),
+        *_named(_COMPLIANCE, 'volume_driver_compliance_1'))),
     Group(DIFFERS,
           'The size to wipe is the one that LVM reports, so that a volume '
           'of Cinder without a size cannot leave data behind.',
@@ -115,6 +119,8 @@ GROUPS = (
               get_iscsi_properties
               get_iscsi_properties_multiple_portals
               validate_connector""")),
+    Group(ELSEWHERE, 'The test is of the register that drivers are in.',
+          _named(_COMPLIANCE, 'volume_driver_decorator')),
 )
 
 
