@@ -27,7 +27,6 @@ from test_lib import report
 
 HOOK = re.compile(
     r'(?P<name>.+?)\.{3,}(?:\(.*\))?(?P<status>Passed|Failed|Skipped)')
-
 # How tests/unit/upstream names its verdicts on Cinder's tests.
 UPSTREAM_TEST = re.compile(r'\.upstream\..*\.test_(holds|differs|elsewhere)_')
 

@@ -41,9 +41,11 @@ class Volume:
     active = True
     is_cow_origin = False
     is_merging = False
+    is_private = types.LogicalVolume.is_private
     origin_size_bytes = None
     path = types.LogicalVolume.path
     pool = None
+    role = frozenset()
     skips_activation = False
     tags = frozenset()
     virtual_size_bytes = types.LogicalVolume.virtual_size_bytes
