@@ -2,6 +2,7 @@
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
 import logging
+import os
 import socket
 from typing import Any
 
@@ -168,7 +169,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                 return
             if lv.is_cow_origin:
                 raise lvm.LogicalVolumeInUse(
-                    f'LV {lv.name} has COW snapshots')
+                    f'LV {lv.name} has COW snapshots; delete them first')
             self._delete_lv(lv)
 
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
@@ -193,8 +194,14 @@ class LVMVolumeDriver(exporting.ExportVerbs,
 
     def _delete_lv(self, lv: lvm.LogicalVolume) -> None:
         """Remove an LV, or hand it over to be wiped first."""
+        if lv.is_thin_pool:
+            raise lvm.InvalidRequest(
+                f'LV {lv.name} is a thin pool and is not removed: other '
+                f'volumes are in it. Give it another name')
         if lv.is_open:
-            raise lvm.LogicalVolumeInUse(f'LV {lv.name} is in use')
+            raise lvm.LogicalVolumeInUse(
+                f'LV {lv.name} is in use: end what has its device open on '
+                f'this host')
         if not self._copier.wipes or lv.is_thin:
             self.vg.delete(lv.name)
             return
@@ -266,7 +273,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                              disable_sparse: bool = False) -> None:
         """Write an image to a volume's LV."""
         image_utils.fetch_to_raw(
-            context, image_service, image_id, self.local_path(volume),
+            context, image_service, image_id, self._device(volume),
             self.settings.dd_blocksize, size=volume.size,
             disable_sparse=disable_sparse)
 
@@ -275,7 +282,19 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                              image_meta: dict) -> None:
         """Upload a volume's LV as an image."""
         volume_utils.upload_volume(context, image_service, image_meta,
-                                   self.local_path(volume), volume)
+                                   self._device(volume), volume)
+
+    def _device(self, volume: objects.Volume) -> str:
+        """Return the path of a volume's device, which is there.
+
+        What writes to a path that is not would make a file in /dev of it,
+        in the memory of this host.
+        """
+        path = self.local_path(volume)
+        if not os.path.exists(path):
+            with translate.cinder_errors():
+                self.vg.activate_lv(volume.name)
+        return path
 
     # Capacity and places --------------------------------------------------
 

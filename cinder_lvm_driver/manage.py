@@ -21,6 +21,8 @@ from cinder_lvm_driver import naming
 VOLUME = 'volume'
 SNAPSHOT = 'snapshot'
 _REFERENCE_KEY = 'source-name'
+# So much of a reference is repeated in a message; names are 127 at most.
+_SHOWN = 200
 
 
 def size_gib(volume: lvm.LogicalVolume) -> int:
@@ -56,34 +58,39 @@ def lv_name(item: Mapping[str, str], kind: str) -> str:
         cfg.CONF.snapshot_name_template % item['id'])
 
 
-def referenced_name(existing_ref: Mapping[str, str] | str) -> str:
+def referenced_name(existing_ref: Any) -> str:
     """Return the LV name that a reference gives.
 
-    :param existing_ref: ``{'source-name': <LV name>}``, or the name alone
+    :param existing_ref: ``{'source-name': <LV name>}``, or the name alone;
+        whatever a request had there
     :raises exception.ManageExistingInvalidReference: it gives none
     """
-    if isinstance(existing_ref, str):
-        existing_ref = {_REFERENCE_KEY: existing_ref}
-    name = existing_ref.get(_REFERENCE_KEY)
+    name: Any = existing_ref
+    if isinstance(existing_ref, Mapping):
+        name = existing_ref.get(_REFERENCE_KEY)
     if not name or not isinstance(name, str):
         raise exception.ManageExistingInvalidReference(
-            existing_ref=existing_ref,
+            existing_ref=_shown(existing_ref),
             reason=_('The reference must have an element source-name with '
                      'the name of an LV.'))
     return name
 
 
 def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
-          origin: str | None = None) -> lvm.LogicalVolume:
+          vg_name: str, origin: str | None = None) -> lvm.LogicalVolume:
     """Return the LV that a reference means if it can be managed as that.
 
+    :param vg_name: of the group that the LV was looked for in
     :param origin: the LV name of the volume that a snapshot is to belong to
     :raises exception.ManageExistingInvalidReference: it cannot
     """
     if volume is None:
-        reason = _('There is no such LV in the volume group.')
+        reason = (_('There is no such LV in volume group %s; the name of an '
+                    'LV is given without that of its group.') % vg_name)
     elif volume.is_thin_pool:
         reason = _('The LV is a thin pool.')
+    elif volume.is_private:
+        reason = (_('The LV is a part of others (%s).') % volume.segtype)
     elif naming.is_temporary(volume.name):
         reason = _('The LV is only needed for a moment.')
     elif volume.is_open:
@@ -98,7 +105,15 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
     else:
         return volume
     raise exception.ManageExistingInvalidReference(
-        existing_ref=lv_name, reason=reason)
+        existing_ref=_shown(lv_name), reason=reason)
+
+
+def _shown(reference: Any) -> str:
+    """Return a reference for a message: it may hold anything, and much."""
+    text = str(reference)
+    if not text.isascii() or not text.isprintable():
+        text = ascii(reference)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + '...'
 
 
 def entries(volumes: Iterable[lvm.LogicalVolume], kind: str,
@@ -109,7 +124,7 @@ def entries(volumes: Iterable[lvm.LogicalVolume], kind: str,
         names of their LVs
     """
     return [_entry(volume, kind, managed) for volume in volumes
-            if not volume.is_thin_pool
+            if not volume.is_private
             and not naming.is_temporary(volume.name)
             and is_snapshot(volume) == (kind == SNAPSHOT)]
 

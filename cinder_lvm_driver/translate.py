@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import logging
 
 from cinder import exception
 from cinder import objects
@@ -10,6 +11,8 @@ from cinder import objects
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.targets import errors as target_errors
+
+LOG = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -28,11 +31,18 @@ def cinder_errors(volume: objects.Volume | None = None,
     try:
         yield
     except lvm.LogicalVolumeInUse as exc:
+        # The texts that these exceptions come with know of one reason only,
+        # and the manager logs none.
         if snapshot is not None:
+            LOG.error('Snapshot %s is busy: %s', snapshot.name, exc)
             raise exception.SnapshotIsBusy(
+                f'Snapshot {snapshot.name} is busy: {exc}',
                 snapshot_name=snapshot.name) from exc
         if volume is not None:
-            raise exception.VolumeIsBusy(volume_name=volume.name) from exc
+            LOG.error('Volume %s is busy: %s', volume.name, exc)
+            raise exception.VolumeIsBusy(
+                f'Volume {volume.name} is busy: {exc}',
+                volume_name=volume.name) from exc
         raise exception.VolumeBackendAPIException(data=str(exc)) from exc
     except target_errors.InvalidConnector as exc:
         raise exception.InvalidConnectorException(

@@ -6,6 +6,7 @@ run: the later ones still tell what they know.
 """
 
 import argparse
+import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ from test_lib import report
 
 HOOK = re.compile(
     r'(?P<name>.+?)\.{3,}(?:\(.*\))?(?P<status>Passed|Failed|Skipped)')
+# How tests/unit/upstream names its verdicts on Cinder's tests.
+UPSTREAM_TEST = re.compile(r'\.upstream\..*\.test_(holds|differs|elsewhere)_')
 
 EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
@@ -110,6 +113,7 @@ def run_style(_regex: str | None) -> report.Outcome:
 def run_unit(regex: str | None) -> report.Outcome:
     """Run tests/unit and tests/contract with stestr."""
     outcome = report.Outcome()
+    upstream: collections.Counter[str] = collections.Counter()
 
     def count(test: dict) -> None:
         name = test['id']
@@ -119,6 +123,7 @@ def run_unit(regex: str | None) -> report.Outcome:
             if content.content_type.type == 'text').strip()
         if test['status'] in ('success', 'xfail'):
             outcome.passed += 1
+            upstream.update(UPSTREAM_TEST.findall(name))
         elif test['status'] == 'skip':
             reason = test['details'].get('reason')
             outcome.skip(f'{name}: {reason.as_text() if reason else ""}')
@@ -139,6 +144,11 @@ def run_unit(regex: str | None) -> report.Outcome:
             result.stopTestRun()
         stderr.seek(0)
         said = stderr.read()
+    if upstream:
+        report.say(
+            "Cinder's own tests of its LVM driver: {holds} hold, {differs} "
+            'differ by decision, {elsewhere} test something else'.format_map(
+                upstream))
     if outcome.passed + outcome.failed + outcome.skipped == 0 and regex:
         report.say(f'unit: no test matches {regex!r}')
     elif not outcome.failed and (child.returncode or not outcome.passed):

@@ -62,6 +62,11 @@ class LogicalVolume:
         return self.segtype == THIN_POOL
 
     @property
+    def is_private(self) -> bool:
+        """Whether other LVs are made of it: a pool of any kind."""
+        return 'private' in self.role or self.is_thin_pool
+
+    @property
     def is_cow_snapshot(self) -> bool:
         """Whether the LV is a thick (COW) snapshot."""
         return 'thicksnapshot' in self.role

@@ -6,7 +6,7 @@ below it only the values of ``types``.
 """
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import contextlib
 import logging
 from typing import Any
@@ -130,8 +130,8 @@ class ISCSITarget(base.Target):
     def are_same_connector(self, one: base.Connector,
                            other: base.Connector) -> bool:
         """Compare as RFC 7143, 4.2.7.1 has it: the case does not matter."""
-        name = (one.get('initiator') or '').lower()
-        return bool(name) and name == (other.get('initiator') or '').lower()
+        name = _lower_name(one)
+        return bool(name) and name == _lower_name(other)
 
     def _target_iqn(self, volume: base.Volume) -> str:
         """Return the target's name: the known one while hosts use it."""
@@ -171,13 +171,17 @@ class ISCSITarget(base.Target):
 
 def _initiator(connector: base.Connector) -> str:
     """Return the name of a host, in the lower case in which it logs in."""
-    name = connector.get('initiator') if connector else None
-    if not isinstance(name, str):
-        raise errors.InvalidConnector('initiator')
     try:
-        return validation.iscsi_name('initiator', name.lower())
+        return validation.iscsi_name('initiator', _lower_name(connector))
     except errors.InvalidArgument as exc:
         raise errors.InvalidConnector('initiator') from exc
+
+
+def _lower_name(connector: object) -> str | None:
+    """Return the name that a host gives, whatever else it sent instead."""
+    name = (connector.get('initiator') if isinstance(connector, Mapping)
+            else None)
+    return name.lower() if isinstance(name, str) else None
 
 
 def _initiators(volume: base.Volume) -> tuple[str, ...]:

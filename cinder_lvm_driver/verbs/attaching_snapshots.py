@@ -5,6 +5,7 @@ Cinder's backup service reads a volume in use from a snapshot of it
 (``backup_use_temp_snapshot``), without a copy.
 """
 
+import contextlib
 import dataclasses
 import logging
 from typing import Any
@@ -76,7 +77,8 @@ class SnapshotAttachVerbs:
 
         :returns: ``provider_location`` and ``provider_auth`` to be stored
         """
-        with translate.cinder_errors(snapshot=snapshot):
+        with (translate.cinder_errors(snapshot=snapshot),
+              contextlib.ExitStack() as undo):
             lv = self.vg.get_volume(naming.snapshot_lv_name(snapshot.name))
             read_only = self.target_driver.SERVES_READ_ONLY
             if lv.is_thin and not read_only:
@@ -84,14 +86,24 @@ class SnapshotAttachVerbs:
                 if self.vg.find_volume(served) is None:
                     self.vg.create_thin_snapshot(served, lv.name,
                                                  activate=True)
+                    # Cinder does not remove an export that it never got.
+                    undo.callback(self._remove_stand_in, served)
             else:
                 served = lv.name
                 self.vg.activate_lv(served)
             export = self.target_driver.create_export(
                 context, AttachedSnapshot.of(snapshot),
                 f'/dev/{self.vg.vg_name}/{served}', read_only=read_only)
+            undo.pop_all()
         return {'provider_location': export['location'],
                 'provider_auth': export['auth']}
+
+    def _remove_stand_in(self, name: str) -> None:
+        try:
+            self.vg.delete(name)
+        except lvm.LVMError as exc:
+            LOG.error('LV %s was only needed to serve a snapshot and cannot '
+                      'be removed; remove it by hand: %s', name, exc)
 
     def initialize_connection_snapshot(self, snapshot: objects.Snapshot,
                                        connector: dict,

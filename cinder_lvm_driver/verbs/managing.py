@@ -80,7 +80,7 @@ class ManageVerbs:
                   else None)
         with translate.cinder_errors():
             lv = self.vg.find_volume(lv_name)
-        return manage.check(lv, lv_name, kind, origin)
+        return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 
     def _rename(self, lv_name: str, new_name: str) -> None:
         if lv_name != new_name:

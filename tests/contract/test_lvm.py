@@ -299,6 +299,15 @@ class LVMContract:
             (self.vg.create_volume, 'snapshot-1', 8 * MIB),
             (self.vg.create_thin_volume, 'snapshot-1', 8 * MIB, 'pool'))
 
+    def test_size_of_nothing(self):
+        self.make_pool()
+        for size_bytes in (0, -8 * MIB):
+            self.assert_all_raise(
+                lvm.InvalidRequest,
+                (self.vg.create_volume, 'a', size_bytes),
+                (self.vg.create_thin_volume, 'b', size_bytes, 'pool'))
+        self.assertEqual({'pool'}, set(self.vg.get_volumes()))
+
     def _thin_snapshot(self, name, origin):
         self.vg.create_thin_snapshot(name, origin, activate=True)
 

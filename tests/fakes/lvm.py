@@ -43,7 +43,10 @@ class Volume:
 
 def extents(size):
     """Return a number of bytes, such as ``5b``, in whole extents."""
-    return -(-int(str(size).removesuffix('b')) // EXTENT) * EXTENT
+    whole = -(-int(str(size).removesuffix('b')) // EXTENT) * EXTENT
+    if whole <= 0:
+        raise Failure('Size may not be zero or negative.', 3)
+    return whole
 
 
 def parse(argv):
@@ -125,7 +128,7 @@ class FakeLVM:
     def _facts(self, volume):
         shots = self._of('origin', volume)
         has_cows = any(shot.is_cow for shot in shots)
-        is_pool = volume.segtype == 'thin-pool'
+        is_pool = volume.segtype.endswith('-pool')
         role = ['private' if is_pool else 'public']
         for word, kind, count in (('origin', has_cows, len(shots)),
                                   ('snapshot', volume.is_cow,

@@ -603,6 +603,7 @@ class TestImages(DriverTestCase):
 
     def test_copy_image_to_volume(self):
         volume = self.volume(2)
+        self.add_lv(volume)
         with mock.patch.object(image_utils, 'fetch_to_raw') as fetch:
             self.driver.copy_image_to_volume(
                 self.context, volume, 'service', 'image', disable_sparse=True)
@@ -612,6 +613,7 @@ class TestImages(DriverTestCase):
 
     def test_copy_volume_to_image(self):
         volume = self.volume()
+        self.add_lv(volume)
         with mock.patch.object(volume_utils, 'upload_volume') as upload:
             self.driver.copy_volume_to_image(self.context, volume, 'service',
                                              {'id': 'image'})

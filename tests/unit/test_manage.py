@@ -27,6 +27,8 @@ THIN_SNAPSHOT = dataclasses.replace(
 CLONE = dataclasses.replace(THIN, name='clone', origin='thin')
 POOL = dataclasses.replace(LINEAR, name='p', segtype='thin-pool',
                            is_open=True)
+CACHE = dataclasses.replace(LINEAR, name='c', segtype='cache-pool',
+                            role=frozenset(['private']))
 
 
 def named(volume, name, **facts):
@@ -68,7 +70,7 @@ class TestReference(base.TestCase):
     def test_name(self, reference):
         self.assertEqual('a', manage.referenced_name(reference))
 
-    @ddt.data({}, '', {'source-name': ''}, {'source-name': None},
+    @ddt.data(None, [], 5, {}, '', {'source-name': ''}, {'source-name': None},
               {'source-id': 'a'}, {'source-name': 1})
     def test_no_name(self, reference):
         self.assertRaises(exception.ManageExistingInvalidReference,
@@ -80,11 +82,13 @@ class TestReference(base.TestCase):
               (CLONE, 'snapshot', 'thin'))
     @ddt.unpack
     def test_can_be_managed(self, volume, kind, origin):
-        self.assertIs(volume, manage.check(volume, volume.name, kind, origin))
+        self.assertIs(volume, manage.check(
+            volume, volume.name, kind, 'vg', origin))
 
     @ddt.data(
         (None, 'volume', None, 'no such LV'),
         (POOL, 'volume', None, 'thin pool'),
+        (CACHE, 'volume', None, 'part of others (cache-pool)'),
         (COW, 'volume', None, 'is a snapshot'),
         (THIN_SNAPSHOT, 'volume', None, 'is a snapshot'),
         (named(LINEAR, 'b', is_open=True), 'volume', None, 'in use'),
@@ -94,14 +98,15 @@ class TestReference(base.TestCase):
     @ddt.unpack
     def test_cannot_be_managed(self, volume, kind, origin, reason):
         error = self.assertRaises(exception.ManageExistingInvalidReference,
-                                  manage.check, volume, 'given', kind, origin)
+                                  manage.check, volume, 'given', kind, 'vg',
+                                  origin)
         self.assertIn(reason, str(error))
         self.assertIn('given', str(error))
 
 
 class TestEntries(base.TestCase):
 
-    ALL = (LINEAR, COW, THIN, THIN_SNAPSHOT, CLONE, POOL)
+    ALL = (LINEAR, COW, THIN, THIN_SNAPSHOT, CLONE, POOL, CACHE)
 
     def entries(self, kind, *volumes, managed=None):
         return manage.entries(volumes, kind, managed or {})

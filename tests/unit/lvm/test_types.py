@@ -39,6 +39,13 @@ class TestLogicalVolume(base.TestCase):
         self.assertEqual((is_thin, is_thin_pool),
                          (lv.is_thin, lv.is_thin_pool))
 
+    @ddt.data(('linear', 'public', False), ('cache-pool', 'private', True),
+              ('thin-pool', 'private', True), ('thin-pool', 'public', True))
+    @ddt.unpack
+    def test_private(self, segtype, role, is_private):
+        lv = volume(segtype=segtype, role=role)
+        self.assertIs(is_private, lv.is_private)
+
     @ddt.data(('public', False, False),
               ('public,snapshot,thicksnapshot', True, False),
               ('public,origin,thickorigin', False, True),

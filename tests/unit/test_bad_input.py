@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LVs, sizes and references that are not as a verb needs them.
+
+Each ends in the exception that Cinder's contract has for it, with a message
+that names what is wrong, and leaves everything as it was; or in success
+where the contract wants that.
+"""
+
+import copy
+from unittest import mock
+
+from cinder import exception
+from cinder.image import image_utils
+from cinder.volume import volume_utils
+import ddt
+
+from cinder_lvm_driver import naming
+from cinder_lvm_driver.targets import errors as target_errors
+from tests.fakes import backend
+from tests.fakes import lvm as fake_lvm
+
+GIB = backend.GIB
+BACKEND_ERROR = exception.VolumeBackendAPIException
+BUSY = exception.VolumeIsBusy
+SNAPSHOT_BUSY = exception.SnapshotIsBusy
+# What LVM does although a PV is missing (seen with 2.03.16).
+_WORKS_ON_PARTIAL = {'lvs', 'vgs', 'lvremove'}
+NEW_SIZE = 2
+
+
+class BadInputTestCase(backend.BackendTestCase):
+    """A back end with a volume that has a snapshot.
+
+    :cvar kind: facts of the LVs of its kind
+    """
+
+    settings = {'lvm_type': 'thin'}
+    kind = backend.THIN
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+        self.owner = self.volume()
+        self.shot = self.snapshot(self.owner)
+        self.other = self.volume()
+        self.add_lv(self.owner, content='data', **self.kind)
+        self.add_snapshot()
+
+    def add_snapshot(self, **facts):
+        name = '_' + self.shot.name
+        if self.kind:
+            facts = {'active': False, 'skip': True, **self.kind, **facts}
+        self.lvm.add(name, GIB, origin=self.owner.name, **facts)
+
+    def world(self):
+        """Return all that must stay as it is."""
+        return copy.deepcopy((self.lvm.volumes, {
+            name: lv for name, lv in self.lvm.removed.items()
+            if not naming.is_temporary(name)}))
+
+    def assert_refused(self, error, words, verb, *arguments):
+        """Look that a verb fails as it should and changes nothing."""
+        before = self.world()
+        raised = self.assertRaises(error, verb, *arguments)
+        for word in words:
+            self.assertRegex(str(raised), word)
+        self.assertEqual(before, self.world())
+        return raised
+
+    # Verbs as functions of the driver and of the world's objects -----------
+
+    def calls(self, verb):
+        """Return a verb with its arguments."""
+        owner, shot, other = self.owner, self.shot, self.other
+        other.size = NEW_SIZE
+        return {
+            'create_volume': (owner,),
+            'create_volume_from_snapshot': (other, shot),
+            'create_cloned_volume': (other, owner),
+            'delete_volume': (owner,),
+            'create_snapshot': (shot,),
+            'delete_snapshot': (shot,),
+            'revert_to_snapshot': (self.context, owner, shot),
+            'extend_volume': (owner, NEW_SIZE),
+            'create_export': (self.context, owner, None),
+            'ensure_export': (self.context, owner),
+            'copy_image_to_volume': (self.context, owner, None, 'id'),
+            'copy_volume_to_image': (self.context, owner, None, {}),
+            'remove_export': (self.context, owner),
+            'create_export_snapshot': (self.context, shot, None),
+            'remove_export_snapshot': (self.context, shot),
+            'terminate_connection_snapshot': (shot, None),
+            'unmanage': (owner,),
+            'unmanage_snapshot': (shot,),
+        }[verb]
+
+    def call(self, verb):
+        return (getattr(self.driver, verb), *self.calls(verb))
+
+
+GONE = (
+    'create_volume_from_snapshot', 'create_cloned_volume', 'create_snapshot',
+    'revert_to_snapshot', 'extend_volume', 'create_export', 'ensure_export',
+    'copy_image_to_volume', 'copy_volume_to_image', 'create_export_snapshot')
+# The contract wants success, and nothing is to be done.
+GONE_IS_FINE = ('delete_volume', 'delete_snapshot', 'remove_export',
+                'remove_export_snapshot', 'terminate_connection_snapshot',
+                'unmanage', 'unmanage_snapshot')
+# And the object whose LV must not be there.
+THERE = (('create_volume', 'owner'), ('create_volume_from_snapshot', 'other'),
+         ('create_cloned_volume', 'other'), ('create_snapshot', 'shot'))
+OPEN = (
+    ('delete_volume', BUSY, 'owner'),
+    ('revert_to_snapshot', BUSY, 'owner'),
+    ('delete_snapshot', SNAPSHOT_BUSY, 'shot'),
+)
+# Commands that change a VG, one of whose PVs is missing.
+PARTIAL = ('create_volume', 'create_volume_from_snapshot',
+           'create_cloned_volume', 'extend_volume', 'create_snapshot',
+           'revert_to_snapshot')
+
+
+@ddt.ddt
+class TestThin(BadInputTestCase):
+
+    def lv_name(self, thing):
+        name = getattr(self, thing).name
+        return '_' * name.startswith('snapshot') + name
+
+    @ddt.data(*GONE)
+    def test_gone(self, verb):
+        self.lvm.volumes = {name: lv for name, lv in self.lvm.volumes.items()
+                            if name == 'vg-pool'}
+        raised = self.assert_refused(
+            BACKEND_ERROR, ['not found|Failed to find'], *self.call(verb))
+        self.assertRegex(str(raised), '(volume|snapshot)-[0-9a-f-]{36}')
+
+    @ddt.data(*GONE_IS_FINE)
+    def test_gone_is_fine(self, verb):
+        self.lvm.volumes = {name: lv for name, lv in self.lvm.volumes.items()
+                            if name == 'vg-pool'}
+        before = self.world()
+        verb, *arguments = self.call(verb)
+        self.assertIsNone(verb(*arguments))
+        self.assertEqual(before, self.world())
+
+    @ddt.data(*THERE)
+    @ddt.unpack
+    def test_there_already(self, verb, taken):
+        if self.lv_name(taken) not in self.lvm.volumes:
+            self.lvm.add(self.lv_name(taken), GIB, content='of another')
+        self.assert_refused(BACKEND_ERROR, ['already exists'],
+                            *self.call(verb))
+
+    @ddt.data(*OPEN)
+    @ddt.unpack
+    def test_open(self, verb, error, thing):
+        lv = self.lvm.volumes[self.lv_name(thing)]
+        lv.active = lv.is_open = True
+        self.assert_refused(
+            error, [self.lv_name(thing).lstrip('_'),
+                    'in use|has COW snapshots'],
+            *self.call(verb))
+        self.assertIn(self.lv_name(thing), self.log.output)
+
+    @ddt.data(*PARTIAL)
+    def test_missing_device_of_the_group(self, verb):
+        if verb in ('extend_volume', 'create_snapshot'):
+            self.lvm.volumes.pop('_' + self.shot.name)
+        answer = self.machine.answer
+
+        def refusing(argv):
+            if fake_lvm.parse(argv)[0] in _WORKS_ON_PARTIAL:
+                return answer(argv)
+            return 5, '', '  Cannot change VG vg while PVs are missing.\n'
+        with mock.patch.object(self.machine, 'answer', refusing):
+            self.assert_refused(BACKEND_ERROR, ['while PVs are missing'],
+                                *self.call(verb))
+
+    @ddt.data('create_volume', 'create_volume_from_snapshot',
+              'create_cloned_volume', 'extend_volume')
+    def test_larger_than_the_group(self, verb):
+        """Of a thin pool anything may be promised."""
+        for name in ('_' + self.shot.name, self.owner.name):
+            self.lvm.volumes[name].size = GIB // 2
+        if verb in ('extend_volume', 'create_volume'):
+            self.lvm.volumes.pop('_' + self.shot.name)
+        if verb == 'create_volume':
+            self.lvm.volumes.pop(self.owner.name)
+        verb, *arguments = self.call(verb)
+        self.owner.size = self.other.size = 1000
+        arguments = [1000 if argument == NEW_SIZE else argument
+                     for argument in arguments]
+        if self.kind:
+            verb(*arguments)
+        else:
+            self.assert_refused(BACKEND_ERROR, ['insufficient free space'],
+                                verb, *arguments)
+
+    @ddt.data('copy_image_to_volume', 'copy_volume_to_image')
+    def test_image_where_there_is_no_device_yet(self, verb):
+        self.lvm.volumes[self.owner.name].active = False
+        for module, name in ((image_utils, 'fetch_to_raw'),
+                             (volume_utils, 'upload_volume')):
+            patcher = mock.patch.object(module, name)
+            patcher.start()
+            self.addCleanup(patcher.stop)
+        verb, *arguments = self.call(verb)
+        verb(*arguments)
+        self.assertTrue(self.lvm.volumes[self.owner.name].active)
+
+    @ddt.data('create_export', 'create_export_snapshot')
+    def test_target_that_cannot_be_made(self, verb):
+        self.driver.target_driver.failures['create_export'] = (
+            target_errors.TargetInUse('iqn', 'one', 'other'))
+        self.assert_refused(BACKEND_ERROR, ['log the initiator out'],
+                            *self.call(verb))
+
+    @ddt.data(0, -1)
+    def test_size_of_nothing(self, size):
+        self.assert_refused(BACKEND_ERROR, ['lvcreate', 'zero or negative'],
+                            self.driver.create_volume, self.volume(size))
+
+    @ddt.data(1, 0, -1)
+    def test_extend_to_no_more(self, size):
+        before = self.world()
+        self.driver.extend_volume(self.owner, size)
+        self.assertEqual(before, self.world())
+
+    def test_volume_that_is_a_thin_pool(self):
+        self.lvm.volumes.pop('_' + self.shot.name)
+        lv = self.lvm.volumes[self.owner.name]
+        lv.segtype, lv.pool = 'thin-pool', ''
+        self.assert_refused(BACKEND_ERROR, [self.owner.name, 'thin pool'],
+                            *self.call('delete_volume'))
+
+    def test_unmanage_runs_nothing(self):
+        self.machine.as_root.clear()
+        for verb in ('unmanage', 'unmanage_snapshot'):
+            verb, *arguments = self.call(verb)
+            verb(*arguments)
+        self.assertEqual([], self.machine.as_root)
+        self.assertIn(self.owner.name, self.lvm.volumes)
+
+
+class TestThick(TestThin):
+
+    settings = {'lvm_type': 'default'}
+    kind = {}

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our questions and verbs, put to the VG object of a test of Cinder's.
+
+That object is Cinder's ``FakeBrickLVM``, Cinder's ``brick.local_dev.lvm.LVM``
+with some methods replaced, or a mock. It answers in texts and dicts, and
+each fact is a method that may be a mock with a list of answers: so nothing
+is asked before the driver asks for it.
+"""
+
+import decimal
+import functools
+
+from oslo_concurrency import processutils
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import naming
+from cinder_lvm_driver import process
+from cinder_lvm_driver.provisioning import base as provisioning
+
+GIB = 2 ** 30
+# The volume of a snapshot whose volume a test does not name.
+UNNAMED = 'volume-of-the-snapshot'
+
+
+def _bytes(gib):
+    """Return bytes for a size in GiB as brick spells it."""
+    try:
+        return int(float(gib) * GIB)
+    except ValueError as exc:
+        raise lvm.ReportError(f'LVM reported the size {gib!r}') from exc
+
+
+def _sizestr(size_bytes):
+    return '%dg' % (size_bytes // GIB)
+
+
+class Volume:
+    """An LV with the facts of ``lvm.LogicalVolume``, each asked for once."""
+
+    active = True
+    is_cow_origin = False
+    is_merging = False
+    is_private = types.LogicalVolume.is_private
+    origin_size_bytes = None
+    path = types.LogicalVolume.path
+    pool = None
+    role = frozenset()
+    skips_activation = False
+    tags = frozenset()
+    virtual_size_bytes = types.LogicalVolume.virtual_size_bytes
+
+    def __init__(self, brick, name, answer, is_thin):
+        self._brick = brick
+        self.name = name
+        self.vg_name = brick.vg_name
+        # What brick says, or what the volume of that name has.
+        self.size_bytes = (
+            _bytes(answer['size']) if isinstance(answer, dict)
+            else brick.known_sizes.get(name, GIB))
+        self.is_thin = is_thin
+        self.is_thin_pool = name == provisioning.thin_pool_name(brick)
+        self.segtype = ('thin-pool' if self.is_thin_pool
+                        else 'thin' if is_thin else 'linear')
+        if is_thin:
+            self.pool = provisioning.thin_pool_name(brick)
+
+    @functools.cached_property
+    def is_cow_snapshot(self):
+        ask = getattr(self._brick.fake, 'lv_is_snapshot', None)
+        if self.is_thin or ask is None:
+            return self.name in self._brick.known_origins
+        return bool(ask(self.name))
+
+    @functools.cached_property
+    def is_open(self):
+        ask = getattr(self._brick.fake, 'lv_is_open', None)
+        return bool(ask and ask(self.name))
+
+    @functools.cached_property
+    def origin(self):
+        if self.name in self._brick.known_origins:
+            return self._brick.known_origins[self.name]
+        ask = getattr(self._brick.fake, 'lv_get_origin', None)
+        return ask(self.name) if ask else UNNAMED
+
+
+class ThinPool(Volume):
+    """The pool of a VG that tells its own size."""
+
+    def __init__(self, brick, name):
+        fake = brick.fake
+        super().__init__(brick, name, {'size': fake.vg_thin_pool_size}, False)
+        used = self.size_bytes - _bytes(fake.vg_thin_pool_free_space)
+        self.data_percent = decimal.Decimal(100 * used) / (
+            self.size_bytes or 1)
+
+
+class Brick:
+    """Stands for ``lvm.LVM`` before the VG object of a test.
+
+    :ivar fake: the object
+    :ivar known_sizes, known_origins: what the arguments of the verb that is
+        running tell of LVs, by their names
+    """
+
+    def __init__(self, fake, owner):
+        self.fake = fake
+        # A mock has no name to tell.
+        self.vg_name = (fake.vg_name if isinstance(fake.vg_name, str)
+                        else owner.settings.volume_group)
+        self.known_sizes = {}
+        self.known_origins = {}
+        self._owner = owner
+        # Their names before they were deleted, by those they have now.
+        self._doomed = {}
+
+    @property
+    def _is_thin(self):
+        return self._owner.configuration.lvm_type == 'thin'
+
+    def _volume(self, name, answer):
+        return Volume(self, name, answer, self._is_thin)
+
+    # Questions ------------------------------------------------------------
+
+    def find_volume(self, name):
+        answer = self.fake.get_volume(self._doomed.get(name, name))
+        if not answer:
+            return None
+        volume = self._volume(name, answer)
+        has_snapshot = getattr(self.fake, 'lv_has_snapshot', None)
+        volume.is_cow_origin = (
+            has_snapshot is not None and has_snapshot(name) is True)
+        return volume
+
+    def get_volume(self, name):
+        # Brick never asks before it acts: an LV that it does not name is
+        # there for it.
+        return self.find_volume(name) or self._volume(name, None)
+
+    def get_volumes(self):
+        volumes = {}
+        for answer in self.fake.get_volumes():
+            # Tests list names that LVM reserves.
+            name = naming.snapshot_lv_name(
+                answer['name'] if isinstance(answer, dict) else answer)
+            volumes[name] = self._volume(name, answer)
+        # What is there when asked for may be missing in their list.
+        for name in (provisioning.thin_pool_name(self), *self.known_sizes):
+            volume = self.find_volume(name)
+            if volume is not None:
+                volumes.setdefault(name, volume)
+        return volumes
+
+    def get_group(self):
+        self.fake.update_volume_group_info()
+        return types.VolumeGroup(
+            name=self.vg_name, extent_size_bytes=4 * 2 ** 20,
+            size_bytes=_bytes(self.fake.vg_size),
+            free_bytes=_bytes(self.fake.vg_free_space))
+
+    def get_picture(self):
+        group, volumes = self.get_group(), self.get_volumes()
+        if self._is_thin:
+            name = provisioning.thin_pool_name(self)
+            volumes[name] = ThinPool(self, name)
+        return types.Picture(group=group, volumes=volumes)
+
+    # Verbs ----------------------------------------------------------------
+
+    def create_thin_pool(self, name):
+        self._run(self.fake.create_thin_pool, name)
+
+    def create_volume(self, name, size_bytes):
+        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
+                  'default', 0)
+
+    def create_thin_volume(self, name, size_bytes, pool):
+        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
+                  'thin', 0)
+
+    def create_cow_snapshot(self, name, origin, size_bytes):
+        self.known_origins[name] = origin
+        self._run(self.fake.create_lv_snapshot, name, origin,
+                  self._owner.configuration.lvm_type)
+
+    def create_thin_snapshot(self, name, origin, *, activate):
+        self._run(self.fake.create_lv_snapshot, name, origin, 'thin')
+        if activate:
+            self._run(self.fake.activate_lv, name, is_snapshot=True,
+                      permanent=True)
+
+    def extend_volume(self, name, size_bytes):
+        self._owner.extend_lv(name, size_bytes // GIB)
+
+    def extend_only(self, name, size_gib):
+        self._run(self.fake.extend_volume, name, f'{size_gib}g')
+
+    def delete(self, name):
+        self._run(self.fake.delete, self._doomed.get(name, name))
+
+    def split_snapshot(self, name):
+        """Brick wipes the store of a snapshot where it is."""
+
+    def merge_snapshot(self, name):
+        self._run(self.fake.revert, name)
+
+    def add_tag(self, name, tag):
+        """Brick knows no tags."""
+
+    delete_tag = add_tag
+
+    def rename_volume(self, name, new_name):
+        if naming.is_doomed(new_name):
+            # Brick wipes and removes an LV under the name it has.
+            self._doomed[new_name] = name
+            self.known_sizes[new_name] = self.known_sizes.get(name, GIB)
+        else:
+            self._run(self.fake.rename_volume, name, new_name)
+
+    def activate_lv(self, *names):
+        for name in names:
+            self._run(self.fake.activate_lv, name)
+
+    def deactivate_lv(self, name):
+        self._run(self.fake.deactivate_lv, name)
+
+    def _run(self, verb, *arguments, **keywords):
+        try:
+            verb(*arguments, **keywords)
+        except processutils.ProcessExecutionError as exc:
+            raise lvm.CommandOfLVMFailed(str(exc)) from (
+                process.CommandFailed(arguments, 5, '', exc.stderr or ''))
