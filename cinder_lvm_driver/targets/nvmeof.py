@@ -130,11 +130,11 @@ def canonical(*portals: Portal) -> tuple[Portal, ...]:
 
 def connection_properties(version: int, subsystem_nqn: str,
                           portals: Iterable[tuple[str, str, int | str]],
-                          nsid: int | str, uuid: str) -> dict[str, Any]:
+                          nsid: int, uuid: str) -> dict[str, Any]:
     """Return what os-brick's NVMe-oF connector wants to know.
 
-    The in-tree driver gives numbers as text where it reads them from
-    provider_location.
+    The namespace id is text: os-brick 7.1 compares it with text, and does
+    not find the number that the in-tree driver gives of a shared target.
 
     :param version: nvmeof_conn_info_version of cinder.conf
     """
@@ -145,7 +145,7 @@ def connection_properties(version: int, subsystem_nqn: str,
             'portals': [
                 (address, port, _ROCE if transport == 'rdma' else transport)
                 for transport, address, port in portals],
-            'ns_id': nsid,
+            'ns_id': str(nsid),
         }
     transport, address, port = next(iter(portals))
     return {
@@ -153,5 +153,5 @@ def connection_properties(version: int, subsystem_nqn: str,
         'target_port': port,
         'nqn': subsystem_nqn,
         'transport_type': transport,
-        'ns_id': nsid,
+        'ns_id': str(nsid),
     }

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Mapping
 import contextlib
 import logging
+import os
 from typing import Any
 import zlib
 
@@ -26,6 +27,7 @@ _LOCK = 'nvmetcli'
 # So many namespaces the kernel says that a subsystem has
 # (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h).
 _LAST_NSID = 1024
+_RDMA_DEVICES = '/sys/class/infiniband'
 
 
 class NvmetTarget(base.Target):
@@ -57,6 +59,7 @@ class NvmetTarget(base.Target):
         kernel.load_modules(('nvmet', f'nvmet_{self.transport}'), 'nvmet',
                             self.runner)
         kernel.check_tree('nvmet')
+        self._check_rdma()
         kernel.check_daemon(nvmet.list_subsystems)
         if self.key_file.is_used:
             with kernel.host_lock(_LOCK):
@@ -72,6 +75,13 @@ class NvmetTarget(base.Target):
                 LOG.warning(
                     'Address %s is none of this host. Volumes cannot be '
                     'exported before it is there.', address)
+
+    def _check_rdma(self) -> None:
+        """The kernel opens a port for RDMA without any device for it."""
+        if self.transport == 'rdma' and not os.path.isdir(_RDMA_DEVICES):
+            raise errors.TargetConfigurationError(
+                'target_protocol is nvmet_rdma, but this host has no RDMA '
+                'device')
 
     def _check_options(self) -> None:
         if self.transport is None:
@@ -118,7 +128,6 @@ class NvmetTarget(base.Target):
         host_nqn = _host_nqn(connector)
         keys = self.key_file.read()
         portals: Iterable[tuple[str, str, int | str]]
-        nsid: int | str
         if nvmeof.is_shared(volume.provider_location):
             request = self._shared_request(
                 volume, volume.provider_location, connector, keys)
@@ -127,7 +136,7 @@ class NvmetTarget(base.Target):
             nsid = reply['nsid']
         else:
             export = _parse_export(volume)
-            subsystem_nqn, nsid = export.subsystem_nqn, str(export.nsid)
+            subsystem_nqn, nsid = export.subsystem_nqn, export.nsid
             portals = [(transport, address, str(port))
                        for transport, address, port in export.portals]
             with kernel.host_lock(_LOCK):
