@@ -3,8 +3,8 @@
 
 from collections.abc import Iterable, Mapping
 import contextlib
+import glob
 import logging
-import os
 from typing import Any
 import zlib
 
@@ -27,7 +27,7 @@ _LOCK = 'nvmetcli'
 # So many namespaces the kernel says that a subsystem has
 # (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h).
 _LAST_NSID = 1024
-_RDMA_DEVICES = '/sys/class/infiniband'
+_RDMA_DEVICES = '/sys/class/infiniband/*'
 
 
 class NvmetTarget(base.Target):
@@ -78,7 +78,7 @@ class NvmetTarget(base.Target):
 
     def _check_rdma(self) -> None:
         """The kernel opens a port for RDMA without any device for it."""
-        if self.transport == 'rdma' and not os.path.isdir(_RDMA_DEVICES):
+        if self.transport == 'rdma' and not glob.glob(_RDMA_DEVICES):
             raise errors.TargetConfigurationError(
                 'target_protocol is nvmet_rdma, but this host has no RDMA '
                 'device')
