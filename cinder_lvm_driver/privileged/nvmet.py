@@ -105,7 +105,7 @@ def allow_host(subsystem_nqn: str, host_nqn: str,
                key: str | None = None) -> dict[str, Any]:
     """Let a host use the namespaces of a subsystem.
 
-    :param key: for DH-HMAC-CHAP; None means that it does not authenticate
+    :param key: for DH-HMAC-CHAP; None leaves it as it is
     :returns: ``discard``, whether blocks can be discarded
     :raises TargetNotFound: there is no such subsystem, or no namespace
     """
@@ -124,15 +124,17 @@ def allow_host(subsystem_nqn: str, host_nqn: str,
 
 
 @privileged.context.entrypoint
-def set_keys(keys: Iterable[tuple[str, str | None]]) -> None:
+def set_keys(keys: Iterable[tuple[str, str]]) -> None:
     """Give hosts that are known to the kernel the keys they have now.
 
     Connections that are there live on.
     """
-    for host_nqn, key in [_valid_host(*each) for each in keys]:
+    for host_nqn, key in [(validation.nqn('host', host_nqn),
+                           validation.dhchap_key(key))
+                          for host_nqn, key in keys]:
         host = nvmet_tree.host(host_nqn)
         if host.exists():
-            nvmet_tree.ensure_key(host, key)
+            host.ensure('dhchap_key', key)
 
 
 @privileged.context.entrypoint

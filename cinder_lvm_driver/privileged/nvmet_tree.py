@@ -25,8 +25,6 @@ Portal = tuple[str, str, int]
 _FAMILIES = {False: 'ipv4', True: 'ipv6'}
 _LAST_PORT_ID = 65535
 _SYS_DEVICES = '/sys/dev/block'
-# The kernel takes an empty text for none, and is not called for no bytes.
-_NO_KEY = '\0'
 
 
 def subsystem(subsystem_nqn: str) -> configfs.Directory:
@@ -169,20 +167,16 @@ def discards(namespace: configfs.Directory) -> bool:
 
 # --- hosts -------------------------------------------------------------------
 
-def ensure_key(host: configfs.Directory, key: str | None) -> None:
-    """Have a host authenticate with a key, or connect without one."""
-    if key is not None:
-        host.ensure('dhchap_key', key)
-    elif (os.path.exists((host / 'dhchap_key').path)
-            and host.read('dhchap_key')):
-        host.write('dhchap_key', _NO_KEY)
-
-
 def ensure_host(subsystem: configfs.Directory, host_nqn: str,
                 key: str | None, undo: configfs.Undo) -> None:
-    """Allow a host; it has its key before it can connect."""
+    """Allow a host; it has its key before it can connect.
+
+    One that it has already stays if none is given: it is the host's, and
+    another back end may have given it.
+    """
     undo.make(host(host_nqn))
-    ensure_key(host(host_nqn), key)
+    if key is not None:
+        host(host_nqn).ensure('dhchap_key', key)
     undo.link(subsystem / 'allowed_hosts', host_nqn, host(host_nqn))
 
 

@@ -262,10 +262,11 @@ class NvmetTarget(base.Target):
         A host that finds the port but not yet its subsystem, or not its
         namespace, gives the disk up.
         """
-        if self.key_file.is_used:
-            hosts = {host for request in requests for host in request.hosts}
+        keys = {(host_nqn, key) for request in requests
+                for host_nqn, key in request.hosts if key is not None}
+        if keys:
             with kernel.host_lock(_LOCK):
-                nvmet.set_keys(sorted(hosts))
+                nvmet.set_keys(sorted(keys))
         present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
         for request in requests:

@@ -104,9 +104,9 @@ class FakeOs(fake_configfs.FakeOs):
     _write_addr_trtype = _write_addr_adrfam = _write_address
 
     def _write_dhchap_key(self, folder, text):
-        if text != '\0' and not text.startswith('DHHC-1:'):
+        if not text.startswith('DHHC-1:'):
             self.fail(errno.EINVAL)
-        return text.strip('\0')
+        return text
 
 
 class FakeNvmet(fixtures.Fixture):

@@ -82,7 +82,7 @@ class TestRefusals(NvmetTestCase):
               (nvmet.delete_namespace, SUBSYSTEM, '../x'),
               (nvmet.delete_subsystem, '..'),
               (nvmet.revalidate_sizes, '..'),
-              (nvmet.set_keys, [('..', None)]),
+              (nvmet.set_keys, [('..', KEY)]),
               (nvmet.set_keys, [(HOST, 'key')]),
               (nvmet.listen, [('..', [])], 1),
               (nvmet.listen, [(SUBSYSTEM, [('tcp', 'x', 1)])], 1),
@@ -210,11 +210,15 @@ class TestKeys(NvmetTestCase):
             self.create()
         self.assertEqual([HOST], nvmet.list_subsystems()[SUBSYSTEM]['hosts'])
 
-    def test_a_key_that_is_taken_back(self):
+    def test_a_key_of_another_back_end_stays(self):
         self.create(hosts=[(HOST, KEY)])
-        nvmet.set_keys([(HOST, None), (OTHER_HOST, KEY)])
-        self.assertEqual('', nvmet_tree.host(HOST).read('dhchap_key'))
-        self.assertFalse(nvmet_tree.host(OTHER_HOST).exists())
+        self.create(subsystem_nqn=test_nvmet.LONGER)
+        nvmet.allow_host(SUBSYSTEM, HOST)
+        self.assertEqual(KEY, nvmet_tree.host(HOST).read('dhchap_key'))
+
+    def test_hosts_that_are_not_there_get_no_key(self):
+        nvmet.set_keys([(HOST, KEY)])
+        self.assertFalse(nvmet_tree.host(HOST).exists())
 
     def test_in_no_list_and_no_log(self):
         self.create(hosts=[(HOST, KEY)])
