@@ -34,6 +34,16 @@ OWN_OPTIONS = [
                     'overwritten where its disks cannot write zeroes by '
                     'themselves; 0 means as fast as possible. Of use only '
                     'with volume_clear = zero.'),
+    cfg.StrOpt('lvm_nvme_key_file',
+               help='JSON file with the DH-HMAC-CHAP keys of hosts, an '
+                    'object of host NQN and key (DHHC-1:...), for '
+                    'target_helper nvmet. It belongs to the user that '
+                    'cinder-volume runs as, and nobody else may read it. It '
+                    'is read anew at each attachment.'),
+    cfg.BoolOpt('lvm_nvme_require_keys',
+                default=False,
+                help='Refuse hosts that have no key in lvm_nvme_key_file; '
+                     'otherwise they connect without authentication.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 

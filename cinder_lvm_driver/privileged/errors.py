@@ -4,7 +4,7 @@
 An error that is raised in the privileged daemon is built again in the
 service from its class and its positional arguments
 (``oslo_privsep.daemon``), so these are plain strings and integers, and never
-a CHAP secret.
+a CHAP secret or key.
 """
 
 import os
@@ -41,7 +41,7 @@ class DeviceNotUsable(TargetError):
 
 
 class TargetNotFound(TargetError):
-    """The target is not there, or has no LUN yet."""
+    """The target is not there, or has no LUN or namespace yet."""
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
@@ -64,6 +64,47 @@ class TargetInUse(TargetError):
         return ('target %s serves %s to an initiator that is logged in, so '
                 'it is not moved to %s: log the initiator out first'
                 % (self.target, self.served, self.wanted))
+
+
+class NamespaceInUse(TargetError):
+    """The namespace serves another device, and hosts may be using it."""
+
+    def __init__(self, subsystem: str, served: str, wanted: str) -> None:
+        super().__init__(subsystem, served, wanted)
+        self.subsystem = subsystem
+        self.served = served
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return ('subsystem %s serves %s to hosts that are allowed in, so it '
+                'is not moved to %s: detach the hosts first'
+                % (self.subsystem, self.served, self.wanted))
+
+
+class SubsystemOfAnotherHost(TargetError):
+    """The subsystem of one host serves volumes to another one."""
+
+    def __init__(self, subsystem: str, host: str) -> None:
+        super().__init__(subsystem, host)
+        self.subsystem = subsystem
+        self.host = host
+
+    def __str__(self) -> str:
+        return ('subsystem %s serves volumes to %s, so no other host gets '
+                'in: two hosts have one name, or a host has a new NQN and '
+                'its old attachments have to go first'
+                % (self.subsystem, self.host))
+
+
+class SubsystemFull(TargetError):
+    """There is no namespace id left in a subsystem."""
+
+    def __init__(self, subsystem: str) -> None:
+        super().__init__(subsystem)
+        self.subsystem = subsystem
+
+    def __str__(self) -> str:
+        return 'subsystem %s has no free namespace id' % self.subsystem
 
 
 class PortalNotAvailable(TargetError):

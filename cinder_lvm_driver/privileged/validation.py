@@ -5,11 +5,14 @@ Each function returns its argument in the form the kernel gets, or raises
 ``InvalidArgument`` before anything was touched.
 """
 
+import base64
+import binascii
 from collections.abc import Sequence
 import ipaddress
 import os
 import re
 import stat
+import zlib
 
 from cinder_lvm_driver.privileged import errors
 
@@ -26,6 +29,17 @@ _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
 _SYS_DEVICES = '/sys/dev/block'
+# Looser than the NVMe base specification (2.0, section 4.5), which wants a
+# date and a domain: the name that Cinder makes of its default target_prefix
+# begins with nqn.iqn.2010-10.
+_NQN = re.compile(r'nqn\.[\x21-\x2e\x30-\x7e]+')
+_NQN_LENGTH = 223           # NVMF_NQN_SIZE in include/linux/nvme.h
+_DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
+_TRANSPORTS = ('tcp', 'rdma')
+_NSID_LAST = 0xfffffffe
+# Hash number -> bytes of the secret, which CRC-32 follows (NVMe TCP and
+# RDMA transport specifications, section 'Secret representation').
+_DHCHAP_BYTES = {'00': (32, 48, 64), '01': (32,), '02': (48,), '03': (64,)}
 
 
 def iscsi_name(argument: str, value: object) -> str:
@@ -38,8 +52,12 @@ def iscsi_name(argument: str, value: object) -> str:
 
 
 def serial(value: object) -> str:
+    return uuid('serial', value)
+
+
+def uuid(argument: str, value: object) -> str:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise errors.InvalidArgument('serial', f'{value!r} is not a UUID')
+        raise errors.InvalidArgument(argument, f'{value!r} is not a UUID')
     return value
 
 
@@ -84,6 +102,67 @@ def portal(value: Sequence[object]) -> tuple[str, int]:
         raise errors.InvalidArgument(
             'portal', f'{port!r} is not a port from 1 to 65535')
     return canonical, port
+
+
+def nqn(argument: str, value: object) -> str:
+    """Return the name of a subsystem or of a host; its case matters."""
+    if (not isinstance(value, str) or len(value) > _NQN_LENGTH
+            or not _NQN.fullmatch(value) or value == _DISCOVERY_NQN):
+        raise errors.InvalidArgument(
+            argument, f'{value!r} is not an NVMe Qualified Name of at most '
+            f'{_NQN_LENGTH} printable characters without spaces and slashes')
+    return value
+
+
+def nvme_portal(value: Sequence[object]) -> tuple[str, str, int]:
+    """Return transport, canonical address and port of a portal."""
+    transport, address, port = value
+    if transport not in _TRANSPORTS:
+        raise errors.InvalidArgument(
+            'portal', f'{transport!r} is none of the transports '
+            + ', '.join(_TRANSPORTS))
+    return (str(transport), *portal((address, port)))
+
+
+def nsid(value: object) -> int:
+    """Return the id of a namespace."""
+    return _number('namespace id', value, 1, _NSID_LAST)
+
+
+def port_id(value: object) -> int:
+    """Return the id of a port of nvmet."""
+    return _number('port id', value, 1, 65535)
+
+
+def _number(argument: str, value: object, first: int, last: int) -> int:
+    if (not isinstance(value, int) or isinstance(value, bool)
+            or not first <= value <= last):
+        raise errors.InvalidArgument(
+            argument, f'{value!r} is not a number from {first} to {last}')
+    return value
+
+
+def dhchap_key(value: object) -> str:
+    """Return the key of a host, which is never part of an error.
+
+    The kernel looks at all of it only when the host connects.
+    """
+    words = value.split(':') if isinstance(value, str) else []
+    try:
+        prefix, number, text, end = words
+        secret = base64.b64decode(text.encode('ascii'), validate=True)
+        sizes = _DHCHAP_BYTES[number]
+    except (ValueError, KeyError, binascii.Error):
+        valid = False
+    else:
+        valid = (prefix == 'DHHC-1' and not end and len(secret) - 4 in sizes
+                 and secret[-4:] == zlib.crc32(secret[:-4]).to_bytes(
+                     4, 'little'))
+    if not valid:
+        raise errors.InvalidArgument(
+            'DH-HMAC-CHAP key', 'is not of the form DHHC-1:NN:BASE64: with a '
+            'right checksum, as nvme gen-dhchap-key makes it') from None
+    return ':'.join(words)
 
 
 def chap(username: object, secret: object) -> tuple[str, str]:

@@ -5,7 +5,10 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver.privileged.errors import ConfigfsError
 from cinder_lvm_driver.privileged.errors import DeviceNotUsable
 from cinder_lvm_driver.privileged.errors import InvalidArgument
+from cinder_lvm_driver.privileged.errors import NamespaceInUse
 from cinder_lvm_driver.privileged.errors import PortalNotAvailable
+from cinder_lvm_driver.privileged.errors import SubsystemFull
+from cinder_lvm_driver.privileged.errors import SubsystemOfAnotherHost
 from cinder_lvm_driver.privileged.errors import TargetError
 from cinder_lvm_driver.privileged.errors import TargetInUse
 from cinder_lvm_driver.privileged.errors import TargetNotFound
@@ -16,7 +19,11 @@ __all__ = (
     'InvalidArgument',
     'InvalidConnector',
     'InvalidExport',
+    'NamespaceInUse',
+    'NoHostKey',
     'PortalNotAvailable',
+    'SubsystemFull',
+    'SubsystemOfAnotherHost',
     'TargetConfigurationError',
     'TargetError',
     'TargetInUse',
@@ -53,3 +60,16 @@ class InvalidExport(TargetError):
 
     def __str__(self) -> str:
         return '%s %s' % (self.field, self.reason)
+
+
+class NoHostKey(TargetError):
+    """Authentication is required, and a host has no key."""
+
+    def __init__(self, host_nqn: str) -> None:
+        super().__init__(host_nqn)
+        self.host_nqn = host_nqn
+
+    def __str__(self) -> str:
+        return ('host %s has no DH-HMAC-CHAP key in the file that '
+                'lvm_nvme_key_file names, and lvm_nvme_require_keys is set'
+                % self.host_nqn)

@@ -2,36 +2,21 @@
 """iSCSI and iSER targets of LIO, the kernel's own (target_helper lioadm)."""
 
 from collections.abc import Mapping
-import contextlib
 import logging
-import os
-import socket
 from typing import Any
-
-from oslo_concurrency import lockutils
-from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import validation
-from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
+from cinder_lvm_driver.targets import kernel
 from cinder_lvm_driver.targets import types
 
 LOG = logging.getLogger(__name__)
 
-_CONFIGFS = '/sys/kernel/config'
+# The name is that of cinder.volume.targets.lio.
+_LOCK = 'lioadm'
 _MODULES = ('target_core_mod', 'iscsi_target_mod')
-
-
-def _host_lock() -> contextlib.AbstractContextManager[Any]:
-    """Keep others out of LIO, an in-tree back end on this host included.
-
-    The name is that of cinder.volume.targets.lio.
-    """
-    lock: contextlib.AbstractContextManager[Any] = lockutils.lock(
-        'lioadm', lock_file_prefix='cinder-', external=True)
-    return lock
 
 
 class LioTarget(iscsi.ISCSITarget):
@@ -42,16 +27,18 @@ class LioTarget(iscsi.ISCSITarget):
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        self._check_names()
-        self._check_kernel()
-        self._check_daemon()
+        self._check_prefix()
+        kernel.check_addresses(self.portals, 'lioadm')
+        kernel.load_modules(_MODULES, 'lioadm', self.runner)
+        kernel.check_tree('target')
+        kernel.check_daemon(lio.list_targets)
         for portal in self.portals:
-            if not _is_local(portal):
+            if not kernel.is_local(portal):
                 LOG.warning(
                     'Portal %s is on no address of this host. The kernel '
                     'serves it as soon as the address is there.', portal)
 
-    def _check_names(self) -> None:
+    def _check_prefix(self) -> None:
         example = f'{self.target_prefix}volume-00000000'
         try:
             validation.iscsi_name('target_prefix', example)
@@ -60,41 +47,6 @@ class LioTarget(iscsi.ISCSITarget):
                 f"target_prefix '{self.target_prefix}' does not begin an "
                 'iSCSI name in lower case such as '
                 'iqn.2010-10.org.openstack:') from exc
-        for portal in self.portals:
-            try:
-                validation.portal(portal.canonical)
-            except (ValueError, errors.InvalidArgument) as exc:
-                raise errors.TargetConfigurationError(
-                    f"'{portal.address}' is no IP address, which LIO needs "
-                    'in target_ip_address and target_secondary_ip_addresses',
-                ) from exc
-
-    def _check_kernel(self) -> None:
-        if not os.path.isdir(f'{_CONFIGFS}/target/iscsi'):
-            for module in _MODULES:
-                self._load(module)
-        if not os.path.isdir(f'{_CONFIGFS}/target'):
-            raise errors.TargetConfigurationError(
-                'configfs is not mounted on this host: mount -t configfs '
-                f'configfs {_CONFIGFS}')
-
-    def _load(self, module: str) -> None:
-        try:
-            self.runner.run('modprobe', module)
-        except (process.CommandFailed, process.CommandTimedOut) as exc:
-            raise errors.TargetConfigurationError(
-                f'the kernel module {module}, which target_helper lioadm '
-                f'needs, cannot be loaded: {exc}') from exc
-
-    def _check_daemon(self) -> None:
-        try:
-            lio.list_targets()
-        except (daemon.FailedToDropPrivileges, OSError) as exc:
-            raise errors.TargetConfigurationError(
-                'the privileged daemon of this driver cannot be started: '
-                f'{exc}. See that the filter file of cinder-lvm-driver is '
-                'in a directory named by filters_path in rootwrap.conf'
-            ) from exc
 
     def _create_target(self, request: types.ExportRequest) -> str:
         self._serve(request, all_portals=True)
@@ -126,7 +78,7 @@ class LioTarget(iscsi.ISCSITarget):
                all_portals: bool) -> list[tuple[str, str]]:
         acls = [(initiator_iqn, request.chap.username, request.chap.secret)
                 for initiator_iqn in request.initiators]
-        with _host_lock():
+        with kernel.host_lock(_LOCK):
             reply = lio.create_target(
                 request.target_iqn, request.device, request.volume_id,
                 [portal.canonical for portal in request.portals],
@@ -135,18 +87,18 @@ class LioTarget(iscsi.ISCSITarget):
         return list(reply['refused_portals'])
 
     def _delete_target(self, target_iqn: str) -> None:
-        with _host_lock():
+        with kernel.host_lock(_LOCK):
             lio.delete_target(target_iqn)
 
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:
-        with _host_lock():
+        with kernel.host_lock(_LOCK):
             reply = lio.allow_initiator(
                 target_iqn, initiator_iqn, chap.username, chap.secret)
         return bool(reply['discard'])
 
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        with _host_lock():
+        with kernel.host_lock(_LOCK):
             if initiator_iqn is None:
                 lio.deny_all_initiators(target_iqn)
             else:
@@ -162,14 +114,3 @@ def _is_whole(present: Mapping[str, Any],
             <= set(present['portals'])
             and all(present['initiators'].get(initiator_iqn)
                     for initiator_iqn in request.initiators))
-
-
-def _is_local(portal: types.Portal) -> bool:
-    address, _ = portal.canonical
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

@@ -10,6 +10,7 @@ from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
 from tests import base
+from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_lio
 
 TARGET = 'iqn.2010-10.org.openstack:volume-1'
@@ -21,7 +22,7 @@ PORTALS = [('127.0.0.1', 3260), ('::1', 3260)]
 ACL = (HOST, 'name', 'secret123456')
 
 
-class Cases:
+class Cases(fake_configfs.KillingCases):
     """Give ``self.devices``, the paths of two LVs, and ``self.os``."""
 
     def create(self, target=TARGET, device=0, portals=PORTALS, acls=(ACL,),
@@ -166,22 +167,6 @@ class Cases:
             lio.allow_initiator(TARGET, *ACL)
             self.assert_whole()
             lio.deny_initiator(TARGET, HOST)
-
-    def kill_at_each_step(self, verb):
-        """Call a verb until it ends, dying one step later each time."""
-        for steps in range(100):
-            self.os.steps_left = steps
-            try:
-                verb()
-            except fake_lio.Killed as died:
-                self.os.steps_left = None
-                yield died.args
-            else:
-                self.os.steps_left = None
-                self.assertGreater(steps, 4)
-                yield None
-                return
-        self.fail('the verb does not end')
 
     def test_an_incomplete_target_is_listed(self):
         for died in self.kill_at_each_step(self.create):

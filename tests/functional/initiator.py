@@ -27,7 +27,8 @@ class Host:
         brick = connector.InitiatorConnector.factory(
             protocol, self._root_helper, use_multipath=False,
             device_scan_attempts=10)
-        device = brick.connect_volume(connection['data'])
+        # os-brick changes what it is given.
+        device = brick.connect_volume(dict(connection['data']))
         return brick, device
 
     @contextlib.contextmanager
@@ -37,4 +38,4 @@ class Host:
         try:
             yield brick, device['path']
         finally:
-            brick.disconnect_volume(connection['data'], device)
+            brick.disconnect_volume(dict(connection['data']), device)

@@ -16,7 +16,7 @@ from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import lio
 from tests.contract import test_lio
-from tests.unit.privileged import fake_lio
+from tests.unit.privileged import fake_configfs
 
 
 class OnKernelTest(test_lio.Cases, unittest.TestCase):
@@ -24,7 +24,7 @@ class OnKernelTest(test_lio.Cases, unittest.TestCase):
     def setUp(self):
         super().setUp()
         self.devices = os.environ['LIO_DEVICES'].split()
-        self.os = fake_lio.KillingOs()
+        self.os = fake_configfs.KillingOs()
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
                 mock.patch.object(privileged.context, 'client_mode', False)):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attached volumes: LIO in this kernel, os-brick as the host."""
+"""Attached volumes: LIO in this kernel, os-brick as the host.
+
+The cases are those of the other helpers, too.
+"""
 
 import os
 import socket
@@ -58,7 +61,8 @@ class AttachTestCase(base.BackendTestCase):
         self.store(volume, driver.create_export(self.context, volume,
                                                 self.connector))
         self.addCleanup(self.driver.remove_export, self.context, volume)
-        base.SECRETS.add(volume.provider_auth.split()[2])
+        if volume.provider_auth:
+            base.SECRETS.add(volume.provider_auth.split()[2])
         return volume
 
     def store(self, volume, update):
@@ -81,11 +85,16 @@ class AttachTestCase(base.BackendTestCase):
             self.assertEqual(self.checksum(path),
                              self.checksum(self.device(volume.name)))
 
+    def assert_locked_out(self, connection):
+        with self.assertRaises((brick_exception.BrickException,
+                                brick_exception.VolumeDeviceNotFound)):
+            self.host.connect(connection)
 
-class SnapshotAttachVerbs:
+class SnapshotAttachCases:
     """Snapshots that are served without a copy."""
 
     def test_snapshot_is_read_and_not_written(self):
+        read_only = self.driver.target_driver.SERVES_READ_ONLY
         volume = self.create()
         self.write(self.device(volume.name), 'before')
         before = self.checksum(self.device(volume.name))
@@ -96,33 +105,40 @@ class SnapshotAttachVerbs:
             self.context, snapshot, self.connector))
         self.addCleanup(self.driver.remove_export_snapshot, self.context,
                         snapshot)
-        self.assertEqual(names, self.lv_names())
-        base.SECRETS.add(snapshot.provider_auth.split()[2])
+        base.SECRETS.update(snapshot.provider_auth.split()[2:])
         connection = self.driver.initialize_connection_snapshot(
             snapshot, self.connector)
+        self.assertEqual('ro', connection['data']['access_mode'])
         with self.host.connected(connection) as (_brick, path):
             self.assertEqual(before, self.checksum(path))
             done = self.root.try_run('dd', 'if=/dev/zero', f'of={path}',
                                      'bs=4k', 'count=1', 'oflag=direct')
-            self.assertNotEqual(0, done.code, 'it can be written to')
-            self.assertEqual(before, self.checksum(path))
+            self.assertEqual(read_only, done.code != 0)
         for _ in range(2):
             self.driver.terminate_connection_snapshot(
                 snapshot, self.connector, force=True)
             self.driver.remove_export_snapshot(self.context, snapshot)
         self.assertEqual(names, self.lv_names())
+        copy = self.volume()
+        self.driver.create_volume_from_snapshot(copy, snapshot)
+        self.addCleanup(self.driver.delete_volume, copy)
+        self.assertEqual(before, self.checksum(self.device(copy.name)))
 
 
-class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
+class AttachCases(SnapshotAttachCases):
+    """What each target helper keeps of an attachment of a thin volume.
+
+    Give ``OTHER_HOST``, what the connector of another host differs in, and
+    ``assert_is(volume, path)``, which looks at the identity of a disk.
+    """
 
     def test_life_of_an_attachment(self):
         volume = self.export()
         connection = self.attach(volume)
         lv = self.device(volume.name)
         with self.host.connected(connection) as (brick, path):
-            with self.subTest('the serial is the volume'):
-                wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
-                self.assertIn(volume.id.replace('-', '')[:25], wwid)
+            with self.subTest('the disk is the volume'):
+                self.assert_is(volume, path)
             with self.subTest('what the host writes is on the LV'):
                 self.write(path, volume.id)
                 written = self.checksum(path)
@@ -144,35 +160,9 @@ class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
         self.assertFalse(self.driver.terminate_connection(
             volume, self.connector))
 
-    def test_stored_and_told_as_upstream_does(self):
+    def test_other_host_is_locked_out(self):
         volume = self.export()
-        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
-        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
-                         volume.provider_location)
-        _chap, user, secret = volume.provider_auth.split(' ')
-        self.assertEqual(
-            {'driver_volume_type': 'iscsi', 'data': {
-                'target_discovered': False,
-                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
-                'target_lun': 0, 'volume_id': volume.id,
-                'auth_method': 'CHAP', 'auth_username': user,
-                'auth_password': secret, 'encrypted': False,
-                'discard': True}},
-            self.attach(volume))
-
-    def test_wrong_and_missing_secret_are_locked_out(self):
-        volume = self.export()
-        connection = self.attach(volume)
-        connection['data']['auth_password'] = 'not-this-one'
-        self.assert_locked_out(connection)
-        for key in 'auth_method', 'auth_username', 'auth_password':
-            del connection['data'][key]
-        self.assert_locked_out(connection)
-
-    def test_other_initiator_is_locked_out(self):
-        volume = self.export()
-        self.assert_locked_out(self.attach(
-            volume, initiator='iqn.2001-01.org.example:other'))
+        self.assert_locked_out(self.attach(volume, **self.OTHER_HOST))
 
     def test_detached_host_is_locked_out(self):
         volume = self.export()
@@ -180,11 +170,6 @@ class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
         self.driver.terminate_connection(volume, self.connector)
         self.driver.terminate_connection(volume, self.connector)
         self.assert_locked_out(connection)
-
-    def assert_locked_out(self, connection):
-        with self.assertRaises((brick_exception.BrickException,
-                                brick_exception.VolumeDeviceNotFound)):
-            self.host.connect(connection)
 
     def test_export_and_remove_twice(self):
         volume = self.export()
@@ -196,20 +181,10 @@ class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
         self.driver.remove_export(self.context, volume)
         self.driver.remove_export(self.context, volume)
 
-    def test_two_volumes_whose_names_begin_alike(self):
-        one = self.export()
-        two = self.create(id=one.id[:-1] + ('0' if one.id[-1] != '0'
-                                            else '1'))
-        longer = f'{one.provider_location.split(" ")[1]}0'
-        self.store(two, self.driver.create_export(self.context, two, None))
-        self.driver.remove_export(self.context, two)
-        self.assertNotIn(longer, self.targets())
-        self.assert_round_trip(one, self.attach(one))
-
     def test_all_hosts_are_detached(self):
         volume = self.export()
         connection = self.attach(volume)
-        self.attach(volume, initiator='iqn.2001-01.org.example:other')
+        self.attach(volume, **self.OTHER_HOST)
         self.assertFalse(self.driver.terminate_connection(volume, None))
         self.assert_locked_out(connection)
 
@@ -220,14 +195,6 @@ class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
         self.assertTrue(self.driver.terminate_connection(
             volume, self.connector))
         self.assert_round_trip(volume, connection)
-
-    def test_connectors_that_do_not_do(self):
-        for connector in ({}, {'initiator': None}, {'initiator': ''},
-                          {'host': 'x'}, {'initiator': '../../x'},
-                          {'initiator': 'iqn.2001-01.org.example:a b'}):
-            with self.subTest(connector=connector):
-                with self.assertRaises(exception.InvalidConnectorException):
-                    self.driver.validate_connector(connector)
 
     def test_exports_come_back_after_a_reboot(self):
         volumes = [self.export() for _ in range(3)]
@@ -259,6 +226,57 @@ class ThinAttachTest(SnapshotAttachVerbs, AttachTestCase):
         self.assert_round_trip(here, connection)
         with self.assertRaises(exception.VolumeBackendAPIException):
             self.driver.ensure_export(self.context, gone)
+
+
+class ThinAttachTest(AttachCases, AttachTestCase):
+    OTHER_HOST = {'initiator': 'iqn.2001-01.org.example:other'}
+
+    def assert_is(self, volume, path):
+        wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+        self.assertIn(volume.id.replace('-', '')[:25], wwid)
+
+    def test_stored_and_told_as_upstream_does(self):
+        volume = self.export()
+        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
+        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
+                         volume.provider_location)
+        _chap, user, secret = volume.provider_auth.split(' ')
+        self.assertEqual(
+            {'driver_volume_type': 'iscsi', 'data': {
+                'target_discovered': False,
+                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
+                'target_lun': 0, 'volume_id': volume.id,
+                'auth_method': 'CHAP', 'auth_username': user,
+                'auth_password': secret, 'encrypted': False,
+                'discard': True}},
+            self.attach(volume))
+
+    def test_wrong_and_missing_secret_are_locked_out(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        connection['data']['auth_password'] = 'not-this-one'
+        self.assert_locked_out(connection)
+        for key in 'auth_method', 'auth_username', 'auth_password':
+            del connection['data'][key]
+        self.assert_locked_out(connection)
+
+    def test_two_volumes_whose_names_begin_alike(self):
+        one = self.export()
+        two = self.create(id=one.id[:-1] + ('0' if one.id[-1] != '0'
+                                            else '1'))
+        longer = f'{one.provider_location.split(" ")[1]}0'
+        self.store(two, self.driver.create_export(self.context, two, None))
+        self.driver.remove_export(self.context, two)
+        self.assertNotIn(longer, self.targets())
+        self.assert_round_trip(one, self.attach(one))
+
+    def test_connectors_that_do_not_do(self):
+        for connector in ({}, {'initiator': None}, {'initiator': ''},
+                          {'host': 'x'}, {'initiator': '../../x'},
+                          {'initiator': 'iqn.2001-01.org.example:a b'}):
+            with self.subTest(connector=connector):
+                with self.assertRaises(exception.InvalidConnectorException):
+                    self.driver.validate_connector(connector)
 
 
 class PortalsTest(AttachTestCase):
@@ -293,7 +311,7 @@ class TakenPortalTest(AttachTestCase):
                                           self.connector)
 
 
-class ThickAttachTest(SnapshotAttachVerbs, AttachTestCase):
+class ThickAttachTest(SnapshotAttachCases, AttachTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (5 * GIB,)
 

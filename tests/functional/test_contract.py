@@ -7,8 +7,11 @@ import sys
 from tests.functional import base
 
 
-class LIOContractTest(base.TestCase):
-    """``lio_on_kernel``, which needs root and so a process of its own."""
+class Contract:
+    """A module of cases, which need root and so a process of their own.
+
+    Give ``MODULE``, and ``VARIABLE``, by which it is told two LVs.
+    """
 
     pv_sizes = (256 * base.MIB,)
 
@@ -19,8 +22,18 @@ class LIOContractTest(base.TestCase):
                           self.vg_name)
             devices.append(self.device(name))
         done = self.root.try_run(
-            'env', '-C', os.getcwd(), 'LIO_DEVICES=' + ' '.join(devices),
-            sys.executable, '-W', 'ignore', '-m', 'unittest',
-            'tests.functional.lio_on_kernel')
+            'env', '-C', os.getcwd(),
+            f'{self.VARIABLE}=' + ' '.join(devices),
+            sys.executable, '-W', 'ignore', '-m', 'unittest', self.MODULE)
         self.assertEqual(0, done.code, done.stderr)
         self.assertRegex(done.stderr, r'Ran [1-9][0-9]* tests')
+
+
+class LIOContractTest(Contract, base.TestCase):
+    MODULE = 'tests.functional.lio_on_kernel'
+    VARIABLE = 'LIO_DEVICES'
+
+
+class NvmetContractTest(Contract, base.TestCase):
+    MODULE = 'tests.functional.nvmet_on_kernel'
+    VARIABLE = 'NVMET_DEVICES'

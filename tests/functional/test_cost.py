@@ -4,9 +4,10 @@
 import collections
 
 from tests.functional import test_attach
+from tests.functional import test_nvmet
 
 
-class CostTest(test_attach.AttachTestCase):
+class Costs:
     """After warm-up, thin: the fewest LVM commands, and never a Python."""
 
     def setUp(self):
@@ -28,6 +29,16 @@ class CostTest(test_attach.AttachTestCase):
         with self.subTest(verb=verb.__name__):
             self.assertEqual(collections.Counter(expected),
                              self.costs(verb, *arguments))
+
+    def serve_and_remove(self, volume):
+        self.store(volume, self.driver.create_export(
+            self.context, volume, self.connector))
+        self.driver.initialize_connection(volume, self.connector)
+        self.driver.terminate_connection(volume, self.connector)
+        self.driver.remove_export(self.context, volume)
+
+
+class CostTest(Costs, test_attach.AttachTestCase):
 
     def test_costs(self):
         driver = self.driver
@@ -61,9 +72,9 @@ class CostTest(test_attach.AttachTestCase):
                           driver.delete_snapshot, snapshot)
         self.assert_costs({'lvs': 1}, driver.delete_volume, volume)
 
-    def serve_and_remove(self, volume):
-        self.store(volume, self.driver.create_export(
-            self.context, volume, self.connector))
-        self.driver.initialize_connection(volume, self.connector)
-        self.driver.terminate_connection(volume, self.connector)
-        self.driver.remove_export(self.context, volume)
+
+class NvmetCostTest(Costs, test_nvmet.NvmetTestCase):
+
+    def test_serving(self):
+        self.assert_costs({'lvchange': 1}, self.serve_and_remove,
+                          self.create())

@@ -108,8 +108,9 @@ class TestAllowed(FilterTestCase):
             call.args for call in runner.run_long.mock_calls]
 
     def run_modprobe(self):
-        self.machine.as_root += [('modprobe', module)
-                                 for module in lio._MODULES]
+        self.machine.as_root += [
+            ('modprobe', module) for module in (
+                *lio._MODULES, 'nvmet', 'nvmet_tcp', 'nvmet_rdma')]
 
     def privsep_helper(self):
         """Return the command that starts the daemon of our context."""
@@ -178,7 +179,7 @@ class TestRefused(FilterTestCase):
         argv[position] = word
         self.assertIsNone(self.allows(argv))
 
-    @ddt.data(('modprobe', 'nvmet'), ('modprobe', '-r', 'iscsi_target_mod'),
+    @ddt.data(('modprobe', 'nvmet_fc'), ('modprobe', '-r', 'iscsi_target_mod'),
               ('modprobe', 'target_core_mod', 'x=1'), ('modprobe',),
               ('modprobe', '-C', '/tmp/x', 'target_core_mod'),
               ('modprobe', 'target_core_mod_user'))

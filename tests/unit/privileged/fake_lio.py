@@ -6,8 +6,6 @@ tests/contract/test_lio.py holds it to the real kernel.
 
 import errno
 import os
-import re
-import shutil
 from unittest import mock
 
 import fixtures
@@ -19,6 +17,7 @@ from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
 from cinder_lvm_driver.privileged import validation
 from tests import base
+from tests.unit.privileged import fake_configfs
 
 # What a new directory brings with it: files with their texts, and folders.
 _CONTENTS = (
@@ -44,57 +43,7 @@ _CONTENTS = (
 )
 
 
-class Killed(BaseException):
-    """The process has ended here, with all it had still to do."""
-
-
-class KillingOs:
-    """``os`` for configfs.py, in which a process can be killed.
-
-    :ivar steps_left: after so many changes the process dies; None is never
-    :ivar steps: the changes so far
-    """
-
-    def __init__(self):
-        self.steps = []
-        self.steps_left = None
-
-    def __getattr__(self, name):
-        return getattr(os, name)
-
-    def step(self, *step):
-        if self.steps_left is not None:
-            if not self.steps_left:
-                raise Killed(*step)
-            self.steps_left -= 1
-        self.steps.append(step)
-
-    def mkdir(self, path):
-        self.step('mkdir', path)
-        os.mkdir(path)
-
-    def rmdir(self, path):
-        self.step('rmdir', path)
-        os.rmdir(path)
-
-    def symlink(self, target, path):
-        self.step('symlink', target, path)
-        os.symlink(target, path)
-
-    def unlink(self, path):
-        self.step('unlink', path)
-        os.unlink(path)
-
-    def open(self, path, flags):
-        self._path = path
-        return os.open(path, flags)
-
-    def write(self, descriptor, data):
-        self.step('write', self._path, data.decode())
-        return os.write(descriptor, data)
-
-
-class FakeOs(KillingOs):
+class FakeOs(fake_configfs.FakeOs):
     """The kernel's side of the tree.
 
     :ivar devices: the LVs, number by path
@@ -103,9 +52,10 @@ class FakeOs(KillingOs):
     :ivar refused_portals: names of portals that cannot be bound
     """
 
+    CONTENTS = _CONTENTS
+
     def __init__(self, root):
-        super().__init__()
-        self.root = root
+        super().__init__(root)
         self.devices = {}
         self.without_discard = set()
         self.opened_elsewhere = set()
@@ -117,60 +67,6 @@ class FakeOs(KillingOs):
                 and os.path.basename(path) in self.refused_portals):
             self.fail(errno.EINVAL)
         super().mkdir(path)
-        for pattern, contents in _CONTENTS:
-            if re.fullmatch(pattern, relative):
-                for name, text in contents.items():
-                    self.put(f'{path}/{name}', text)
-
-    def put(self, path, text):
-        """Create a file, or a folder if the path ends with a slash."""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if not path.endswith('/'):
-            with open(path, 'w') as file:
-                file.write(f'{text}\n')
-
-    def rmdir(self, path):
-        self.step('rmdir', path)
-        own = self.contents(path)
-        for folder, folders, files in os.walk(path):
-            below = os.path.relpath(folder, path)
-            if below == '.' or below in own:
-                names = folders + files
-                if {os.path.normpath(os.path.join(below, name))
-                        for name in names} - own:
-                    self.fail(errno.ENOTEMPTY)
-        if path in self.links().values():
-            self.fail(errno.EBUSY)
-        shutil.rmtree(path)
-
-    def contents(self, path):
-        """Return all names that a new directory brings with it."""
-        relative = os.path.relpath(path, self.root)
-        names = set()
-        for pattern, contents in _CONTENTS:
-            if re.fullmatch(pattern, relative):
-                for name in contents:
-                    names |= {os.path.normpath(name)}
-                    names |= {os.path.dirname(name)} - {''}
-        return names
-
-    def links(self):
-        """Return where all symbolic links point to."""
-        return {os.path.join(folder, name):
-                os.readlink(os.path.join(folder, name))
-                for folder, folders, _ in os.walk(self.root)
-                for name in folders
-                if os.path.islink(os.path.join(folder, name))}
-
-    def write(self, descriptor, data):
-        path, text = self._path, data.decode()
-        self.step('write', path, text)
-        folder, attribute = os.path.split(path)
-        react = getattr(self, f'_write_{attribute}', None)
-        if react is not None and '/core/' in folder:
-            text = react(folder, text)
-        os.truncate(path, 0)
-        return os.write(descriptor, f'{text}\n'.encode())
 
     def _write_control(self, folder, text):
         if self.is_enabled(folder):
@@ -179,15 +75,18 @@ class FakeOs(KillingOs):
         return device.removeprefix('udev_path=')
 
     def _write_enable(self, folder, text):
+        if '/core/' not in folder:
+            return text
         if self.is_enabled(folder):
             self.fail(errno.EEXIST)
-        device = read(f'{folder}/control')
+        device = fake_configfs.read(f'{folder}/control')
         if device not in self.devices:
             self.fail(errno.ENOENT)
         number = 'Major: %d Minor: %d ' % self.devices[device]
         opened = set(self.opened_elsewhere)
         if device in opened or any(
-                number in read(f'{self.root}/core/{hba}/{name}/info')
+                number in fake_configfs.read(
+                    f'{self.root}/core/{hba}/{name}/info')
                 for hba in os.listdir(f'{self.root}/core')
                 for name in os.listdir(f'{self.root}/core/{hba}')
                 if '.' in name):
@@ -203,22 +102,12 @@ class FakeOs(KillingOs):
         return f'T10 VPD Unit Serial Number: {text}'
 
     def _write_emulate_tpu(self, folder, text):
-        if read(f'{folder}/../control') in self.without_discard:
+        if fake_configfs.read(f'{folder}/../control') in self.without_discard:
             self.fail(errno.ENOSYS)
         return text
 
     def is_enabled(self, folder):
-        return read(f'{folder}/enable') == '1'
-
-    def fail(self, number):
-        raise OSError(number, os.strerror(number))
-
-
-def read(path):
-    """Return the text of a file without its line end."""
-    with open(path) as file:
-        return file.read().rstrip('\n')
-
+        return fake_configfs.read(f'{folder}/enable') == '1'
 
 class FakeLio(fixtures.Fixture):
     """Gives the verbs of privileged/lio.py a tree of their own.

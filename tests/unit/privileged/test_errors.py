@@ -22,6 +22,15 @@ class TestErrors(base.TestCase):
          'target iqn.x serves /dev/vg/a (253:4) to an initiator that is '
          'logged in, so it is not moved to /dev/vg/b: log the initiator out '
          'first'),
+        (errors.NamespaceInUse('nqn.x', '/dev/vg/a', '/dev/vg/b'),
+         'subsystem nqn.x serves /dev/vg/a to hosts that are allowed in, so '
+         'it is not moved to /dev/vg/b: detach the hosts first'),
+        (errors.SubsystemOfAnotherHost('nqn.x', 'nqn.h'),
+         'subsystem nqn.x serves volumes to nqn.h, so no other host gets in: '
+         'two hosts have one name, or a host has a new NQN and its old '
+         'attachments have to go first'),
+        (errors.SubsystemFull('nqn.x'),
+         'subsystem nqn.x has no free namespace id'),
         (errors.PortalNotAvailable('[::1]:3260', 'Address already in use'),
          'the kernel cannot serve the portal [::1]:3260: Address already in '
          'use'),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import base64
 import os
 import types
 from unittest import mock
+import zlib
 
 import ddt
 import fixtures
@@ -13,6 +15,11 @@ from tests import base
 UUID = '11111111-2222-3333-4444-555555555555'
 HOSTILE = ('', '.', '..', '/', '../../etc/passwd', 'a/b', 'a\0b', 'a b',
            'a\nb', '$(reboot)', '-o', 'x' * 5000, None, 7, b'bytes', ['a'])
+
+
+def dhchap_key(number, secret):
+    checked = secret + zlib.crc32(secret).to_bytes(4, 'little')
+    return f'DHHC-1:{number}:{base64.b64encode(checked).decode()}:'
 
 
 @ddt.ddt
@@ -70,6 +77,59 @@ class TestValidation(base.TestCase):
             if text:
                 self.assertNotIn(repr(text), repr(error))
                 self.assertNotIn(repr(text), str(error))
+
+    @ddt.data('nqn.iqn.2010-10.org.openstack:-volume-' + UUID,
+              'nqn.2014-08.org.nvmexpress:uuid:' + UUID,
+              'nqn.2014-08.com.Example:A', 'nqn.' + 'x' * 219)
+    def test_nqn(self, name):
+        self.assertEqual(name, validation.nqn('host', name))
+
+    @ddt.data('nqn.', 'nqn.x\n', 'iqn.2010-10.org.x:y', 'nqn.a/b', 'nqn.a b',
+              'nqn.' + 'x' * 220, 'nqn.ä', 'NQN.x', 'discovery_nqn',
+              'nqn.2014-08.org.nvmexpress.discovery', *HOSTILE)
+    def test_no_nqn(self, name):
+        error = self.assertRaises(errors.InvalidArgument,
+                                  validation.nqn, 'host', name)
+        self.assertEqual('host', error.argument)
+
+    def test_nvme_portal(self):
+        self.assertEqual(('rdma', '2001:db8::1', 4420), validation.nvme_portal(
+            ['rdma', '2001:DB8:0::1', 4420]))
+
+    @ddt.data(('loop', '10.0.0.1', 4420), ('tcp', 'x', 4420),
+              ('tcp', '10.0.0.1', 0), (None, '10.0.0.1', 4420))
+    def test_no_nvme_portal(self, portal):
+        self.assertRaises(errors.InvalidArgument,
+                          validation.nvme_portal, portal)
+
+    def test_numbers(self):
+        self.assertEqual(1, validation.nsid(1))
+        self.assertEqual(65535, validation.port_id(65535))
+
+    @ddt.data(0, -1, 2 ** 32 - 1, True, '1', None, 1.5)
+    def test_no_numbers(self, number):
+        for check in validation.nsid, validation.port_id:
+            self.assertRaises(errors.InvalidArgument, check, number)
+
+    @ddt.data(('00', 32), ('00', 48), ('00', 64), ('01', 32), ('02', 48),
+              ('03', 64))
+    @ddt.unpack
+    def test_dhchap_key(self, number, size):
+        key = dhchap_key(number, b's' * size)
+        self.assertEqual(key, validation.dhchap_key(key))
+
+    @ddt.data(dhchap_key('00', b's' * 31), dhchap_key('01', b's' * 48),
+              dhchap_key('04', b's' * 32), dhchap_key('0', b's' * 32),
+              dhchap_key('00', b's' * 32) + '\n',
+              dhchap_key('00', b's' * 32)[:-1],
+              dhchap_key('00', b's' * 32).replace('c', 'd'),
+              dhchap_key('00', b's' * 32).replace('DHHC-1', 'DHHC-2'),
+              'DHHC-1:00:ä:', 'DHHC-1:00::', *HOSTILE[8:])
+    def test_no_dhchap_key(self, key):
+        error = self.assertRaises(errors.InvalidArgument,
+                                  validation.dhchap_key, key)
+        self.assertIsNone(error.__cause__)
+        self.assertNotIn(repr(key), repr(error) + str(error))
 
 
 @ddt.ddt

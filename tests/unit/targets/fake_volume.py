@@ -17,7 +17,7 @@ def volume(number=1, connectors=(), **values):
     volume_id = UUID % number
     iqn = f'{PREFIX}volume-{volume_id}'
     return types.SimpleNamespace(**{
-        'id': volume_id, 'name': f'volume-{volume_id}',
+        'id': volume_id, 'name': f'volume-{volume_id}', 'name_id': volume_id,
         'provider_location': f'10.0.0.1:3260,{iqn} {iqn} 0',
         'provider_auth': AUTH, 'provider_geometry': None,
         'encryption_key_id': None, 'multiattach': False,
@@ -32,8 +32,9 @@ def new_volume(number=1, **values):
                   **values)
 
 
-def attachment(connector, status='attached'):
-    return types.SimpleNamespace(connector=connector, attach_status=status)
+def attachment(connector, status='attached', connection_info=None):
+    return types.SimpleNamespace(connector=connector, attach_status=status,
+                                 connection_info=connection_info)
 
 
 def configuration(**values):
@@ -41,4 +42,7 @@ def configuration(**values):
         'target_helper': 'lioadm', 'target_prefix': PREFIX,
         'target_ip_address': '10.0.0.1', 'target_port': 3260,
         'target_secondary_ip_addresses': [], 'target_protocol': 'iscsi',
+        'lvm_share_target': False, 'nvmet_port_id': 1, 'nvmet_ns_id': 10,
+        'nvmeof_conn_info_version': 2, 'lvm_nvme_key_file': None,
+        'lvm_nvme_require_keys': False,
         **values})

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys that hosts authenticate with over NVMe (DH-HMAC-CHAP)."""
+
+import json
+import os
+import stat
+
+from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.targets import errors
+
+_OPTION = 'lvm_nvme_key_file'
+
+
+class KeyFile:
+    """The file of an operator, read anew each time it is asked."""
+
+    def __init__(self, path: str | None, required: bool) -> None:
+        self._path = path
+        self._required = required
+
+    @property
+    def is_used(self) -> bool:
+        return self._required or self._path is not None
+
+    def read(self) -> 'Keys':
+        """Return the keys of now.
+
+        :raises TargetConfigurationError: the file is not as it should be
+        """
+        if self._path is None:
+            if self._required:
+                raise errors.TargetConfigurationError(
+                    f'lvm_nvme_require_keys is set, but {_OPTION} is not')
+            return Keys({}, required=False)
+        return Keys(_parse(self._path, _read(self._path)), self._required)
+
+
+class Keys:
+    """The keys of hosts at one moment."""
+
+    def __init__(self, keys: dict[str, str], required: bool) -> None:
+        self._keys = keys
+        self._required = required
+
+    def find(self, host_nqn: str) -> str | None:
+        """Return the key of a host, None if it may do without.
+
+        :raises NoHostKey: it has none, and must not do without
+        """
+        key = self._keys.get(host_nqn)
+        if key is None and self._required:
+            raise errors.NoHostKey(host_nqn)
+        return key
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding='utf-8') as file:
+            status = os.fstat(file.fileno())
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, 'strerror', None) or 'it is no text'
+        raise errors.TargetConfigurationError(
+            f'{_OPTION} {path} cannot be read: {reason}') from None
+    if (status.st_uid not in (0, os.geteuid())
+            or stat.S_IMODE(status.st_mode) & 0o077):
+        raise errors.TargetConfigurationError(
+            f'{_OPTION} {path} has to belong to the user of cinder-volume or '
+            'to root, with no rights for others (mode 0600)')
+    return text
+
+
+def _parse(path: str, text: str) -> dict[str, str]:
+    """Read an object of host NQN and key; no key is part of an error."""
+    try:
+        keys = json.loads(text)
+    except ValueError:
+        keys = None
+    if not isinstance(keys, dict):
+        raise errors.TargetConfigurationError(
+            f'{_OPTION} {path} is no JSON object of host NQN and key')
+    for host_nqn, key in keys.items():
+        try:
+            validation.nqn('host', host_nqn)
+            validation.dhchap_key(key)
+        except errors.InvalidArgument as exc:
+            raise errors.TargetConfigurationError(
+                f'{_OPTION} {path}, entry {host_nqn!r}: {exc}') from None
+    return keys

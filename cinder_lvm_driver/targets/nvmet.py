@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVMe-oF targets of nvmet, the kernel's own (target_helper nvmet)."""
+
+from collections.abc import Iterable, Mapping
+import contextlib
+import glob
+import logging
+from typing import Any
+import zlib
+
+from cinder.common import constants
+
+from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import base
+from cinder_lvm_driver.targets import dhchap
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import kernel
+from cinder_lvm_driver.targets import nvmeof
+from cinder_lvm_driver.targets import types
+
+LOG = logging.getLogger(__name__)
+
+# The name is that of cinder.volume.targets.nvmet.
+_LOCK = 'nvmetcli'
+# So many namespaces the kernel says that a subsystem has
+# (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h).
+_LAST_NSID = 1024
+_RDMA_DEVICES = '/sys/class/infiniband/*'
+
+
+class NvmetTarget(base.Target):
+    """A subsystem for each volume, or with lvm_share_target for each host."""
+
+    storage_protocol = constants.NVMEOF_VARIANT_2
+    SHARED_TARGET_SUPPORT = True
+
+    def __init__(self, configuration: Any, runner: process.Runner) -> None:
+        super().__init__(configuration, runner)
+        self.target_prefix = configuration.target_prefix
+        self.share_target = configuration.lvm_share_target
+        self.first_port_id = configuration.nvmet_port_id
+        self.nsid = configuration.nvmet_ns_id
+        self.info_version = configuration.nvmeof_conn_info_version
+        self.transport = nvmeof.TRANSPORTS.get(configuration.target_protocol)
+        self.addresses = (configuration.target_ip_address,
+                          *(configuration.target_secondary_ip_addresses
+                            or ()))
+        self.port = configuration.target_port
+        self.key_file = dhchap.KeyFile(configuration.lvm_nvme_key_file,
+                                       configuration.lvm_nvme_require_keys)
+
+    # Setup ----------------------------------------------------------------
+
+    def check_for_setup_error(self) -> None:
+        self._check_options()
+        self.key_file.read()
+        kernel.load_modules(('nvmet', f'nvmet_{self.transport}'), 'nvmet',
+                            self.runner)
+        kernel.check_tree('nvmet')
+        self._check_rdma()
+        kernel.check_daemon(nvmet.list_subsystems)
+        if self.key_file.is_used:
+            with kernel.host_lock(_LOCK):
+                can_authenticate = nvmet.can_authenticate()
+            if not can_authenticate:
+                raise errors.TargetConfigurationError(
+                    'this kernel cannot authenticate NVMe hosts: it was '
+                    'built without CONFIG_NVME_TARGET_AUTH, so '
+                    'lvm_nvme_key_file and lvm_nvme_require_keys cannot be '
+                    'set')
+        for address in self.addresses:
+            if not kernel.is_local(types.Portal(address, self.port)):
+                LOG.warning(
+                    'Address %s is none of this host. Volumes cannot be '
+                    'exported before it is there.', address)
+
+    def _check_rdma(self) -> None:
+        """The kernel opens a port for RDMA without any device for it."""
+        if self.transport == 'rdma' and not glob.glob(_RDMA_DEVICES):
+            raise errors.TargetConfigurationError(
+                'target_protocol is nvmet_rdma, but this host has no RDMA '
+                'device')
+
+    def _check_options(self) -> None:
+        if self.transport is None:
+            raise errors.TargetConfigurationError(
+                f"target_protocol is '{self.configuration.target_protocol}', "
+                "but target_helper 'nvmet' speaks only "
+                + ' and '.join(nvmeof.TRANSPORTS))
+        if len(self.addresses) > 1 and self.info_version == 1:
+            raise errors.TargetConfigurationError(
+                'target_secondary_ip_addresses need nvmeof_conn_info_version '
+                '2: version 1 has room for one address')
+        kernel.check_addresses(
+            [types.Portal(address, self.port) for address in self.addresses],
+            'nvmet')
+        for option, value, last in (
+                ('nvmet_port_id', self.first_port_id, 65535),
+                ('nvmet_ns_id', self.nsid, _LAST_NSID)):
+            if not 1 <= value <= last:
+                raise errors.TargetConfigurationError(
+                    f'{option} is {value}, which is not between 1 and {last}')
+        try:
+            validation.nqn('target_prefix', self._nqn('x' * 36))
+        except errors.InvalidArgument as exc:
+            raise errors.TargetConfigurationError(
+                f"target_prefix '{self.target_prefix}' does not begin an NVMe "
+                'Qualified Name such as 2014-08.org.example:cinder') from exc
+
+    # Cinder's verbs -------------------------------------------------------
+
+    def create_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str, *,
+                      read_only: bool = False) -> dict[str, str]:
+        connectors = base.connectors(volume)
+        if self._is_shared(volume, bool(connectors)):
+            return {'location': volume_path, 'auth': ''}
+        export = self._own_export(volume, bool(connectors))
+        request = self._own_request(volume, volume_path, export, connectors,
+                                    self.key_file.read())
+        self._serve(request, nvmeof.canonical(*self.portals))
+        return {'location': export.format(), 'auth': ''}
+
+    def initialize_connection(self, volume: base.Volume,
+                              connector: base.Connector) -> dict[str, Any]:
+        host_nqn = _host_nqn(connector)
+        keys = self.key_file.read()
+        portals: Iterable[tuple[str, str, int | str]]
+        if nvmeof.is_shared(volume.provider_location):
+            request = self._shared_request(
+                volume, volume.provider_location, connector, keys)
+            subsystem_nqn, portals = request.subsystem_nqn, self.portals
+            reply = self._serve(request, request.portals)
+            nsid = reply['nsid']
+        else:
+            export = _parse_export(volume)
+            subsystem_nqn, nsid = export.subsystem_nqn, export.nsid
+            portals = [(transport, address, str(port))
+                       for transport, address, port in export.portals]
+            with kernel.host_lock(_LOCK):
+                reply = nvmet.allow_host(
+                    subsystem_nqn, host_nqn, keys.find(host_nqn))
+        data = nvmeof.connection_properties(
+            self.info_version, subsystem_nqn, portals, nsid, volume.name_id)
+        data['encrypted'] = volume.encryption_key_id is not None
+        if reply['discard']:
+            data['discard'] = True
+        return {'driver_volume_type': self.storage_protocol, 'data': data}
+
+    def terminate_connection(self, volume: base.Volume,
+                             connector: base.Connector | None,
+                             **kwargs: Any) -> None:
+        if nvmeof.is_shared(volume.provider_location):
+            self._withdraw(volume, connector)
+            return
+        try:
+            subsystem_nqn = _parse_export(volume).subsystem_nqn
+        except errors.InvalidExport as exc:
+            LOG.info('Nothing to disconnect from: %s', exc)
+            return
+        with kernel.host_lock(_LOCK):
+            if connector is None:
+                nvmet.deny_all_hosts(subsystem_nqn)
+            else:
+                nvmet.deny_host(subsystem_nqn, _host_nqn(connector))
+
+    def _withdraw(self, volume: base.Volume,
+                  connector: base.Connector | None) -> None:
+        """Take a volume out of the subsystem of a host, or of all hosts."""
+        with kernel.host_lock(_LOCK):
+            if connector is not None:
+                names = [self._host_subsystem(connector)]
+            else:
+                names = [name for name, listed
+                         in nvmet.list_subsystems().items()
+                         if any(uuid == volume.name_id for _, uuid
+                                in listed['namespaces'].values())]
+            for subsystem_nqn in names:
+                nvmet.delete_namespace(subsystem_nqn, volume.name_id)
+
+    def remove_export(self, context: base.Context,
+                      volume: base.Volume) -> None:
+        """Remove a subsystem; those of hosts go as the hosts do."""
+        if nvmeof.is_shared(volume.provider_location):
+            return
+        try:
+            subsystem_nqn = _parse_export(volume).subsystem_nqn
+        except errors.InvalidExport:
+            subsystem_nqn = self._nqn(volume.id)
+        with kernel.host_lock(_LOCK):
+            nvmet.delete_subsystem(subsystem_nqn)
+
+    def validate_connector(self, connector: base.Connector) -> bool:
+        _host_nqn(connector)
+        if self.share_target:
+            self._host_subsystem(connector)
+        return True
+
+    def are_same_connector(self, one: base.Connector,
+                           other: base.Connector) -> bool:
+        """Compare host NQNs, in which the case matters."""
+        name = one.get('nqn')
+        return bool(name) and name == other.get('nqn')
+
+    def extend_target(self, volume: base.Volume) -> None:
+        """Have the kernel tell the hosts; theirs grow without a rescan."""
+        if nvmeof.is_shared(volume.provider_location):
+            names = [self._host_subsystem(connector)
+                     for connector in base.connectors(volume)]
+        else:
+            names = []
+            with contextlib.suppress(errors.InvalidExport):
+                names = [_parse_export(volume).subsystem_nqn]
+        for subsystem_nqn in dict.fromkeys(names):
+            with kernel.host_lock(_LOCK):
+                nvmet.revalidate_sizes(subsystem_nqn)
+
+    # Bringing exports back ------------------------------------------------
+
+    def ensure_exports(self, context: base.Context,
+                       volumes: Iterable[tuple[base.Volume, str]],
+                       ) -> dict[str, Exception]:
+        failures: dict[str, Exception] = {}
+        requests: list[nvmeof.NamespaceRequest] = []
+        for volume, volume_path in volumes:
+            try:
+                requests += self._requests(volume, volume_path, failures)
+            except errors.TargetError as exc:
+                failures[volume.id] = exc
+        if requests:
+            self._ensure(requests, failures)
+        for volume_id, failure in failures.items():
+            LOG.error('Volume %s is not exported as it should be: %s',
+                      volume_id, failure)
+        return failures
+
+    def _requests(self, volume: base.Volume, volume_path: str,
+                  failures: dict[str, Exception],
+                  ) -> list[nvmeof.NamespaceRequest]:
+        """Return what a volume needs; hosts without a key stay out."""
+        keys = self.key_file.read()
+        connectors = []
+        for connector in base.connectors(volume):
+            try:
+                keys.find(_host_nqn(connector))
+            except (errors.NoHostKey, errors.InvalidConnector) as exc:
+                failures[volume.id] = exc
+            else:
+                connectors.append(connector)
+        if nvmeof.is_shared(volume.provider_location):
+            return [self._shared_request(volume, volume_path, connector, keys)
+                    for connector in connectors]
+        return [self._own_request(volume, volume_path, _parse_export(volume),
+                                  connectors, keys)]
+
+    def _ensure(self, requests: list[nvmeof.NamespaceRequest],
+                failures: dict[str, Exception]) -> None:
+        """Complete namespaces, and let the ports listen only then.
+
+        A host that finds the port but not yet its subsystem, or not its
+        namespace, gives the disk up.
+        """
+        keys = {(host_nqn, key) for request in requests
+                for host_nqn, key in request.hosts if key is not None}
+        if keys:
+            with kernel.host_lock(_LOCK):
+                nvmet.set_keys(sorted(keys))
+        present = nvmet.list_subsystems()
+        unheard: dict[str, list[nvmeof.Portal]] = {}
+        for request in requests:
+            listed = present.get(request.subsystem_nqn, nvmeof.NOTHING)
+            try:
+                if not request.is_served(listed):
+                    LOG.info('Bringing back subsystem %s for volume %s',
+                             request.subsystem_nqn, request.volume_id)
+                    self._serve(request, portals=())
+            except errors.TargetError as exc:
+                failures[request.volume_id] = exc
+                continue
+            missing = set(request.portals) - set(listed['portals'])
+            if missing:
+                unheard[request.subsystem_nqn] = sorted(missing)
+        if unheard:
+            self._listen(unheard, requests, failures)
+
+    def _listen(self, unheard: Mapping[str, list[nvmeof.Portal]],
+                requests: list[nvmeof.NamespaceRequest],
+                failures: dict[str, Exception]) -> None:
+        """Serve subsystems on ports; one is enough for I/O to go on."""
+        with kernel.host_lock(_LOCK):
+            refused = nvmet.listen(list(unheard.items()), self.first_port_id)
+        for request in requests:
+            problems = refused.get(request.subsystem_nqn, [])
+            if problems and len(problems) == len(request.portals):
+                failures.setdefault(request.volume_id,
+                                    errors.PortalNotAvailable(*problems[0]))
+                continue
+            for portal, reason in problems:
+                LOG.warning('Volume %s is served, but not on portal %s: %s',
+                            request.volume_id, portal, reason)
+
+    # What is asked of the kernel ------------------------------------------
+
+    def _serve(self, request: nvmeof.NamespaceRequest,
+               portals: Iterable[nvmeof.Portal]) -> Mapping[str, Any]:
+        with kernel.host_lock(_LOCK):
+            reply: Mapping[str, Any] = nvmet.create_namespace(
+                request.subsystem_nqn, request.device, request.uuid,
+                request.nsid, request.lowest_nsid, request.highest_nsid,
+                list(request.hosts), list(portals), self.first_port_id,
+                request.exclusive)
+        return reply
+
+    def _own_request(self, volume: base.Volume, device: str,
+                     export: nvmeof.NvmeExport,
+                     connectors: Iterable[base.Connector],
+                     keys: dhchap.Keys) -> nvmeof.NamespaceRequest:
+        """Ask for the only namespace of a subsystem."""
+        return nvmeof.NamespaceRequest(
+            volume.id, export.subsystem_nqn, device, volume.name_id,
+            export.nsid, export.nsid, export.nsid,
+            nvmeof.canonical(*export.portals, *self.portals),
+            _hosts(connectors, keys))
+
+    def _shared_request(self, volume: base.Volume, device: str,
+                        connector: base.Connector,
+                        keys: dhchap.Keys) -> nvmeof.NamespaceRequest:
+        """Ask for one of the namespaces of a host's subsystem."""
+        return nvmeof.NamespaceRequest(
+            volume.id, self._host_subsystem(connector), device,
+            volume.name_id, self._shared_nsid(volume, connector), self.nsid,
+            _LAST_NSID, nvmeof.canonical(*self.portals),
+            _hosts([connector], keys), exclusive=True)
+
+    def _shared_nsid(self, volume: base.Volume,
+                     connector: base.Connector) -> int:
+        """Return the id that a host knows a volume by, or a new one.
+
+        A new one follows from the volume, so that an id that has become
+        free goes to another volume only if there is no other: the host may
+        not have noticed yet.
+        """
+        for attachment in volume.volume_attachment:
+            nsid = str((attachment.connection_info or {}).get('ns_id'))
+            if nsid.isdecimal() and self.are_same_connector(
+                    attachment.connector or {}, connector):
+                return int(nsid)
+        span: int = _LAST_NSID - self.nsid + 1
+        first: int = self.nsid
+        return first + zlib.crc32(volume.name_id.encode()) % span
+
+    # Names ----------------------------------------------------------------
+
+    @property
+    def portals(self) -> tuple[nvmeof.Portal, ...]:
+        return tuple((str(self.transport), address, self.port)
+                     for address in self.addresses)
+
+    def _nqn(self, name: str) -> str:
+        return f'nqn.{self.target_prefix}-{name}'
+
+    def _host_subsystem(self, connector: base.Connector) -> str:
+        """Return the name of the subsystem of a host."""
+        name = connector.get('host')
+        try:
+            return validation.nqn('host', self._nqn(name or '/'))
+        except errors.InvalidArgument as exc:
+            raise errors.InvalidConnector('host') from exc
+
+    def _is_shared(self, volume: base.Volume, attached: bool) -> bool:
+        """Tell how to serve a volume: as until now while hosts use it."""
+        if attached and volume.provider_location:
+            return nvmeof.is_shared(volume.provider_location)
+        return bool(self.share_target)
+
+    def _own_export(self, volume: base.Volume,
+                    attached: bool) -> nvmeof.NvmeExport:
+        """Return where a volume is found: as until now while hosts use it."""
+        subsystem_nqn, nsid = self._nqn(volume.id), self.nsid
+        if attached:
+            with contextlib.suppress(errors.InvalidExport):
+                known = _parse_export(volume)
+                subsystem_nqn, nsid = known.subsystem_nqn, known.nsid
+        return nvmeof.NvmeExport(self.addresses, self.port,
+                                 str(self.transport), subsystem_nqn, nsid)
+
+
+def _host_nqn(connector: base.Connector) -> str:
+    try:
+        return validation.nqn(
+            'host', connector.get('nqn') if connector else None)
+    except errors.InvalidArgument as exc:
+        raise errors.InvalidConnector('nqn') from exc
+
+
+def _hosts(connectors: Iterable[base.Connector], keys: dhchap.Keys,
+           ) -> tuple[nvmeof.Host, ...]:
+    names = dict.fromkeys(map(_host_nqn, connectors))
+    return tuple((host_nqn, keys.find(host_nqn)) for host_nqn in names)
+
+
+def _parse_export(volume: base.Volume) -> nvmeof.NvmeExport:
+    with base.about(volume):
+        return nvmeof.NvmeExport.parse(volume.provider_location)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What targets/kernel.py finds out about the kernel and the host."""
+
+import os
+import shutil
+
+import fixtures
+
+from cinder_lvm_driver.targets import kernel
+
+
+class FakeKernel(fixtures.Fixture):
+    """Has one tree in configfs, the address 10.0.0.1 and no modules."""
+
+    def __init__(self, tree):
+        self._tree = tree
+
+    def _setUp(self):
+        self.configfs = self.useFixture(fixtures.TempDir()).path
+        self.loaded = self.useFixture(fixtures.TempDir()).path
+        os.mkdir(f'{self.configfs}/{self._tree}')
+        for name, value in (
+                ('_CONFIGFS', self.configfs), ('_LOADED', self.loaded),
+                ('is_local', lambda portal: portal.address == '10.0.0.1')):
+            self.useFixture(fixtures.MockPatchObject(kernel, name, value))
+
+    def unmount(self):
+        shutil.rmtree(self.configfs)
+
+    def load(self, module):
+        os.mkdir(f'{self.loaded}/{module}')
