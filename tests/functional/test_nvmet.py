@@ -4,7 +4,6 @@
 import json
 import os
 import tempfile
-import time
 
 from cinder import exception
 
@@ -60,13 +59,6 @@ class NvmetTestCase(test_attach.AttachTestCase):
         nqn = volume.provider_location.split(' ')[2]
         return set(self.root.run(
             'ls', f'{CONFIGFS}/subsystems/{nqn}/allowed_hosts').split())
-
-    def wait_until(self, condition, what):
-        """Wait for what the host's kernel does by itself."""
-        deadline = time.monotonic() + 90
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what)
-            time.sleep(0.5)
 
     def controllers(self):
         """Return the connections of this host, with their states."""
@@ -128,10 +120,10 @@ class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
         with self.subTest('this one leaves and loses the disk'):
             volume.volume_attachment.objects.clear()
             self.driver.terminate_connection(volume, self.connector)
-            self.wait_until(lambda: not os.path.exists(path), 'disk is left')
+            base.wait_until(lambda: not os.path.exists(path), 'disk is left')
         with self.subTest('another one comes and this one sees nothing'):
             self.attach(volume, **self.OTHER_HOST)
-            self.wait_until(lambda: not self.controllers(),
+            base.wait_until(lambda: not self.controllers(),
                             'the host is still connected')
             self.assertFalse(os.path.exists(path))
 
@@ -140,7 +132,7 @@ class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
         with self.host.connected(self.attach(volume)) as (_brick, path):
             self.driver.extend_volume(volume, 2)
             size = f'/sys/block/{os.path.basename(path)}/size'
-            self.wait_until(lambda: int(self.root.run(
+            base.wait_until(lambda: int(self.root.run(
                 'cat', size)) * 512 == 2 * base.GIB, 'size is the old one')
 
 

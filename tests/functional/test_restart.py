@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Twenty attached volumes whose targets are lost, one of them and all."""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+
+from tests.functional import base
+from tests.functional import test_attach
+from tests.functional import test_nvmet
+
+VOLUMES = 20
+# open-iscsi's default; the test machine's is shorter, to fail sooner.
+RECOVERY_SECONDS = 120
+# A host with Linux 6.11 or later gives a subsystem up that is not there when
+# it comes back, so that it is to come back later than it would by default.
+RECONNECT_SECONDS = 30
+
+
+class Io:
+    """What the writers of all volumes have done."""
+
+    def __init__(self, test, progress):
+        self._test = test
+        self._progress = progress
+
+    def counts(self):
+        with open(self._progress) as file:
+            done = json.load(file)
+        self._test.assertEqual({}, done['errors'])
+        return done['counts']
+
+    def wait_for_more(self, what):
+        """Wait until every volume was written to some more."""
+        before = self.counts()
+        base.wait_until(
+            lambda: all(count > before[path] + 2
+                        for path, count in self.counts().items()),
+            f'all volumes are written to: {what}')
+
+
+class RestartCases:
+    """Give ``lose(volume)`` and ``identities()`` beside the attach cases."""
+
+    seconds = 200
+
+    @contextlib.contextmanager
+    def writing(self, paths):
+        """Have volumes written to."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chmod(folder, 0o755)
+        progress = os.path.join(folder, 'progress')
+        pid = self.root.run(
+            'bash', '-c', f'cd {os.getcwd()}; {sys.executable} -m '
+            f'tests.functional.writer {progress} {" ".join(paths)} '
+            '> /dev/null 2>&1 & echo $!').strip()
+        try:
+            base.wait_until(lambda: os.path.exists(progress),
+                            'the writers have begun')
+            yield Io(self, progress)
+        finally:
+            self.root.run('kill', '-9', pid)
+            base.wait_until(
+                lambda: self.root.try_run('test', '-e', f'/proc/{pid}').code,
+                'the writers have ended')
+
+    def wait_longer(self):
+        """Have the initiator wait for its targets as hosts do."""
+
+    def test_io_goes_on(self):
+        volumes = [self.export() for _ in range(VOLUMES)]
+        with contextlib.ExitStack() as stack:
+            paths = [stack.enter_context(
+                self.host.connected(self.attach(volume)))[1]
+                for volume in volumes]
+            self.wait_longer()
+            io = stack.enter_context(self.writing(paths))
+            io.wait_for_more('at the start')
+            before = self.identities()
+            self.assertEqual(VOLUMES, len(before))
+            self.lose(volumes[7])
+            self.driver.update_provider_info(volumes, [])
+            io.wait_for_more('after one target was lost')
+            after = self.identities()
+            self.assertEqual(set(before), set(after))
+            self.assertEqual(
+                1, sum(before[name] != after[name] for name in before),
+                'targets that were whole were made anew')
+            self.forget_targets()
+            self.driver.update_provider_info(volumes, [])
+            io.wait_for_more('after all targets were lost')
+            self.assertEqual(set(before), set(self.identities()))
+
+    def inodes(self, folder, pattern):
+        """Return the identities of directories of configfs, by name."""
+        found = self.root.run('find', folder, '-mindepth', 1, '-maxdepth', 1,
+                              '-name', pattern, '-printf', '%f %i\\n')
+        return dict(line.split() for line in found.splitlines())
+
+
+class LioRestartTest(RestartCases, test_attach.AttachTestCase):
+
+    pv_sizes = (6 * base.GIB,)
+
+    def wait_longer(self):
+        self.root.run(
+            'bash', '-c', 'for file in /sys/class/iscsi_session/*/'
+            f'recovery_tmo; do echo {RECOVERY_SECONDS} > $file; done')
+
+    def lose(self, volume):
+        self.driver.remove_export(self.context, volume)
+
+    def identities(self):
+        return self.inodes(f'{test_attach.CONFIGFS}/iscsi', 'iqn.*')
+
+
+class NvmetRestartTest(RestartCases, test_nvmet.NvmetTestCase):
+
+    pv_sizes = (6 * base.GIB,)
+
+    def wait_longer(self):
+        self.root.run(
+            'bash', '-c', 'for file in /sys/class/nvme/*/reconnect_delay; '
+            f'do echo {RECONNECT_SECONDS} > $file; done')
+
+    def lose(self, volume):
+        # A host that sees its namespace go gives the disk up; one that
+        # loses the connection first waits for it.
+        nqn = volume.provider_location.split(' ')[2]
+        self.root.run(
+            'bash', '-c', f'cd {test_nvmet.CONFIGFS} && '
+            f'rm ports/*/subsystems/{nqn} && cd subsystems/{nqn} && '
+            'rm allowed_hosts/* && rmdir namespaces/* && rmdir $PWD')
+
+    def identities(self):
+        return self.inodes(f'{test_nvmet.CONFIGFS}/subsystems', 'nqn.iqn*')
