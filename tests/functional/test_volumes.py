@@ -340,7 +340,8 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
         self.assertEqual(first_extents[0].split(':')[0],
                          self.lv(volume.name, 'seg_pe_ranges')[0]
                          .split(':')[0])
-        self.assert_zeroes(self.device(volume.name), GIB, GIB)
+        for offset in GIB, 1532 * MIB:
+            self.assert_zeroes(self.device(volume.name), offset)
         self.assertEqual(mine, self.checksum(self.device(volume.name),
                                              GIB - 4 * MIB))
 
