@@ -25,6 +25,8 @@ class Group:
 
     :ivar outcome: of ``HOLDS``, ``DIFFERS`` and ``ELSEWHERE``
     :ivar reason: one sentence
+    :ivar shows: what a failure for this reason has in its traceback, as a
+        pattern; anything else is a fault of the adapter or of the driver
     :ivar since: the first release of Cinder for which this is so; before
         it these tests hold, because they asked for less
     """
@@ -33,6 +35,7 @@ class Group:
     reason: str
     tests: tuple[str, ...]
     since: int = 0
+    shows: str = ''
 
 
 def _named(case, names):
@@ -79,30 +82,36 @@ GROUPS = (
     Group(DIFFERS,
           'The size to wipe is the one that LVM reports, so that a volume '
           'of Cinder without a size cannot leave data behind.',
-          _named(_DRIVER, 'delete_volume_invalid_parameter')),
+          _named(_DRIVER, 'delete_volume_invalid_parameter'),
+          shows='in clear_volume'),
     Group(DIFFERS,
           'A COW snapshot is split off and wiped as an LV of its own instead '
           'of through its -cow device, see decision 5.',
-          _named(_DRIVER, 'delete_volume_thinlvm_snap'), since=28),
+          _named(_DRIVER, 'delete_volume_thinlvm_snap'), since=28,
+          shows=r'Expected: .*-cow.*\n\s*Actual: .*cinder--wipe'),
     Group(DIFFERS,
           'A delete is answered before the wipe, so an LV that cannot be '
           'wiped is an error in the log and is tried again at the next '
           'start.',
-          _named(_DRIVER, 'delete_volume_bad_path')),
+          _named(_DRIVER, 'delete_volume_bad_path'),
+          shows='returned None'),
     Group(DIFFERS,
           'Thin volumes are reverted too, at once, instead of by the copy '
           'that NotImplementedError makes Cinder do.',
-          _named(_DRIVER, 'revert_thin_snapshot')),
+          _named(_DRIVER, 'revert_thin_snapshot'),
+          shows='returned None'),
     Group(DIFFERS,
           'A revert refuses a volume in use, so LVM merges at once and '
           'nothing needs to be taken down and up again for it.',
-          _named(_DRIVER, 'revert_snapshot')),
+          _named(_DRIVER, 'revert_snapshot'),
+          shows="Expected 'deactivate_lv' to be called once"),
     Group(DIFFERS,
           'lvm_type = auto does not fall back for an LVM without thin '
           'provisioning: the driver refuses to start with one so old.',
           _named(_DRIVER, """
               lvm_type_auto_no_thin_pool
-              lvm_type_auto_no_thin_support""")),
+              lvm_type_auto_no_thin_support"""),
+          shows="'default' != 'thin'|in get_volumes"),
     Group(DIFFERS, 'The verb is not built yet; Cinder does without it.',
           _named(_DRIVER, """
               lvm_migrate_volume_proceed
@@ -110,7 +119,8 @@ GROUPS = (
               lvm_migrate_volume_same_volume_group
               lvm_migrate_volume_volume_copy_error
               retype_volume
-              update_migrated_volume""")),
+              update_migrated_volume"""),
+          shows='False is not True|False, None|not implemented'),
     Group(ELSEWHERE,
           'The test is of the class that Cinder has for tgt, and never '
           'reaches a volume driver.',

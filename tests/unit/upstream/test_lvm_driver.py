@@ -47,16 +47,18 @@ class TestUpstream(testtools.TestCase):
         self.assertEqual(set(), set(outcomes()) - set(EXPECTED),
                          'not in tests/unit/upstream/table.py')
 
-    def check_holds(self, outcome):
+    def check_holds(self, _name, outcome):
         self.assertIsNone(outcome['failure'])
         self.assertNotEqual([], outcome['reached'],
                             'the test passes without calling the driver')
 
-    def check_differs(self, outcome):
+    def check_differs(self, name, outcome):
         self.assertIsNotNone(
             outcome['failure'], 'the test holds: say so in the table')
+        group, = (group for group in table.GROUPS if name in group.tests)
+        self.assertRegex(outcome['failure'], group.shows)
 
-    def check_elsewhere(self, outcome):
+    def check_elsewhere(self, _name, outcome):
         self.assertIsNone(outcome['failure'])
         self.assertEqual([], outcome['reached'],
                          'the test calls the driver: it is not elsewhere')
@@ -66,7 +68,7 @@ def _check_of(name, outcome):
     def test(self):
         self.assertIn(name, outcomes(),
                       f'Cinder {RELEASE} has no test of this name')
-        getattr(self, f'check_{outcome}')(outcomes()[name])
+        getattr(self, f'check_{outcome}')(name, outcomes()[name])
     return test
 
 
@@ -85,6 +87,11 @@ class TestTable(base.TestCase):
         for group in table.GROUPS:
             self.assertTrue(group.reason.endswith('.'), group.reason)
             self.assertNotIn('. ', group.reason)
+
+    def test_a_difference_shows(self):
+        for group in table.GROUPS:
+            self.assertEqual(group.outcome == table.DIFFERS,
+                             bool(group.shows))
 
     def test_outcome_of_an_older_release(self):
         name = 'LVMVolumeDriverTestCase.test_delete_volume_thinlvm_snap'
