@@ -112,6 +112,12 @@ def connectors(volume: Volume) -> list[Connector]:
             and attachment.attach_status != 'detached']
 
 
+def said(connector: object, key: str) -> str | None:
+    """Return a text that a host gave, and None for whatever else it sent."""
+    value = connector.get(key) if isinstance(connector, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
 @contextlib.contextmanager
 def about(volume: Volume) -> Iterator[None]:
     """Name the volume in an error about what Cinder stores for it."""

@@ -6,7 +6,7 @@ below it only the values of ``types``.
 """
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 import contextlib
 import logging
 from typing import Any
@@ -178,10 +178,8 @@ def _initiator(connector: base.Connector) -> str:
 
 
 def _lower_name(connector: object) -> str | None:
-    """Return the name that a host gives, whatever else it sent instead."""
-    name = (connector.get('initiator') if isinstance(connector, Mapping)
-            else None)
-    return name.lower() if isinstance(name, str) else None
+    name = base.said(connector, 'initiator')
+    return None if name is None else name.lower()
 
 
 def _initiators(volume: base.Volume) -> tuple[str, ...]:

@@ -201,8 +201,8 @@ class NvmetTarget(base.Target):
     def are_same_connector(self, one: base.Connector,
                            other: base.Connector) -> bool:
         """Compare host NQNs, in which the case matters."""
-        name = one.get('nqn')
-        return bool(name) and name == other.get('nqn')
+        name = base.said(one, 'nqn')
+        return bool(name) and name == base.said(other, 'nqn')
 
     def extend_target(self, volume: base.Volume) -> None:
         """Have the kernel tell the hosts; theirs grow without a rescan."""
@@ -363,7 +363,7 @@ class NvmetTarget(base.Target):
 
     def _host_subsystem(self, connector: base.Connector) -> str:
         """Return the name of the subsystem of a host."""
-        name = connector.get('host')
+        name = base.said(connector, 'host')
         try:
             return validation.nqn('host', self._nqn(name or '/'))
         except errors.InvalidArgument as exc:
@@ -389,8 +389,7 @@ class NvmetTarget(base.Target):
 
 def _host_nqn(connector: base.Connector) -> str:
     try:
-        return validation.nqn(
-            'host', connector.get('nqn') if connector else None)
+        return validation.nqn('host', base.said(connector, 'nqn'))
     except errors.InvalidArgument as exc:
         raise errors.InvalidConnector('nqn') from exc
 

@@ -54,3 +54,14 @@ class TestVolume(base.TestCase):
                 f'^provider_auth of volume {fake_volume.UUID % 1} is empty'):
             with targets.about(fake_volume.volume()):
                 raise errors.InvalidExport('provider_auth', 'is empty')
+
+
+class TestSaid(base.TestCase):
+
+    def test_text(self):
+        self.assertEqual('a', targets.said({'host': 'a'}, 'host'))
+
+    def test_anything_else(self):
+        for connector in (None, {}, 'host', ['host'], 5, {'host': None},
+                          {'host': 5}, {'host': ['a']}, {'host': b'a'}):
+            self.assertIsNone(targets.said(connector, 'host'))

@@ -283,13 +283,20 @@ class TestConnectors(NvmetTestCase):
         self.assertTrue(self.target.validate_connector({'nqn': HOST['nqn']}))
 
     @ddt.data({}, {'nqn': None}, {'nqn': ''}, {'nqn': '../x'},
-              {'nqn': 'iqn.2001-01.org.example:a'}, {'host': 'x'}, None)
+              {'nqn': 'iqn.2001-01.org.example:a'}, {'host': 'x'}, None,
+              {'nqn': 5}, {'nqn': ['nqn.2014-08.org:a']}, HOST['nqn'],
+              {'nqn': HOST['nqn'] + '\n'}, {'nqn': HOST['nqn'] * 1000},
+              {'initiator': 'iqn.2001-01.org.example:a'}, ['nqn'], 5)
     def test_invalid(self, connector):
         error = self.assertRaises(errors.InvalidConnector,
                                   self.target.validate_connector, connector)
         self.assertEqual('nqn', error.missing)
+        self.assertFalse(self.target.are_same_connector(connector, HOST))
+        self.assertFalse(self.target.are_same_connector(HOST, connector))
 
-    @ddt.data({}, {'host': None}, {'host': 'a b'}, {'host': 'a/b'})
+    @ddt.data({}, {'host': None}, {'host': 5}, {'host': ['a']},
+              {'host': 'a\nb'}, {'host': 'a' * 1000}, {'host': 'a b'},
+              {'host': 'a/b'})
     def test_without_a_host_name(self, values):
         connector = {'nqn': HOST['nqn'], **values}
         error = self.assertRaises(
