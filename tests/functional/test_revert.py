@@ -54,7 +54,7 @@ class RevertVerbs:
         """Return checksums of the volume and of all its snapshots."""
         names = ['_' + snapshot.name for snapshot in self.snapshots]
         for name in names:
-            self.root.run('lvchange', '-ay', '-K', self.device(name))
+            self.root.run('lvchange', '-y', '-ay', '-K', self.device(name))
         return [self.checksum(self.device(name))
                 for name in (self.volume.name, *names)]
 
