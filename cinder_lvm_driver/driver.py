@@ -112,10 +112,10 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                 self.settings.volume_group, self._runner, version=version,
                 system_dir=system_dir,
                 report_timeout=self.settings.report_timeout)
-            self._wiper = wiping.Wiper(self.vg, self._copier.wipe)
+            self._remover = wiping.Remover(self.vg, self._copier)
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier,
-                self._delete_lv)
+                self._remover.remove)
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
             self._recover()
@@ -128,8 +128,8 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             if naming.is_left_over(name) and not lv.is_open:
                 LOG.warning('Removing LV %s, which was only needed for a '
                             'moment', name)
-                self._delete_lv(lv)
-        self._wiper.add(*filter(naming.is_doomed, volumes))
+                self._remover.remove(lv)
+        self._remover.resume(volumes)
 
     # Volumes and snapshots ------------------------------------------------
 
@@ -170,7 +170,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             if lv.is_cow_origin:
                 raise lvm.LogicalVolumeInUse(
                     f'LV {lv.name} has COW snapshots; delete them first')
-            self._delete_lv(lv)
+            self._remover.remove(lv)
 
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
@@ -190,26 +190,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                 LOG.info('LV of snapshot %s is not there; nothing to delete',
                          snapshot.name)
                 return
-            self._delete_lv(lv)
-
-    def _delete_lv(self, lv: lvm.LogicalVolume) -> None:
-        """Remove an LV, or hand it over to be wiped first."""
-        if lv.is_thin_pool:
-            raise lvm.InvalidRequest(
-                f'LV {lv.name} is a thin pool and is not removed: other '
-                f'volumes are in it. Give it another name')
-        if lv.is_open:
-            raise lvm.LogicalVolumeInUse(
-                f'LV {lv.name} is in use: end what has its device open on '
-                f'this host')
-        if not self._copier.wipes or lv.is_thin:
-            self.vg.delete(lv.name)
-            return
-        if lv.is_cow_snapshot:
-            self.vg.split_snapshot(lv.name)
-        doomed = naming.doomed(lv.name)
-        self.vg.rename_volume(lv.name, doomed)
-        self._wiper.add(doomed)
+            self._remover.remove(lv)
 
     def revert_to_snapshot(self, context: cinder_context.RequestContext,
                            volume: objects.Volume,

@@ -1,44 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deleted thick LVs are wiped and removed after Cinder was answered.
+"""LVs are removed; what a thick one held is wiped before.
 
-Their new name is all the state there is: whoever finds it after a crash
-takes the work up again.
+That goes on after Cinder was answered. The new name of a deleted LV is all
+the state there is: whoever finds it after a crash takes the work up again.
 """
 
 import collections
-from collections.abc import Callable
+from collections.abc import Iterable
 import logging
 import threading
 
 from cinder_lvm_driver import background
+from cinder_lvm_driver import copying
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-# Overwrites the device of an LV, as far as the back end's options ask for.
-Wipe = Callable[[str], None]
+class Remover:
+    """Removes LVs of a VG, those to be wiped in the background, in turn."""
 
-
-class Wiper:
-    """Wipes and removes LVs of a VG in the background, one at a time."""
-
-    def __init__(self, vg: lvm.LVM, wipe: Wipe) -> None:
-        """Take a VG in hand; starts nothing.
-
-        :param wipe: overwrites a device
-        """
+    def __init__(self, vg: lvm.LVM, copier: copying.Copier) -> None:
+        """Take a VG in hand; starts nothing."""
         self._vg = vg
-        self._wipe = wipe
-        self._names: collections.deque[str] = collections.deque()
+        self._copier = copier
+        self._doomed: collections.deque[str] = collections.deque()
         self._is_working = False
         self._lock = threading.Lock()
 
-    def add(self, *names: str) -> None:
-        """Have LVs wiped and removed; returns at once."""
+    def remove(self, volume: lvm.LogicalVolume) -> None:
+        """Remove an LV for good; its name is free at once.
+
+        :raises lvm.InvalidRequest: it is a thin pool
+        :raises lvm.LogicalVolumeInUse: it is open
+        """
+        if volume.is_thin_pool:
+            raise lvm.InvalidRequest(
+                f'LV {volume.name} is a thin pool and is not removed: other '
+                f'volumes are in it. Give it another name')
+        if volume.is_open:
+            raise lvm.LogicalVolumeInUse(
+                f'LV {volume.name} is in use: end what has its device open '
+                f'on this host')
+        if volume.is_thin or not self._copier.wipes:
+            self._vg.delete(volume.name)
+            return
+        if volume.is_cow_snapshot:
+            self._vg.split_snapshot(volume.name)
+        doomed = naming.doomed(volume.name)
+        self._vg.rename_volume(volume.name, doomed)
+        self._wipe_later([doomed])
+
+    def resume(self, names: Iterable[str]) -> None:
+        """Go on with LVs that were to be wiped when the service ended.
+
+        :param names: of all LVs
+        """
+        self._wipe_later(filter(naming.is_doomed, names))
+
+    def _wipe_later(self, names: Iterable[str]) -> None:
         with self._lock:
-            self._names.extend(names)
-            if not self._names or self._is_working:
+            self._doomed.extend(names)
+            if not self._doomed or self._is_working:
                 return
             self._is_working = True
         background.start('lvm-wiper', self._work)
@@ -46,10 +70,10 @@ class Wiper:
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._names:
+                if not self._doomed:
                     self._is_working = False
                     return
-                name = self._names.popleft()
+                name = self._doomed.popleft()
             try:
                 self._wipe_and_remove(name)
             except errors.DriverError as exc:
@@ -64,6 +88,6 @@ class Wiper:
             raise lvm.LogicalVolumeInUse(f'LV {name} is in use')
         if not volume.active:
             self._vg.activate_lv(name)
-        self._wipe(volume.path)
+        self._copier.wipe(volume.path)
         self._vg.delete(name)
         LOG.info('LV %s is wiped and removed', name)

@@ -11,59 +11,93 @@ from tests import base
 from tests.fakes import lvm as fake_lvm
 
 
-class TestWiper(base.TestCase):
+class TestRemover(base.TestCase):
+    """The test itself is what wipes devices."""
+
+    wipes = True
 
     def setUp(self):
         super().setUp()
         self.lvm = fake_lvm.FakeLVM('vg')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.wiped = []
         self.works = []
         self.useFixture(fixtures.MockPatchObject(
             background, 'start', lambda name, work: self.works.append(work)))
-        self.wiper = wiping.Wiper(
-            lvm.LVM('vg', self.lvm, version=(2, 3, 16)), self.wipe)
+        self.remover = wiping.Remover(self.vg, self)
 
     def wipe(self, device):
-        self.assertTrue(self.lvm.volumes[device[len('/dev/vg/'):]].active)
-        if device == '/dev/vg/broken':
+        name = device.removeprefix('/dev/vg/')
+        self.assertTrue(self.lvm.volumes[name].active)
+        if 'broken' in name:
             raise process.CommandFailed(('dd',), 1, '', 'I/O error')
-        self.wiped.append(device)
+        self.wiped.append(name)
 
-    def test_nothing_to_do(self):
-        self.wiper.add()
-        self.assertEqual([], self.works)
+    def remove(self, name, **facts):
+        self.lvm.add(name, **facts)
+        self.remover.remove(self.vg.get_volume(name))
 
-    def test_caller_does_not_wait(self):
-        self.lvm.add('a')
-        self.wiper.add('a')
+    def test_caller_does_not_wait_and_the_name_is_free(self):
+        for _ in range(2):
+            self.remove('a')
         self.assertEqual([], self.wiped)
+        for name in self.lvm.volumes:
+            self.assertRegex(name, '^cinder-wipe-a-')
 
     def test_one_worker_does_it_all(self):
-        self.lvm.add('a')
-        self.lvm.add('b', active=False)
-        self.wiper.add('a')
-        self.wiper.add('b')
+        self.remove('a')
+        self.remove('b', active=False)
+        doomed = list(self.lvm.volumes)
         work, = self.works
         work()
-        self.assertEqual((['/dev/vg/a', '/dev/vg/b'], {}),
-                         (self.wiped, self.lvm.volumes))
+        self.assertEqual((doomed, {}), (self.wiped, self.lvm.volumes))
 
     def test_next_one_is_done_by_another_worker(self):
         for name in 'ab':
-            self.lvm.add(name)
-            self.wiper.add(name)
+            self.remove(name)
             self.works.pop()()
         self.assertEqual({}, self.lvm.volumes)
 
-    def test_what_cannot_be_wiped_stays_and_keeps_nobody_waiting(self):
-        for name in 'broken', 'open', 'gone', 'fine':
-            self.lvm.add(name, is_open=name == 'open')
-        del self.lvm.volumes['gone']
-        self.wiper.add('broken', 'open', 'gone', 'fine')
+    def test_back_end_that_does_not_wipe(self):
+        self.wipes = False
+        self.remove('a')
+        self.assertEqual(([], {}), (self.works, self.lvm.volumes))
+
+    def test_snapshot_is_split_off_first(self):
+        self.lvm.add('a')
+        self.remove('s', origin='a')
+        self.assertFalse(self.vg.get_volume('a').is_cow_origin)
         self.works.pop()()
-        self.assertEqual(['/dev/vg/fine'], self.wiped)
-        self.assertEqual({'broken', 'open'}, set(self.lvm.volumes))
-        for name in 'broken', 'open':
+        self.assertEqual({'a'}, set(self.lvm.volumes))
+
+    def test_thin_volume_is_removed_at_once(self):
+        self.lvm.add('pool', segtype='thin-pool')
+        self.remove('t', segtype='thin', pool='pool')
+        self.assertEqual(([], {'pool'}), (self.works, set(self.lvm.volumes)))
+
+    def test_what_is_not_removed(self):
+        self.assertRaises(lvm.LogicalVolumeInUse, self.remove, 'a',
+                          is_open=True)
+        self.assertRaises(lvm.InvalidRequest, self.remove, 'pool',
+                          segtype='thin-pool')
+        self.assertEqual({'a', 'pool'}, set(self.lvm.volumes))
+
+    def test_nothing_to_resume(self):
+        self.lvm.add('a')
+        self.remover.resume(self.lvm.volumes)
+        self.assertEqual([], self.works)
+
+    def test_what_cannot_be_wiped_stays_and_keeps_nobody_waiting(self):
+        names = [f'cinder-wipe-{word}'
+                 for word in ('broken', 'open', 'gone', 'fine')]
+        for name in names:
+            self.lvm.add(name, is_open='open' in name)
+        self.remover.resume(list(self.lvm.volumes))
+        del self.lvm.volumes['cinder-wipe-gone']
+        self.works.pop()()
+        self.assertEqual(['cinder-wipe-fine'], self.wiped)
+        self.assertEqual(set(names[:2]), set(self.lvm.volumes))
+        for name in names[:2]:
             self.assertIn(f'LV {name} of a deleted volume is not wiped',
                           self.log.output)
         self.assertNotIn('gone', self.log.output)

@@ -143,11 +143,11 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         fake = self.vg or self._new_fake()
         self.vg = self._given_vg = brick.Brick(fake, self)
         self._note(self.vg, arguments)
+        self._remover = wiping.Remover(self.vg, self._copier)
         # Theirs takes all that is not 'thin' for thick until it is set up.
         self._provisioning = provisioning.load(
             'thin' if self.settings.lvm_type == 'thin' else 'default',
-            self.vg, self._copier, self._delete_lv)
-        self._wiper = wiping.Wiper(self.vg, self._copier.wipe)
+            self.vg, self._copier, self._remover.remove)
         try:
             yield
         finally:
