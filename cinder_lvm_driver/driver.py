@@ -29,13 +29,14 @@ from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
 from cinder_lvm_driver.verbs import exporting
 from cinder_lvm_driver.verbs import managing
+from cinder_lvm_driver.verbs import moving
 
 LOG = logging.getLogger(__name__)
 
 
 @interface.volumedriver
 class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
-                      driver.VolumeDriver):
+                      moving.MoveVerbs, driver.VolumeDriver):
     """Volumes as LVs of one VG, served by a target helper of this host."""
 
     VERSION = '3.0.0'
@@ -92,26 +93,26 @@ class LVMVolumeDriver(exporting.ExportVerbs, managing.ManageVerbs,
             message says what and what to do
         """
         with translate.cinder_errors():
-            if self.settings.lvm_mirrors:
-                raise errors.ConfigurationError(
-                    'Option lvm_mirrors is set, but mirrors are not built '
-                    'yet: use the in-tree driver for this back end')
-            system_dir = self.settings.system_dir
             try:
                 version = lvm_command.installed_version(self._runner)
-                self._runner.start_daemon(lvm_command.probe(system_dir))
+                self._runner.start_daemon(
+                    lvm_command.probe(self.settings.system_dir))
             except process.CommandNotFound as exc:
                 raise errors.ConfigurationError(
                     f'LVM is not installed: {exc}') from exc
-            self.vg = self._given_vg or lvm.LVM(
-                self.settings.volume_group, self._runner, version=version,
-                system_dir=system_dir,
-                report_timeout=self.settings.report_timeout)
+            self.vg = self._given_vg or self._open_group(
+                self.settings.volume_group, version)
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier.copy,
-                self._delete_lv)
+                self._delete_lv, self.settings.lvm_mirrors)
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
+
+    def _open_group(self, vg_name: str,
+                    version: tuple[int, ...]) -> lvm.LVM:
+        return lvm.LVM(vg_name, self._runner, version=version,
+                       system_dir=self.settings.system_dir,
+                       report_timeout=self.settings.report_timeout)
 
     # Volumes and snapshots ------------------------------------------------
 

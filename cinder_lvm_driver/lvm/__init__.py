@@ -12,6 +12,7 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import LogicalVolume
+from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
 
@@ -25,6 +26,7 @@ __all__ = (
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
     'LogicalVolumeNotFound',
+    'PhysicalVolume',
     'Picture',
     'ReportError',
     'VolumeGroup',

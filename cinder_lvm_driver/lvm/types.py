@@ -8,6 +8,10 @@ from collections.abc import Mapping
 import dataclasses
 import decimal
 
+LINEAR = 'linear'
+# What replaced it is RAID1; LVs of this segtype are the in-tree driver's.
+MIRROR = 'mirror'
+RAID1 = 'raid1'
 THIN = 'thin'
 THIN_POOL = 'thin-pool'
 
@@ -55,6 +59,11 @@ class LogicalVolume:
         return self.segtype == THIN
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether all of the LV is on several PVs."""
+        return self.segtype in (MIRROR, RAID1)
+
+    @property
     def is_thin_pool(self) -> bool:
         """Whether the LV is a thin pool itself."""
         return self.segtype == THIN_POOL
@@ -81,6 +90,17 @@ class VolumeGroup:
     size_bytes: int
     free_bytes: int
     extent_size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PhysicalVolume:
+    """One PV of a VG."""
+
+    size_bytes: int
+    free_bytes: int
+    # Whether LVM may put new LVs on it: it is there, and pvchange(8) has not
+    # closed it.
+    usable: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
