@@ -5,6 +5,7 @@ from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
+from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LVMError
@@ -25,6 +26,7 @@ __all__ = (
     'LogicalVolume',
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
+    'LogicalVolumeInitializing',
     'LogicalVolumeNotFound',
     'PhysicalVolume',
     'Picture',

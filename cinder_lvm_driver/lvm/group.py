@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The brick-style handle of one VG: verbs in, typed facts out."""
 
+from collections.abc import Sequence
 import logging
 import re
 
@@ -126,8 +127,8 @@ class LVM:
             'lvcreate', '--yes', '--wipesignatures', 'y',
             '--size', f'{size_bytes}b', '--name', name, self.vg_name)
 
-    def create_raid1_volume(self, name: str, size_bytes: int,
-                            mirrors: int) -> None:
+    def create_raid1_volume(self, name: str, size_bytes: int, mirrors: int,
+                            pvs: Sequence[str] = ()) -> None:
         """Create a raid1 LV; its size is rounded up to whole extents.
 
         Each copy is on PVs of its own and takes an extent more, for its
@@ -135,13 +136,14 @@ class LVM:
         "Synchronization").
 
         :param mirrors: copies beside the first one
+        :param pvs: the devices of the PVs to use, where not just any
         :raises errors.InsufficientSpace: too few PVs have free extents
         :raises errors.LogicalVolumeExists: there is an LV of that name
         """
         self._commands.change(
             'lvcreate', '--yes', '--wipesignatures', 'y',
             '--type', types.RAID1, '--mirrors', str(mirrors),
-            '--size', f'{size_bytes}b', '--name', name, self.vg_name)
+            '--size', f'{size_bytes}b', '--name', name, self.vg_name, *pvs)
 
     def create_thin_volume(self, name: str, size_bytes: int,
                            pool: str) -> None:

@@ -18,7 +18,8 @@ _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
               'lv_tags')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
-_PV_FIELDS = ('pv_size', 'pv_free', 'pv_allocatable', 'pv_missing')
+_PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
+              'pv_missing')
 _DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
 
 Row = dict[str, str]
@@ -80,9 +81,11 @@ def parse_group(stdout: str) -> types.VolumeGroup:
 def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
     """Return the PVs of a report, those that are missing among them."""
     return [types.PhysicalVolume(
+        path=row['pv_name'],
         size_bytes=_bytes(row, 'pv_size'),
         free_bytes=_bytes(row, 'pv_free'),
-        usable=bool(row['pv_allocatable'] and not row['pv_missing']))
+        allocatable=bool(row['pv_allocatable']),
+        missing=bool(row['pv_missing']))
         for row in _rows(stdout, 'vg', _PV_FIELDS)]
 
 

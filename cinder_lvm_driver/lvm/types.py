@@ -96,11 +96,14 @@ class VolumeGroup:
 class PhysicalVolume:
     """One PV of a VG."""
 
+    # The path of its device; LVM's "[unknown]" if that is missing.
+    path: str
     size_bytes: int
     free_bytes: int
-    # Whether LVM may put new LVs on it: it is there, and pvchange(8) has not
-    # closed it.
-    usable: bool
+    # Not closed by pvchange(8): LVM may put new LVs on it.
+    allocatable: bool
+    # No LV can be made or changed in a VG one of whose PVs is missing.
+    missing: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

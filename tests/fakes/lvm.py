@@ -69,7 +69,7 @@ class FakeLVM:
     """A VG and the runner of commands for it.
 
     :ivar volumes, removed: the LVs by name, as they are or were at the end
-    :ivar closed: the PVs that take no LVs
+    :ivar closed, missing: the PVs that take no LVs, or are not there
     """
 
     def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20, pvs=1):
@@ -77,6 +77,7 @@ class FakeLVM:
         self.pvs = {f'/dev/{vg_name}-{number}': size_bytes
                     for number in range(pvs)}
         self.closed = set()
+        self.missing = set()
         self.volumes = {}
         self.removed = {}
 
@@ -98,31 +99,35 @@ class FakeLVM:
     def free_bytes(self):
         return sum(map(self.free, self.pvs))
 
-    def _place(self, volume, size, mirrors=None):
-        """Take bytes more for an LV, and for each copy of a mirrored one."""
+    def _place(self, volume, size, mirrors=None, wanted=()):
+        """Take bytes more for an LV, and for each copy of a mirrored one.
+
+        :param wanted: the PVs to take, where not just any
+        """
         if volume.segtype == 'thin':
             return
-        free = {pv: 0 if pv in self.closed else self.free(pv)
-                for pv in self.pvs}
+        free = {pv: self.free(pv) for pv in wanted or self.pvs
+                if pv not in self.closed}
         if not volume.is_mirrored:
             # A thin pool has an extent of metadata, and another one to spare.
             size += 2 * EXTENT * (volume.segtype == 'thin-pool')
             if size > sum(free.values()):
                 raise Failure(f'VG {self.vg_name} has insufficient free space')
-            for pv in self.pvs:
+            for pv in free:
                 part = min(size, free[pv])
-                volume.on[pv] = volume.on.get(pv, 0) + part
+                if part:
+                    volume.on[pv] = volume.on.get(pv, 0) + part
                 size -= part
             return
-        # Each copy is on one PV, with an extent of metadata.
+        # Each copy is on one PV, the first that has room, with an extent of
+        # metadata.
         pvs = list(volume.on)
         if mirrors is not None:
-            pvs = sorted(set(self.pvs) - set(pvs), key=free.get,
-                         reverse=True)[:mirrors + 1 - len(pvs)]
             size += EXTENT
-            if len(pvs) + len(volume.on) <= mirrors:
-                raise Failure('Insufficient suitable allocatable extents')
-        if any(size > free[pv] for pv in pvs):
+            pvs = [pv for pv in free if pv not in pvs
+                   and free[pv] >= size][:mirrors + 1 - len(pvs)]
+        if (any(free.get(pv, 0) < size for pv in pvs)
+                or len({*pvs, *volume.on}) <= (mirrors or 0)):
             raise Failure('Insufficient suitable allocatable extents')
         for pv in pvs:
             volume.on[pv] = volume.on.get(pv, 0) + size
@@ -145,7 +150,8 @@ class FakeLVM:
         rows = [{
             'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
-            'pv_name': pv, 'pv_missing': '', 'pv_size': size,
+            'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
+            'pv_size': size,
             'pv_free': self.free(pv),
             'pv_allocatable': 'allocatable' * (pv not in self.closed)}
             for pv, size in self.pvs.items()]
@@ -222,7 +228,8 @@ class FakeLVM:
                           pool=self._find(options['--thinpool']).name)
         else:
             made = Volume(name, extents(options['--size']), kind or 'linear')
-        self._place(made, made.size, int(options.get('--mirrors', 0)))
+        self._place(made, made.size, int(options.get('--mirrors', 0)),
+                    words[1:])
         self.volumes[name] = made
 
     def _lvextend(self, options, words):
@@ -277,6 +284,8 @@ class FakeLVM:
     def _convert(self, volume, mirrors):
         if volume.segtype == 'thin':
             raise Failure(f'Command not permitted on LV {volume.name}.')
+        if mirrors and not volume.active:
+            raise Failure(f'{volume.name} must be active')
         was, volume.segtype = volume.segtype, 'raid1'
         before = dict(volume.on)
         try:

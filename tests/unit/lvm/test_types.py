@@ -38,6 +38,11 @@ class TestLogicalVolume(base.TestCase):
         self.assertEqual((is_thin, is_thin_pool),
                          (lv.is_thin, lv.is_thin_pool))
 
+    @ddt.data(('linear', False), ('raid1', True), ('mirror', True))
+    @ddt.unpack
+    def test_mirrored(self, segtype, is_mirrored):
+        self.assertIs(is_mirrored, volume(segtype=segtype).is_mirrored)
+
     @ddt.data(('public', False, False),
               ('public,snapshot,thicksnapshot', True, False),
               ('public,origin,thickorigin', False, True),
