@@ -299,7 +299,7 @@ class FakeLVM:
             raise
         if not mirrors:
             volume.segtype = 'linear'
-            volume.on = {pv: volume.size for pv in volume.on}
+            volume.on = dict.fromkeys(volume.on, volume.size)
 
     # States of the world --------------------------------------------------
 

@@ -92,9 +92,8 @@ class MigrationTest(base.BackendTestCase):
         self.drivers['thin'].delete_volume(volume)
 
     def test_failed_copy_leaves_nothing(self):
-        driver = self.make_driver(volume_dd_blocksize='nonsense',
-                                  volume_clear='none', **{
-                                      'lvm_type': 'default'})
+        driver = self.make_driver(lvm_type='default', volume_clear='none',
+                                  volume_dd_blocksize='nonsense')
         volume = self.create()
         self.write(self.device(volume.name), 'data')
         before = self.checksum(self.device(volume.name))
