@@ -3,6 +3,7 @@
 
 from unittest import mock
 
+from cinder.brick.local_dev import lvm as brick
 import ddt
 
 from cinder_lvm_driver import lvm
@@ -83,6 +84,13 @@ class TestMirror(MirrorTestCase):
             self.vg.get_volume('a')))
         self.assertEqual(('raid1', 2), self.segtype('a'))
 
+    def test_convert_inactive(self):
+        # LVM fills copies of active LVs only.
+        self.lvm.add('a', 8 * MIB, active=False)
+        self.assertIs(True, self.provisioning.convert(
+            self.vg.get_volume('a')))
+        self.assertEqual(('raid1', 2), self.segtype('a'))
+
     def test_convert_to_another_number(self):
         self.lvm.add('a', 8 * MIB, segtype='raid1', mirrors=2)
         self.assertIs(True, self.provisioning.convert(
@@ -151,3 +159,14 @@ class TestCapacity(MirrorTestCase):
     def test_what_fits(self, copies, sizes, in_all, in_one):
         self.assertEqual((in_all, in_one), (
             mirror._fitting(sizes, copies), mirror._largest(sizes, copies)))
+
+    @ddt.data((1, (9, 9)), (1, (9, 5, 2)), (1, (6, 5, 4)), (1, (6, 6, 6)),
+              (2, (9, 9)), (2, (9, 9, 9, 9)), (2, (20, 5, 5, 5)))
+    @ddt.unpack
+    def test_compared_with_the_in_tree_driver(self, mirrors, sizes):
+        """It is right about empty PVs, which it looks at once."""
+        theirs = mock.Mock(
+            pv_list=[{'available': str(size)} for size in sizes])
+        self.assertEqual(
+            brick.LVM.vg_mirror_free_space(theirs, mirrors),
+            mirror._largest(sizes, mirrors + 1))

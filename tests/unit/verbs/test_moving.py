@@ -207,7 +207,7 @@ class TestMigrate(MovingTestCase):
         """It calls itself what we understand, and the other way round."""
         theirs = in_tree.LVMVolumeDriver(
             vg_obj=mock.Mock(vg_size=1.0, vg_free_space=1.0,
-                             get_volumes=lambda: []),
+                             get_volumes=list),
             configuration=self.configure(
                 volume_group='other', target_helper='fake', **THICK),
             execute=self.machine.execute)
