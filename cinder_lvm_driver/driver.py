@@ -32,6 +32,7 @@ from cinder_lvm_driver import translate
 from cinder_lvm_driver.verbs import attaching_snapshots
 from cinder_lvm_driver.verbs import exporting
 from cinder_lvm_driver.verbs import managing
+from cinder_lvm_driver.verbs import moving
 from cinder_lvm_driver import wiping
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ LOG = logging.getLogger(__name__)
 @interface.volumedriver
 class LVMVolumeDriver(exporting.ExportVerbs,
                       attaching_snapshots.SnapshotAttachVerbs,
-                      managing.ManageVerbs, driver.VolumeDriver):
+                      managing.ManageVerbs, moving.MoveVerbs,
+                      driver.VolumeDriver):
     """Volumes as LVs of one VG, served by a target helper of this host."""
 
     VERSION = '3.0.0'
@@ -97,25 +99,19 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             message says what and what to do
         """
         with translate.cinder_errors():
-            if self.settings.lvm_mirrors:
-                raise errors.ConfigurationError(
-                    'Option lvm_mirrors is set, but mirrors are not built '
-                    'yet: use the in-tree driver for this back end')
-            system_dir = self.settings.system_dir
             try:
                 version = lvm_command.installed_version(self._runner)
-                self._runner.start_daemon(lvm_command.probe(system_dir))
+                self._runner.start_daemon(
+                    lvm_command.probe(self.settings.system_dir))
             except process.CommandNotFound as exc:
                 raise errors.ConfigurationError(
                     f'LVM is not installed: {exc}') from exc
-            self.vg = self._given_vg or lvm.LVM(
-                self.settings.volume_group, self._runner, version=version,
-                system_dir=system_dir,
-                report_timeout=self.settings.report_timeout)
+            self.vg = self._given_vg or self._open_group(
+                self.settings.volume_group, version)
             self._remover = wiping.Remover(self.vg, self._copier)
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier,
-                self._remover.remove)
+                self._remover.remove, self.settings.lvm_mirrors)
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
             self._recover()
@@ -130,6 +126,12 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                             'moment', name)
                 self._remover.remove(lv)
         self._remover.resume(volumes)
+
+    def _open_group(self, vg_name: str,
+                    version: tuple[int, ...]) -> lvm.LVM:
+        return lvm.LVM(vg_name, self._runner, version=version,
+                       system_dir=self.settings.system_dir,
+                       report_timeout=self.settings.report_timeout)
 
     # Volumes and snapshots ------------------------------------------------
 

@@ -5,18 +5,9 @@ from typing import Any
 
 from oslo_utils import units
 
+from cinder_lvm_driver import location
 from cinder_lvm_driver import options
 from cinder_lvm_driver.provisioning import base as provisioning
-
-
-def location_info(hostname: str, settings: options.Settings,
-                  lvm_type: str) -> str:
-    """Return where the back end's VG is, in the in-tree driver's form.
-
-    Either driver offers it to the other for a migration on one host.
-    """
-    return (f'LVMVolumeDriver:{hostname}:{settings.volume_group}:{lvm_type}:'
-            f'{settings.lvm_mirrors}')
 
 
 def build(*, settings: options.Settings, capacity: provisioning.Capacity,
@@ -36,7 +27,9 @@ def build(*, settings: options.Settings, capacity: provisioning.Capacity,
         'provisioned_capacity_gb': _gib(capacity.provisioned_bytes),
         'reserved_percentage': settings.reserved_percentage,
         'max_over_subscription_ratio': settings.max_over_subscription_ratio,
-        'location_info': location_info(hostname, settings, lvm_type),
+        'location_info': location.Location(
+            hostname, settings.volume_group, lvm_type,
+            settings.lvm_mirrors).format(),
         'QoS_support': False,
         'thin_provisioning_support': is_thin,
         'thick_provisioning_support': not is_thin,

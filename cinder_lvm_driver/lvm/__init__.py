@@ -5,6 +5,7 @@ from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
+from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LVMError
@@ -12,6 +13,7 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import LogicalVolume
+from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
 
@@ -24,7 +26,9 @@ __all__ = (
     'LogicalVolume',
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
+    'LogicalVolumeInitializing',
     'LogicalVolumeNotFound',
+    'PhysicalVolume',
     'Picture',
     'ReportError',
     'VolumeGroup',

@@ -32,6 +32,10 @@ class LogicalVolumeInUse(LVMError):
     """The LV is open, so it cannot be removed, deactivated or merged."""
 
 
+class LogicalVolumeInitializing(LVMError):
+    """The copies of a mirrored LV are being made equal; wait for that."""
+
+
 class InsufficientSpace(LVMError):
     """The VG has too few free extents, or the thin pool is full."""
 
@@ -78,6 +82,8 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # 2.03.16, lvextend: Snapshot origin volumes can be resized only while
     # inactive: try lvchange -an.
     (r'can be resized only while inactive', LogicalVolumeInUse),
+    # 2.03.16: Can't add image to RAID LV that is still initializing.
+    (r'LV that is still initializing', LogicalVolumeInitializing),
     # 2.03.16: Volume group "vg0" has insufficient free space (10 extents):
     # 256 required.
     # 2.03.16: Insufficient free space: 256 extents needed, but only 10 ...

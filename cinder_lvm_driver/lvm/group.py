@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The brick-style handle of one VG: verbs in, typed facts out."""
 
+from collections.abc import Sequence
 import logging
 import re
 
@@ -81,6 +82,14 @@ class LVM:
         return report.parse_group(
             self._commands.ask(report.group_command(self.vg_name)))
 
+    def get_physical_volumes(self) -> list[types.PhysicalVolume]:
+        """Return the PVs of the VG.
+
+        :raises errors.VolumeGroupNotFound: the VG is gone
+        """
+        return report.parse_physical_volumes(self._commands.ask(
+            report.physical_volumes_command(self.vg_name)))
+
     def get_picture(self) -> types.Picture:
         """Return the VG with all its LVs; two commands however many LVs."""
         return types.Picture(group=self.get_group(),
@@ -117,6 +126,24 @@ class LVM:
         self._commands.change(
             'lvcreate', '--yes', '--wipesignatures', 'y',
             '--size', f'{size_bytes}b', '--name', name, self.vg_name)
+
+    def create_raid1_volume(self, name: str, size_bytes: int, mirrors: int,
+                            pvs: Sequence[str] = ()) -> None:
+        """Create a raid1 LV; its size is rounded up to whole extents.
+
+        Each copy is on PVs of its own and takes an extent more, for its
+        metadata. The copies are made equal in the background (lvmraid(7),
+        "Synchronization").
+
+        :param mirrors: copies beside the first one
+        :param pvs: the devices of the PVs to use, where not just any
+        :raises errors.InsufficientSpace: too few PVs have free extents
+        :raises errors.LogicalVolumeExists: there is an LV of that name
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--wipesignatures', 'y',
+            '--type', types.RAID1, '--mirrors', str(mirrors),
+            '--size', f'{size_bytes}b', '--name', name, self.vg_name, *pvs)
 
     def create_thin_volume(self, name: str, size_bytes: int,
                            pool: str) -> None:
@@ -238,6 +265,23 @@ class LVM:
         :raises errors.LogicalVolumeNotFound: there is none of that name
         """
         self._commands.change('lvchange', '--deltag', tag,
+                              f'{self.vg_name}/{name}')
+
+    def convert_to_raid1(self, name: str, mirrors: int) -> None:
+        """Make an LV a raid1 LV of a number of copies, also one in use.
+
+        New copies are filled in the background.
+
+        :param mirrors: copies beside the first one
+        :raises errors.InsufficientSpace: too few PVs have free extents
+        """
+        self._commands.change(
+            'lvconvert', '--yes', '--type', types.RAID1,
+            '--mirrors', str(mirrors), f'{self.vg_name}/{name}')
+
+    def convert_to_linear(self, name: str) -> None:
+        """Leave one copy of a mirrored LV, also of one in use."""
+        self._commands.change('lvconvert', '--yes', '--mirrors', '0',
                               f'{self.vg_name}/{name}')
 
     def rename_volume(self, name: str, new_name: str) -> None:

@@ -18,6 +18,8 @@ _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
               'lv_tags', 'lv_merging')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
+_PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
+              'pv_missing')
 _DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
 
 Row = dict[str, str]
@@ -38,6 +40,11 @@ def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
 def group_command(vg_name: str) -> list[str]:
     """Return the command that reports one VG."""
     return ['vgs', *_FORM, '-o', ','.join(_VG_FIELDS), vg_name]
+
+
+def physical_volumes_command(vg_name: str) -> list[str]:
+    """Return the command that reports the PVs of one VG."""
+    return ['vgs', *_FORM, '-o', ','.join(_PV_FIELDS), vg_name]
 
 
 def devices_command() -> list[str]:
@@ -69,6 +76,17 @@ def parse_group(stdout: str) -> types.VolumeGroup:
         size_bytes=_bytes(row, 'vg_size'),
         free_bytes=_bytes(row, 'vg_free'),
         extent_size_bytes=_bytes(row, 'vg_extent_size'))
+
+
+def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
+    """Return the PVs of a report, those that are missing among them."""
+    return [types.PhysicalVolume(
+        path=row['pv_name'],
+        size_bytes=_bytes(row, 'pv_size'),
+        free_bytes=_bytes(row, 'pv_free'),
+        allocatable=bool(row['pv_allocatable']),
+        missing=bool(row['pv_missing']))
+        for row in _rows(stdout, 'vg', _PV_FIELDS)]
 
 
 def parse_devices(stdout: str, vg_name: str) -> tuple[str, ...]:

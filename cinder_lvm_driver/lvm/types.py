@@ -8,6 +8,10 @@ from collections.abc import Mapping
 import dataclasses
 import decimal
 
+LINEAR = 'linear'
+# What replaced it is RAID1; LVs of this segtype are the in-tree driver's.
+MIRROR = 'mirror'
+RAID1 = 'raid1'
 THIN = 'thin'
 THIN_POOL = 'thin-pool'
 
@@ -57,6 +61,11 @@ class LogicalVolume:
         return self.segtype == THIN
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether all of the LV is on several PVs."""
+        return self.segtype in (MIRROR, RAID1)
+
+    @property
     def is_thin_pool(self) -> bool:
         """Whether the LV is a thin pool itself."""
         return self.segtype == THIN_POOL
@@ -88,6 +97,20 @@ class VolumeGroup:
     size_bytes: int
     free_bytes: int
     extent_size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PhysicalVolume:
+    """One PV of a VG."""
+
+    # The path of its device; LVM's "[unknown]" if that is missing.
+    path: str
+    size_bytes: int
+    free_bytes: int
+    # Not closed by pvchange(8): LVM may put new LVs on it.
+    allocatable: bool
+    # No LV can be made or changed in a VG one of whose PVs is missing.
+    missing: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How volumes are laid out on a VG: thick, thin.
+"""How volumes are laid out on a VG: thick, mirrored, thin.
 
 A new kind of LV is one file here and one line in the registry.
 """
@@ -14,20 +14,25 @@ REGISTRY = {
     'default': 'cinder_lvm_driver.provisioning.thick.Thick',
     'thin': 'cinder_lvm_driver.provisioning.thin.Thin',
 }
+_MIRROR = 'cinder_lvm_driver.provisioning.mirror.Mirror'
 AUTO = 'auto'
 
 
 def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
-         remove: base.RemoveVolume) -> base.Provisioning:
-    """Return the provisioning for a value of the option ``lvm_type``.
+         remove: base.RemoveVolume, mirrors: int = 0) -> base.Provisioning:
+    """Return the provisioning for values of ``lvm_type``, ``lvm_mirrors``.
 
     ``auto`` means thin where the VG is empty or has the thin pool already,
-    and thick where it holds other LVs.
+    and thick where it holds other LVs, or where mirrors are wanted.
 
     :param filler: writes to devices
     :param remove: removes an LV that was needed for a moment
-    :raises errors.ConfigurationError: there is no such type
+    :param mirrors: copies of each volume beside the first one
+    :raises errors.ConfigurationError: there is no such type, or it cannot
+        be mirrored
     """
+    if lvm_type == AUTO and mirrors:
+        lvm_type = 'default'
     if lvm_type == AUTO:
         volumes = vg.get_volumes()
         is_ours = not volumes or base.thin_pool_name(vg) in volumes
@@ -36,6 +41,16 @@ def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
         raise errors.ConfigurationError(
             'Option lvm_type is %r; it must be one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
-    provisioning: base.Provisioning = importutils.import_object(
-        REGISTRY[lvm_type], vg, filler, remove)
+    provisioning: base.Provisioning
+    if not mirrors:
+        provisioning = importutils.import_object(
+            REGISTRY[lvm_type], vg, filler, remove)
+    elif lvm_type == 'default':
+        provisioning = importutils.import_object(
+            _MIRROR, vg, filler, remove, mirrors)
+    else:
+        raise errors.ConfigurationError(
+            f'Option lvm_mirrors is {mirrors} and lvm_type is {lvm_type}, '
+            f'but only thick volumes can be mirrored: set lvm_type to '
+            f'default, or lvm_mirrors to 0')
     return provisioning

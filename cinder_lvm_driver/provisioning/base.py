@@ -92,6 +92,15 @@ class Provisioning(abc.ABC):
     def capacity(self, picture: lvm.Picture) -> Capacity:
         """Return what the scheduler is told of a VG."""
 
+    @abc.abstractmethod
+    def convert(self, volume: lvm.LogicalVolume) -> bool:
+        """Make an LV one of this kind in place, also one in use.
+
+        :returns: whether it is one now; False where its data would have to
+            be copied
+        :raises lvm.LVMError: it cannot be now; it is as it was
+        """
+
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
         """Create a snapshot of the kind that the origin's segtype asks for.
 
@@ -114,15 +123,27 @@ class Provisioning(abc.ABC):
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeExists: the name is taken
         """
+        if not snapshot.active:
+            self._vg.activate_lv(snapshot.name)
+        self.create_copy(snapshot, name, size_bytes)
+
+    def create_copy(self, source: lvm.LogicalVolume, name: str,
+                    size_bytes: int) -> None:
+        """Create an LV with a copy of the data of an active LV of any VG.
+
+        When the copy fails, the LV is removed.
+
+        :param size_bytes: of the new LV; never less than the source's
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
         with self._undone_on_failure() as undo:
             self.create_volume(name, max(size_bytes,
-                                         snapshot.virtual_size_bytes))
+                                         source.virtual_size_bytes))
             undo.callback(self._discard, name)
-            if not snapshot.active:
-                self._vg.activate_lv(snapshot.name)
             self._filler.copy(
-                snapshot.path, f'/dev/{self._vg.vg_name}/{name}',
-                snapshot.virtual_size_bytes, sparse=self.reads_zeroes)
+                source.path, f'/dev/{self._vg.vg_name}/{name}',
+                source.virtual_size_bytes, sparse=self.reads_zeroes)
 
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:

@@ -18,6 +18,12 @@ class Thick(base.Provisioning):
         """Create a linear LV."""
         self._vg.create_volume(name, size_bytes)
 
+    def convert(self, volume: lvm.LogicalVolume) -> bool:
+        """Leave one copy of a mirrored LV; a thin one cannot be converted."""
+        if volume.is_mirrored:
+            self._vg.convert_to_linear(volume.name)
+        return not volume.is_thin
+
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count extents."""
         group = picture.group

@@ -69,6 +69,14 @@ class Thin(base.Provisioning):
             if source.size_bytes < size_bytes:
                 self._vg.extend_volume(name, size_bytes)
 
+    def convert(self, volume: lvm.LogicalVolume) -> bool:
+        """Take thin LVs as they are; there is no way from thick to thin.
+
+        LVM's own (``lvconvert --type thin``) makes the LV the read-only
+        origin of the thin one, and it stays.
+        """
+        return volume.is_thin
+
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count the pool's blocks, and what the LVs of the VG promise."""
         pool = picture.volumes.get(self._pool)

@@ -312,8 +312,106 @@ class LVMContract:
         self.vg.create_thin_snapshot(name, origin, activate=True)
 
 
+class Raid1Contract:
+    """More cases; give ``self.vg``, which has three PVs of 124 MiB."""
+
+    def segtype(self, name):
+        return self.vg.get_volume(name).segtype
+
+    def free(self):
+        return [pv.free_bytes // MIB
+                for pv in self.vg.get_physical_volumes()]
+
+    def test_raid1(self):
+        pvs = self.vg.get_physical_volumes()
+        self.assertEqual([(124 * MIB, 124 * MIB, True, False)] * 3, [
+            (pv.size_bytes, pv.free_bytes, pv.allocatable, pv.missing)
+            for pv in pvs])
+        self.vg.create_raid1_volume('a', 5 * MIB, 1, [pvs[2].path,
+                                                      pvs[1].path])
+        volume = self.vg.get_volume('a')
+        self.assertEqual(
+            ('raid1', 8 * MIB, 8 * MIB, True, False, True),
+            (volume.segtype, volume.size_bytes, volume.virtual_size_bytes,
+             volume.active, volume.is_open, volume.is_mirrored))
+        self.assertFalse(volume.is_cow_origin or volume.is_cow_snapshot)
+        self.assertEqual({'a'}, set(self.vg.get_volumes()))
+        # Of each copy, an extent is its metadata.
+        self.assertEqual([124, 112, 112], self.free())
+        self.vg.extend_volume('a', 16 * MIB)
+        self.assertEqual(16 * MIB, self.vg.get_volume('a').size_bytes)
+        self.vg.rename_volume('a', 'b')
+        self.vg.deactivate_lv('b')
+        self.vg.activate_lv('b')
+        self.vg.delete('b')
+        self.assertEqual(({}, [124] * 3), (self.vg.get_volumes(),
+                                           self.free()))
+
+    def test_raid1_without_space(self):
+        for size, mirrors in ((8, 3), (124, 1), (200, 1)):
+            with self.assertRaises(lvm.InsufficientSpace):
+                self.vg.create_raid1_volume('a', size * MIB, mirrors)
+        self.assertEqual(({}, [124] * 3), (self.vg.get_volumes(),
+                                           self.free()))
+        self.vg.create_raid1_volume('a', 120 * MIB, 2)
+        self.assertEqual([0] * 3, self.free())
+
+    def test_raid1_with_cow_snapshot(self):
+        self.vg.create_raid1_volume('a', 8 * MIB, 1)
+        self.vg.create_cow_snapshot('s', 'a', 8 * MIB)
+        origin = self.vg.get_volume('a')
+        self.assertEqual(('raid1', True),
+                         (origin.segtype, origin.is_cow_origin))
+        with self.assertRaises(lvm.LogicalVolumeInUse):
+            self.vg.extend_volume('a', 16 * MIB)
+        self.vg.convert_to_linear('a')
+        self.vg.convert_to_raid1('a', 1)
+        self.assertEqual(('raid1', 'linear', 8 * MIB), (
+            self.segtype('a'), self.segtype('s'),
+            self.vg.get_volume('s').virtual_size_bytes))
+        self.vg.split_snapshot('s')
+        self.assertFalse(self.vg.get_volume('a').is_cow_origin)
+
+    def test_conversions(self):
+        self.vg.create_volume('a', 40 * MIB)
+        for copies in (2, 2, 1, 1, 3, 1):
+            if copies == 1:
+                self.vg.convert_to_linear('a')
+            else:
+                self.vg.convert_to_raid1('a', copies - 1)
+            self.assertEqual('linear' if copies == 1 else 'raid1',
+                             self.segtype('a'))
+            used = 3 * 124 - sum(self.free())
+            self.assertEqual(40 if copies == 1 else 44 * copies, used)
+
+    def test_conversions_that_cannot_be(self):
+        self.vg.create_volume('a', 100 * MIB)
+        self.vg.create_volume('b', 40 * MIB)
+        before, free = self.vg.get_volumes(), self.free()
+        for error, name, mirrors in (
+                (lvm.InsufficientSpace, 'a', 2),
+                (lvm.InsufficientSpace, 'a', 3),
+                (lvm.LogicalVolumeNotFound, 'x', 1)):
+            with self.assertRaises(error, msg=(name, mirrors)):
+                self.vg.convert_to_raid1(name, mirrors)
+        self.assertEqual((before, free),
+                         (self.vg.get_volumes(), self.free()))
+        self.vg.deactivate_lv('b')
+        with self.assertRaises(lvm.LVMError):
+            self.vg.convert_to_raid1('b', 1)
+        self.assertEqual('linear', self.segtype('b'))
+
+
 class TestFakeLVM(LVMContract, base.TestCase):
 
     def setUp(self):
         super().setUp()
         self.vg = lvm.LVM('vg', fake_lvm.FakeLVM('vg'), version=(2, 3, 16))
+
+
+class TestRaid1OfFakeLVM(Raid1Contract, base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.vg = lvm.LVM('vg', fake_lvm.FakeLVM('vg', 124 * MIB, pvs=3),
+                          version=(2, 3, 16))

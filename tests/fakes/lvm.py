@@ -35,6 +35,12 @@ class Volume:
     origin_size: int = 0
     tags: set = dataclasses.field(default_factory=set)
     merging: str = ''
+    # Bytes of data by the PV they are on.
+    on: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_mirrored(self):
+        return self.segtype in ('raid1', 'mirror')
 
     @property
     def is_cow(self):
@@ -68,27 +74,68 @@ class FakeLVM:
     """A VG and the runner of commands for it.
 
     :ivar volumes, removed: the LVs by name, as they are or were at the end
+    :ivar closed, missing: the PVs that take no LVs, or are not there
     """
 
-    def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20):
+    def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20, pvs=1):
         self.vg_name = vg_name
-        self.size_bytes = size_bytes
+        self.pvs = {f'/dev/{vg_name}-{number}': size_bytes
+                    for number in range(pvs)}
+        self.closed = set()
+        self.missing = set()
         self.volumes = {}
         self.removed = {}
 
-    def add(self, name, size_bytes=EXTENT, **facts):
+    def add(self, name, size_bytes=EXTENT, mirrors=1, **facts):
         """Put an LV into the VG, without any command."""
-        made = self.volumes[name] = Volume(name, extents(size_bytes), **facts)
+        made = Volume(name, extents(size_bytes), **facts)
         if made.is_cow:
             made.origin_size = self.volumes[made.origin].size
+        self._place(made, made.size, mirrors)
+        self.volumes[name] = made
         return made
+
+    def free(self, pv):
+        """Return the free bytes of a PV."""
+        return self.pvs[pv] - sum(volume.on.get(pv, 0)
+                                  for volume in self.volumes.values())
 
     @property
     def free_bytes(self):
-        # A thin pool has an extent of metadata, and another one to spare.
-        return self.size_bytes - sum(
-            volume.size + 2 * EXTENT * (volume.segtype == 'thin-pool')
-            for volume in self.volumes.values() if volume.segtype != 'thin')
+        return sum(map(self.free, self.pvs))
+
+    def _place(self, volume, size, mirrors=None, wanted=()):
+        """Take bytes more for an LV, and for each copy of a mirrored one.
+
+        :param wanted: the PVs to take, where not just any
+        """
+        if volume.segtype == 'thin':
+            return
+        free = {pv: self.free(pv) for pv in wanted or self.pvs
+                if pv not in self.closed}
+        if not volume.is_mirrored:
+            # A thin pool has an extent of metadata, and another one to spare.
+            size += 2 * EXTENT * (volume.segtype == 'thin-pool')
+            if size > sum(free.values()):
+                raise Failure(f'VG {self.vg_name} has insufficient free space')
+            for pv in free:
+                part = min(size, free[pv])
+                if part:
+                    volume.on[pv] = volume.on.get(pv, 0) + part
+                size -= part
+            return
+        # Each copy is on one PV, the first that has room, with an extent of
+        # metadata.
+        pvs = list(volume.on)
+        if mirrors is not None:
+            size += EXTENT
+            pvs = [pv for pv in free if pv not in pvs
+                   and free[pv] >= size][:mirrors + 1 - len(pvs)]
+        if (any(free.get(pv, 0) < size for pv in pvs)
+                or len({*pvs, *volume.on}) <= (mirrors or 0)):
+            raise Failure('Insufficient suitable allocatable extents')
+        for pv in pvs:
+            volume.on[pv] = volume.on.get(pv, 0) + size
 
     def run(self, *argv, timeout=None):
         """See :class:`process.Runner`."""
@@ -107,10 +154,17 @@ class FakeLVM:
 
     def _vgs(self, options, words):
         self._check_group(*words)
-        return self._report('vg', options, [{
-            'vg_name': self.vg_name, 'vg_size': self.size_bytes,
+        rows = [{
+            'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
-            'pv_name': '/dev/sda', 'pv_missing': ''}])
+            'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
+            'pv_size': size,
+            'pv_free': self.free(pv),
+            'pv_allocatable': 'allocatable' * (pv not in self.closed)}
+            for pv, size in self.pvs.items()]
+        # A VG has a row for each of its PVs if these are asked about.
+        return self._report('vg', options,
+                            rows if 'pv_' in options['-o'] else rows[:1])
 
     def _lvs(self, options, words):
         self._check_group(*words)
@@ -136,7 +190,7 @@ class FakeLVM:
             kind = ('thick' if kind else 'thin') + word
             role += [word, kind, f'multi{kind}'][:count and count + 1]
         origin_size = volume.origin_size or (volume.size if has_cows else '')
-        has_usage = volume.is_cow or volume.segtype != 'linear'
+        has_usage = volume.is_cow or volume.segtype in ('thin', 'thin-pool')
         is_open = volume.is_open or any(
             other.active for other in self._of('pool', volume))
         return {
@@ -181,9 +235,9 @@ class FakeLVM:
             made = Volume(name, extents(options['--virtualsize']), kind,
                           pool=self._find(options['--thinpool']).name)
         else:
-            made = Volume(name, extents(options['--size']))
-        if made.segtype != 'thin':
-            self._check_space(made.size + 2 * EXTENT * (kind is not None))
+            made = Volume(name, extents(options['--size']), kind or 'linear')
+        self._place(made, made.size, int(options.get('--mirrors', 0)),
+                    words[1:])
         self.volumes[name] = made
 
     def _lvextend(self, options, words):
@@ -193,8 +247,7 @@ class FakeLVM:
             raise Failure('Origins can be resized only while inactive.')
         if size <= volume.size:
             raise Failure('New size given not larger than existing size')
-        if volume.segtype != 'thin':
-            self._check_space(size - volume.size)
+        self._place(volume, size - volume.size)
         volume.size = size
 
     def _lvreduce(self, options, words):
@@ -237,6 +290,9 @@ class FakeLVM:
 
     def _lvconvert(self, options, words):
         volume = self._find(words[0])
+        if '--mirrors' in options:
+            self._convert(volume, int(options['--mirrors']))
+            return
         if not volume.is_cow:
             raise Failure(f'Command not permitted on LV {words[0]}.')
         self._check_closed([volume])
@@ -244,6 +300,26 @@ class FakeLVM:
             self.volumes[volume.origin].content = volume.content
             del self.volumes[volume.name]
         volume.origin, volume.origin_size = '', 0
+
+    def _convert(self, volume, mirrors):
+        if volume.segtype == 'thin':
+            raise Failure(f'Command not permitted on LV {volume.name}.')
+        if mirrors and not volume.active:
+            raise Failure(f'{volume.name} must be active')
+        was, volume.segtype = volume.segtype, 'raid1'
+        before = dict(volume.on)
+        try:
+            if was == 'linear':
+                volume.on = {}
+            for pv in list(volume.on)[mirrors + 1:]:
+                del volume.on[pv]
+            self._place(volume, volume.size, mirrors)
+        except Failure:
+            volume.segtype, volume.on = was, before
+            raise
+        if not mirrors:
+            volume.segtype = 'linear'
+            volume.on = dict.fromkeys(volume.on, volume.size)
 
     # States of the world --------------------------------------------------
 
@@ -264,7 +340,3 @@ class FakeLVM:
     def _check_closed(self, volumes):
         for name in (volume.name for volume in volumes if volume.is_open):
             raise Failure(f'Logical volume {self.vg_name}/{name} in use.')
-
-    def _check_space(self, size_bytes):
-        if size_bytes > self.free_bytes:
-            raise Failure(f'VG {self.vg_name} has insufficient free space')

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host: its LVM, its ``dd``, and the ways to become root on it."""
 
+import json
+
 import fixtures
 from oslo_concurrency import processutils
 
@@ -34,6 +36,8 @@ class FakeClient:
 class FakeMachine(fixtures.Fixture):
     """The host; only ``lvm`` and ``dd`` do something there.
 
+    :ivar lvm: the VG of the tests
+    :ivar groups: all VGs by name
     :ivar as_root: every command that was run as root
     :ivar one_by_one: those among them that had a rootwrap of their own
     :ivar started: the commands with which daemons were started
@@ -46,7 +50,8 @@ class FakeMachine(fixtures.Fixture):
 
     def __init__(self, vg_name='vg', **facts):
         super().__init__()
-        self.lvm = lvm.FakeLVM(vg_name, **facts)
+        self.groups = {}
+        self.lvm = self.add_group(vg_name, **facts)
         self.as_root = []
         self.one_by_one = []
         self.started = []
@@ -66,6 +71,10 @@ class FakeMachine(fixtures.Fixture):
         self.useFixture(work_at_once())
 
     # What tests ask for ---------------------------------------------------
+
+    def add_group(self, vg_name, **facts):
+        """Add a VG and return it."""
+        return self.groups.setdefault(vg_name, lvm.FakeLVM(vg_name, **facts))
 
     def fail_after(self, steps):
         """Let that many more commands succeed, and fail the next one.
@@ -135,10 +144,20 @@ class FakeMachine(fixtures.Fixture):
         if program == 'modprobe':
             return 0, '', ''
         try:
-            done = self.lvm.run(*argv)
+            return 0, self._lvm(argv), ''
         except process.CommandFailed as failure:
             return failure.exit_code, failure.stdout, failure.stderr
-        return 0, done.stdout, done.stderr
+
+    def _lvm(self, argv):
+        program, _options, words = lvm.parse(argv)
+        if program == 'vgs' and not words:
+            return json.dumps({'report': [
+                report for group in self.groups.values()
+                for report in json.loads(group.run(*argv).stdout)['report']]})
+        names = [word.partition('/')[0] for word in words]
+        group, = [group for name, group in self.groups.items()
+                  if name in names] or [self.lvm]
+        return group.run(*argv).stdout
 
     def _dd(self, words):
         target = self._device(words['of'])
@@ -174,10 +193,11 @@ class FakeMachine(fixtures.Fixture):
         """Return the LV behind a device path, if it is active."""
         if path == '/dev/zero':
             return lvm.Volume('zero', 0)
-        vg_name = self.lvm.vg_name
-        for name, volume in self.lvm.volumes.items():
-            mapped = '-'.join(part.replace('-', '--')
-                              for part in (vg_name, name))
-            if path in (f'/dev/{vg_name}/{name}', f'/dev/mapper/{mapped}'):
-                return volume if volume.active else None
+        for vg_name, group in self.groups.items():
+            for name, volume in group.volumes.items():
+                mapped = '-'.join(part.replace('-', '--')
+                                  for part in (vg_name, name))
+                if path in (f'/dev/{vg_name}/{name}',
+                            f'/dev/mapper/{mapped}'):
+                    return volume if volume.active else None
         return None

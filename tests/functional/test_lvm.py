@@ -7,6 +7,7 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
+from cinder_lvm_driver.provisioning import mirror
 from tests.contract import test_lvm
 from tests.functional import base
 from tests.functional import fixtures
@@ -42,6 +43,38 @@ class LVMTestCase(base.TestCase):
 
 class LVMContractTest(test_lvm.LVMContract, LVMTestCase):
     """What the in-memory LVM of the unit tests is held to."""
+
+
+class Raid1ContractTest(test_lvm.Raid1Contract, LVMTestCase):
+
+    pv_sizes = (128 * MIB,) * 3
+
+
+class MirrorTest(LVMTestCase):
+    """What is promised can be had, on PVs of all sizes."""
+
+    pv_sizes = (300 * MIB, 200 * MIB, 100 * MIB)
+
+    def test_all_that_is_free_can_be_had(self):
+        for size in None, 36, None:
+            kind = mirror.Mirror(self.vg, None, None, 1)
+            free = kind.capacity(self.vg.get_picture()).free_bytes
+            self.assertGreater(free, 30 * MIB)
+            with self.assertRaises(lvm.InsufficientSpace):
+                kind.create_volume('more', free + 1 * MIB)
+            kind.create_volume(f'a{size}', size * MIB if size else free)
+            if not size:
+                self.vg.delete('aNone')
+
+    def test_equal_pvs_are_filled_evenly(self):
+        vg = self.make_vg(self.enterContext(fixtures.volume_group(
+            self.root, 'even-vg', (128 * MIB,) * 3)))
+        kind = mirror.Mirror(vg, None, None, 1)
+        # Of 124 MiB, three copies of 36 MiB fit on each.
+        for number in range(4):
+            kind.create_volume(f'a{number}', 36 * MIB)
+        self.assertEqual([4, 4, 44], sorted(
+            pv.free_bytes // MIB for pv in vg.get_physical_volumes()))
 
 
 class LVMTest(LVMTestCase):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes, snapshots and clones, thin and thick, with data."""
 
+import contextlib
+
 from cinder import exception
 
+from cinder_lvm_driver import naming
 from tests.functional import base
 
 GIB = base.GIB
@@ -352,3 +355,71 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
         self.assertAlmostEqual(9, pool['free_capacity_gb'], places=1)
         self.assertEqual(3.0, pool['provisioned_capacity_gb'])
         self.assertIs(False, pool['thin_provisioning_support'])
+
+
+class MirroredVolumesTest(base.BackendTestCase):
+    """raid1 on three PVs; what is not here is as with linear LVs."""
+
+    settings = {'lvm_type': 'default', 'lvm_mirrors': 1,
+                'volume_clear_size': 8}
+    segtype = 'raid1'
+    pv_sizes = (4 * GIB, 4 * GIB, 4 * GIB)
+
+    test_create_and_delete = VolumeVerbs.test_create_and_delete
+    test_snapshot_keeps_data_that_the_volume_loses = (
+        VolumeVerbs.test_snapshot_keeps_data_that_the_volume_loses)
+    test_extend_volume_with_snapshot = (
+        VolumeVerbs.test_extend_volume_with_snapshot)
+
+    def setUp(self):
+        super().setUp()
+        # What the kernel copies to make the copies equal is of no interest,
+        # and takes the test machine long.
+        was = self.root.run('sysctl', '-n', 'dev.raid.speed_limit_max')
+        self.root.run('sysctl', '-q', 'dev.raid.speed_limit_max=1000')
+        self.addCleanup(self.root.run, 'sysctl', '-q',
+                        f'dev.raid.speed_limit_max={was.strip()}')
+
+    def test_data_is_on_two_pvs_and_stays_when_one_is_left(self):
+        volume = self.create()
+        device = self.device(volume.name)
+        self.write(device, 'data')
+        with self.opened(device):
+            self.driver.extend_volume(volume, 2)
+        self.write(device, 'tail', 2 * GIB - 4 * MIB)
+        legs = self.lvs('lv_name,devices,lv_size', '-a', '-S',
+                        f'lv_name=~^{volume.name}_rimage')
+        self.assertEqual(2, len({name for name, *_ in legs}))
+        self.assertEqual(2, len({where.partition('(')[0]
+                                 for _, where, _ in legs}))
+        for offset in 0, 2 * GIB - 4 * MIB:
+            self.assertEqual(
+                {self.checksum(device, offset)},
+                {self.checksum(naming.device_mapper_path(
+                    self.vg_name, f'{volume.name}_rimage_{leg}'), offset)
+                 for leg in (0, 1)})
+        clone = self.volume(2)
+        self.driver.create_cloned_volume(clone, volume)
+        self.addCleanup(self.driver.delete_volume, clone)
+        self.assertEqual(('raid1',), self.lv(clone.name, 'segtype'))
+        self.assertEqual(self.checksum(device),
+                         self.checksum(self.device(clone.name)))
+        self.assertEqual({volume.name, clone.name}, self.lv_names())
+
+    def test_stats(self):
+        self.create(1)
+        pool, = self.driver.get_volume_stats(refresh=True)['pools']
+        self.assertAlmostEqual(6, pool['total_capacity_gb'], delta=0.02)
+        self.assertAlmostEqual(4, pool['free_capacity_gb'], delta=0.02)
+        self.assertEqual(1, pool['provisioned_capacity_gb'])
+        self.assertIs(True, pool['thick_provisioning_support'])
+
+    @contextlib.contextmanager
+    def opened(self, device):
+        """Hold a device open, in a device-mapper device above it."""
+        self.root.run('dmsetup', 'create', 'holder', '--table',
+                      f'0 2048 linear {device} 0')
+        try:
+            yield
+        finally:
+            self.root.run('dmsetup', 'remove', '--retry', 'holder')

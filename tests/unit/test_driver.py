@@ -180,8 +180,8 @@ class TestSetup(backend.BackendTestCase):
         self.assertEqual(1, self.log.output.count('WARNING cinder'))
         self.assertEqual(self.machine.as_root, self.machine.one_by_one)
 
-    def test_mirrors(self):
-        self.assert_fails('lvm_mirrors', lvm_mirrors=1)
+    def test_thin_volumes_cannot_be_mirrored(self):
+        self.assert_fails('lvm_mirrors', 'lvm_type', lvm_mirrors=1, **THIN)
 
     def test_pool_is_none(self):
         self.lvm.add('vg-pool')

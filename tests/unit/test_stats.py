@@ -6,7 +6,6 @@ from unittest import mock
 from cinder.volume.drivers import lvm as in_tree
 import ddt
 
-from cinder_lvm_driver import stats
 from tests.fakes import backend
 
 GIB = backend.GIB
@@ -47,10 +46,17 @@ class TestStats(backend.BackendTestCase):
                 {key: type(value) for key, value in other.items()},
                 {key: type(value) for key, value in mine.items()})
 
-    def test_location_info(self):
-        settings = mock.Mock(volume_group='vg', lvm_mirrors=2)
-        self.assertEqual('LVMVolumeDriver:host:vg:thin:2',
-                         stats.location_info('host', settings, 'thin'))
+    def test_mirrored(self):
+        self.lvm.pvs = dict.fromkeys('abc', 100 * GIB)
+        driver = self.make_driver(lvm_type='default', lvm_mirrors=1)
+        driver.create_volume(self.volume(3))
+        pool, = driver.get_volume_stats(refresh=True)['pools']
+        self.assertEqual((150.0, 100.0, 3.0), (
+            pool['total_capacity_gb'], pool['free_capacity_gb'],
+            pool['provisioned_capacity_gb']))
+        self.assertEqual(f'LVMVolumeDriver:{driver.hostname}:vg:default:1',
+                         pool['location_info'])
+        self.assertIs(True, pool['thick_provisioning_support'])
 
     def test_capacities_are_rounded_to_two_places(self):
         driver = self.make_driver(lvm_type='default')

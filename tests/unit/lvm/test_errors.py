@@ -19,7 +19,8 @@ EXPECTED = {
         'rename-no-group', 'report-no-group', 'volumes-all-missing',
         'volumes-no-group'],
     lvm.LogicalVolumeNotFound: [
-        'activate-not-found', 'cow-not-found', 'deactivate-not-found',
+        'activate-not-found', 'convert-not-found', 'cow-not-found',
+        'deactivate-not-found',
         'extend-not-found', 'remove-not-found', 'rename-not-found',
         'split-not-found', 'thin-no-pool', 'thin-snapshot-not-found'],
     lvm.LogicalVolumeExists: [
@@ -31,9 +32,11 @@ EXPECTED = {
         'extend-merging', 'pool-remove-open', 'remove-mounted',
         'remove-open', 'remove-open-snapshot', 'remove-origin-open-snapshot',
         'split-open', 'thin-remove-mounted', 'thin-remove-open'],
+    lvm.LogicalVolumeInitializing: ['convert-initializing'],
     lvm.InsufficientSpace: [
-        'cow-no-space', 'create-no-space', 'extend-no-space',
-        'mirror-no-space', 'pool-no-space', 'raid1-no-space',
+        'convert-too-few-pvs', 'cow-no-space', 'create-no-space',
+        'extend-no-space', 'mirror-no-space', 'pool-no-space',
+        'raid1-extend-no-space', 'raid1-no-space',
         'thin-pool-full', 'thin-snapshot-pool-full'],
     lvm.InvalidRequest: [
         'create-invalid', 'create-nothing', 'create-reserved',
@@ -43,7 +46,8 @@ EXPECTED = {
         'rename-missing', 'snapshot-missing'],
     # What no verb of the driver can meet, and needs no name therefore.
     lvm.CommandOfLVMFailed: [
-        'cow-of-cow', 'cow-of-merging', 'create-exported',
+        'convert-inactive', 'convert-thin', 'cow-of-cow',
+        'cow-of-merging', 'create-exported',
         'extend-same-size', 'extend-smaller', 'remove-merging',
         'split-merging', 'split-no-snapshot', 'thin-no-thin-pool',
         'thin-snapshot-of-linear'],

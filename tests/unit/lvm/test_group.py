@@ -43,6 +43,17 @@ class TestCommands(base.TestCase):
     @ddt.data(
         (('create_volume', 'a', 5), ('lvcreate', '--yes', '--wipesignatures',
          'y', '--size', '5b', '--name', 'a', 'vg')),
+        (('create_raid1_volume', 'a', 5, 2), ('lvcreate', '--yes',
+         '--wipesignatures', 'y', '--type', 'raid1', '--mirrors', '2',
+         '--size', '5b', '--name', 'a', 'vg')),
+        (('create_raid1_volume', 'a', 5, 1, ['/dev/b', '/dev/a']),
+         ('lvcreate', '--yes', '--wipesignatures', 'y', '--type', 'raid1',
+          '--mirrors', '1', '--size', '5b', '--name', 'a', 'vg', '/dev/b',
+          '/dev/a')),
+        (('convert_to_raid1', 'a', 1), ('lvconvert', '--yes', '--type',
+         'raid1', '--mirrors', '1', 'vg/a')),
+        (('convert_to_linear', 'a'), ('lvconvert', '--yes', '--mirrors', '0',
+         'vg/a')),
         (('create_thin_volume', 'a', 5, 'pool'), ('lvcreate', '--type',
          'thin', '--virtualsize', '5b', '--name', 'a', '--thinpool', 'pool',
          'vg')),
@@ -95,6 +106,12 @@ class TestCommands(base.TestCase):
                     stdout=GROUP.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
+
+    def test_get_physical_volumes(self):
+        self.expect('vgs', *FORM, '-o',
+                    'pv_name,pv_size,pv_free,pv_allocatable,pv_missing', 'vg',
+                    stdout='{"report": [{"vg": []}]}')
+        self.assertEqual([], self.vg.get_physical_volumes())
 
     def test_get_volumes(self):
         self.expect('lvs', *FORM, '-o', FIELDS, 'vg', stdout=NO_VOLUMES)

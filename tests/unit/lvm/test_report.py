@@ -38,7 +38,9 @@ class TestRecorded(base.TestCase):
     @ddt.data(*SAMPLES)
     def test_recorded(self, folder):
         for check in (self.check_thick, self.check_thick_inactive,
-                      self.check_thin, self.check_selection, self.check_group,
+                      self.check_thin, self.check_raid1,
+                      self.check_physical_volumes, self.check_selection,
+                      self.check_group,
                       self.check_devices, self.check_missing):
             check(folder)
 
@@ -85,6 +87,30 @@ class TestRecorded(base.TestCase):
              'clone-2': ('_snapshot-1', True, False)},
             {name: (volume.origin, volume.active, volume.skips_activation)
              for name, volume in volumes.items()})
+
+    def check_raid1(self, folder):
+        volumes = report.parse_volumes(self.read(folder, 'volumes-raid1'))
+        self.assertEqual({'volume-1', '_snapshot-1'}, set(volumes))
+        origin, snapshot = volumes['volume-1'], volumes['_snapshot-1']
+        self.assertEqual(('raid1', 32 * MIB, True, True), (
+            origin.segtype, origin.size_bytes, origin.is_mirrored,
+            origin.is_cow_origin))
+        self.assertEqual(('linear', 32 * MIB, True), (
+            snapshot.segtype, snapshot.virtual_size_bytes,
+            snapshot.is_cow_snapshot))
+
+    def check_physical_volumes(self, folder):
+        for name, missing in (('physical-volumes', 0),
+                              ('physical-volumes-missing', 1)):
+            pvs = report.parse_physical_volumes(self.read(folder, name))
+            self.assertEqual([124 * MIB] * 3, [pv.size_bytes for pv in pvs])
+            self.assertEqual(
+                [False, True, True], sorted(pv.allocatable for pv in pvs))
+            self.assertEqual(missing, sum(pv.missing for pv in pvs))
+            self.assertEqual(
+                (3 - missing, [48 * MIB, 88 * MIB, 124 * MIB]), (
+                    sum(pv.path.startswith('/dev/') for pv in pvs),
+                    sorted(pv.free_bytes for pv in pvs)))
 
     def check_selection(self, folder):
         self.assertEqual({'volume-1'}, set(report.parse_volumes(

@@ -46,6 +46,11 @@ class TestLogicalVolume(base.TestCase):
         lv = volume(segtype=segtype, role=role)
         self.assertIs(is_private, lv.is_private)
 
+    @ddt.data(('linear', False), ('raid1', True), ('mirror', True))
+    @ddt.unpack
+    def test_mirrored(self, segtype, is_mirrored):
+        self.assertIs(is_mirrored, volume(segtype=segtype).is_mirrored)
+
     @ddt.data(('public', False, False),
               ('public,snapshot,thicksnapshot', True, False),
               ('public,origin,thickorigin', False, True),

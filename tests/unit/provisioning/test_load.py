@@ -6,6 +6,7 @@ import ddt
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import provisioning
+from cinder_lvm_driver.provisioning import mirror
 from cinder_lvm_driver.provisioning import thick
 from cinder_lvm_driver.provisioning import thin
 from tests import base
@@ -19,9 +20,10 @@ class TestLoad(base.TestCase):
         super().setUp()
         self.lvm = fake_lvm.FakeLVM('vg')
 
-    def load(self, lvm_type):
+    def load(self, lvm_type, *mirrors):
         return type(provisioning.load(
-            lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None, None))
+            lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None, None,
+            *mirrors))
 
     @ddt.data(('default', thick.Thick), ('thin', thin.Thin))
     @ddt.unpack
@@ -40,6 +42,15 @@ class TestLoad(base.TestCase):
     def test_auto_with_other_volumes(self):
         self.lvm.add('other')
         self.assertIs(thick.Thick, self.load('auto'))
+
+    @ddt.data('default', 'auto')
+    def test_mirrors(self, lvm_type):
+        self.assertIs(mirror.Mirror, self.load(lvm_type, 1))
+
+    def test_thin_volumes_cannot_be_mirrored(self):
+        error = self.assertRaises(errors.ConfigurationError, self.load,
+                                  'thin', 1)
+        self.assertIn('lvm_mirrors is 1 and lvm_type is thin', str(error))
 
     def test_no_such_type(self):
         error = self.assertRaises(errors.ConfigurationError, self.load,

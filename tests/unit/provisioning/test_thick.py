@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear LVs."""
 
+import ddt
+
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.provisioning import base
 from cinder_lvm_driver.provisioning import thick
@@ -9,6 +11,7 @@ from tests.fakes import provisioning
 MIB = provisioning.MIB
 
 
+@ddt.ddt
 class TestThick(provisioning.ProvisioningTestCase):
 
     kind = thick.Thick
@@ -38,3 +41,18 @@ class TestThick(provisioning.ProvisioningTestCase):
     def test_copies_are_not_sparse(self):
         # A linear LV shows what the disk held before.
         self.assertFalse(self.provisioning.reads_zeroes)
+
+    @ddt.data('linear', 'raid1', 'mirror')
+    def test_convert(self, segtype):
+        self.lvm.pvs['/dev/b'] = 508 * MIB
+        self.lvm.add('a', 8 * MIB, segtype=segtype)
+        self.assertIs(True, self.provisioning.convert(
+            self.vg.get_volume('a')))
+        self.assertEqual(('linear', 1), (self.lvm.volumes['a'].segtype,
+                                         len(self.lvm.volumes['a'].on)))
+
+    def test_convert_thin(self):
+        self.add_thin_pool()
+        self.add_thin('a')
+        self.assertIs(False, self.provisioning.convert(
+            self.vg.get_volume('a')))

@@ -142,6 +142,13 @@ class TestThin(ThinTestCase):
         self.assertEqual('far data', self.content())
         self.assertEqual('vg-pool', self.lvm.volumes['new'].pool)
 
+    @ddt.data(('a', True), ('thick', False))
+    @ddt.unpack
+    def test_convert(self, name, expected):
+        self.lvm.add('thick')
+        self.assertIs(expected, self.provisioning.convert(
+            self.vg.get_volume(name)))
+
 
 @ddt.ddt
 class TestCapacity(ThinTestCase):
