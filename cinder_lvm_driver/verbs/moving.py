@@ -67,7 +67,8 @@ class MoveVerbs:
             if source is None:
                 return _NOT_MOVED
             if destination.vg_name == self.vg.vg_name:
-                kind = self._kind_at(destination, self.vg, self._remover.remove)
+                kind = self._kind_at(destination, self.vg,
+                                     self._remover.remove)
                 return (kind is not None and kind.convert(source)), None
             group = self._open_group(destination.vg_name, self.vg.version)
             kind = self._kind_at(

@@ -98,7 +98,7 @@ class TestPages(test_managing.ManageTestCase):
     def setUp(self):
         super().setUp()
         for number, name in enumerate('dbca'):
-            self.lvm.add(name, (number + 1) * GIB)
+            self.lvm.add(name, (number + 1) * GIB, **backend.THIN)
         self.lvm.add('cache', GIB, segtype='cache-pool')
 
     def names(self, *page):

@@ -63,8 +63,8 @@ class TestMigrate(MovingTestCase):
                          (moved.segtype, moved.size, moved.content,
                           moved.active))
         self.assertEqual(set(), self.machine.names())
-        self.assertEqual([volume.name],
-                         [name for name, _ in self.machine.wiped])
+        self.assertEqual([GIB * 2],
+                         [size for _, _, size in self.machine.wiped])
         # Blocks of zeroes are left out where they read as zeroes anyway.
         copies = [argv for argv in self.machine.as_root
                   if f'of=/dev/other/{volume.name}' in argv]
@@ -183,7 +183,9 @@ class TestMigrate(MovingTestCase):
                 processutils.ProcessExecutionError)):
             self.assertRaises(processutils.ProcessExecutionError,
                               self.migrate, volume, self.place())
-        self.assertEqual([(volume.name, GIB)], self.machine.wiped)
+        (wiped, *extent), = self.machine.wiped
+        self.assertIn(volume.name, wiped)
+        self.assertEqual([0, GIB], extent)
         self.assertEqual({}, self.other.volumes)
 
     def test_same_group_and_layout(self):
