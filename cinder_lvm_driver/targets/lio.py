@@ -5,16 +5,13 @@ from collections.abc import Mapping
 import contextlib
 import logging
 import os
-import socket
 from typing import Any
-
-from oslo_concurrency import lockutils
-from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets import types
 
@@ -29,9 +26,7 @@ def _host_lock() -> contextlib.AbstractContextManager[Any]:
 
     The name is that of cinder.volume.targets.lio.
     """
-    lock: contextlib.AbstractContextManager[Any] = lockutils.lock(
-        'lioadm', lock_file_prefix='cinder-', external=True)
-    return lock
+    return host.lock('lioadm')
 
 
 class LioTarget(iscsi.ISCSITarget):
@@ -45,20 +40,13 @@ class LioTarget(iscsi.ISCSITarget):
         self._check_kernel()
         self._check_daemon()
         for portal in self.portals:
-            if not _is_local(portal):
+            if not host.is_local(portal):
                 LOG.warning(
                     'Portal %s is on no address of this host. The kernel '
                     'serves it as soon as the address is there.', portal)
 
     def _check_names(self) -> None:
-        example = f'{self.target_prefix}volume-00000000'
-        try:
-            validation.iscsi_name('target_prefix', example)
-        except errors.InvalidArgument as exc:
-            raise errors.TargetConfigurationError(
-                f"target_prefix '{self.target_prefix}' does not begin an "
-                'iSCSI name in lower case such as '
-                'iqn.2010-10.org.openstack:') from exc
+        host.check_target_prefix(self.target_prefix)
         for portal in self.portals:
             try:
                 validation.portal(portal.canonical)
@@ -86,14 +74,8 @@ class LioTarget(iscsi.ISCSITarget):
                 f'needs, cannot be loaded: {exc}') from exc
 
     def _check_daemon(self) -> None:
-        try:
+        with host.privileged_daemon():
             lio.list_targets()
-        except (daemon.FailedToDropPrivileges, OSError) as exc:
-            raise errors.TargetConfigurationError(
-                'the privileged daemon of this driver cannot be started: '
-                f'{exc}. See that the filter file of cinder-lvm-driver is '
-                'in a directory named by filters_path in rootwrap.conf'
-            ) from exc
 
     def _create_target(self, request: types.ExportRequest) -> str:
         self._serve(request, all_portals=True)
@@ -160,14 +142,3 @@ def _is_whole(present: Mapping[str, Any],
             <= set(present['portals'])
             and all(present['initiators'].get(initiator_iqn)
                     for initiator_iqn in request.initiators))
-
-
-def _is_local(portal: types.Portal) -> bool:
-    address, _ = portal.canonical
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

@@ -10,6 +10,7 @@ from oslo_privsep import daemon
 from cinder_lvm_driver.privileged import lio as verbs
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import lio
 from tests import base
 from tests.unit.privileged import fake_lio
@@ -58,7 +59,7 @@ class TestSetup(LioTestCase):
             lio, '_CONFIGFS', self.configfs))
         os.makedirs(f'{self.configfs}/target/iscsi')
         self.useFixture(fixtures.MockPatchObject(
-            lio, '_is_local', lambda portal: portal.address == '10.0.0.1'))
+            host, 'is_local', lambda portal: portal.address == '10.0.0.1'))
 
     def assert_refused(self, pattern, target=None):
         error = self.assertRaises(
@@ -118,17 +119,6 @@ class TestSetup(LioTestCase):
     def test_protocol(self):
         self.assert_refused('target_protocol', self.make(
             target_protocol='nvmet_rdma'))
-
-
-@ddt.ddt
-class TestIsLocal(base.TestCase):
-
-    @ddt.data(('127.0.0.1', True), ('0.0.0.0', True), ('192.0.2.1', False),
-              ('2001:db8::1', False))
-    @ddt.unpack
-    def test_is_local(self, address, expected):
-        portal = lio.types.Portal(address, 3260)
-        self.assertEqual(expected, lio._is_local(portal))
 
 
 class TestVerbs(LioTestCase):
