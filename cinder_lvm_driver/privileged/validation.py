@@ -25,6 +25,10 @@ _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
+# What tgt-admin can read in a file and hand to a shell.
+_PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
+_BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
+_TRANSPORTS = ('iscsi', 'iser')
 _SYS_DEVICES = '/sys/dev/block'
 
 
@@ -102,6 +106,42 @@ def _chap_text(argument: str, value: object) -> str:
             argument, 'is not 1 to 255 printable characters without spaces, '
             'or it begins with NULL')
     return value
+
+
+def plain_chap(username: object, secret: object) -> tuple[str, str]:
+    """Return a CHAP name and secret that tgt can be told."""
+    for argument, value in ('CHAP name', username), ('CHAP secret', secret):
+        if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
+            raise errors.InvalidArgument(
+                argument, 'is not 1 to 255 letters and digits, or later on '
+                'dots, dashes and underscores')
+    return str(username), str(secret)
+
+
+def scsi_id(value: object) -> str:
+    """Return the identifier that the WWID of a disk is made of."""
+    if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
+        raise errors.InvalidArgument(
+            'scsi_id', f'{value!r} is not letters, digits, dots, dashes and '
+            'underscores')
+    return value
+
+
+def bsoflags(value: object) -> str:
+    """Return the flags with which tgt opens a device."""
+    if not isinstance(value, str) or not _BSOFLAGS.fullmatch(value):
+        raise errors.InvalidArgument(
+            'iscsi_target_flags', f"{value!r} is not 'sync', 'direct' or "
+            "'sync:direct'")
+    return value
+
+
+def transport(value: object) -> str:
+    """Return the transport of a target of tgt (its LLD)."""
+    if value not in _TRANSPORTS:
+        raise errors.InvalidArgument(
+            'transport', f"{value!r} is not 'iscsi' or 'iser'")
+    return str(value)
 
 
 def _is_logical_volume(number: tuple[int, int]) -> bool:

@@ -17,9 +17,9 @@ LOG = logging.getLogger(__name__)
 # target_helper of cinder.conf -> class; imported when it is used.
 MAPPING = {
     'lioadm': 'cinder_lvm_driver.targets.lio.LioTarget',
+    'tgtadm': 'cinder_lvm_driver.targets.tgt.TgtTarget',
 }
 IN_TREE_MAPPING = {
-    'tgtadm': 'cinder.volume.targets.tgt.TgtAdm',
     'nvmet': 'cinder.volume.targets.nvmet.NVMET',
     'scstadmin': 'cinder.volume.targets.scst.SCSTAdm',
     'iscsictl': 'cinder.volume.targets.cxt.CxtAdm',

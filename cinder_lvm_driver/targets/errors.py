@@ -6,6 +6,10 @@ from cinder_lvm_driver.privileged.errors import ConfigfsError
 from cinder_lvm_driver.privileged.errors import DeviceNotUsable
 from cinder_lvm_driver.privileged.errors import InvalidArgument
 from cinder_lvm_driver.privileged.errors import PortalNotAvailable
+from cinder_lvm_driver.privileged.errors import TargetBusy
+from cinder_lvm_driver.privileged.errors import TargetDaemonNotRunning
+from cinder_lvm_driver.privileged.errors import TargetDaemonRefused
+from cinder_lvm_driver.privileged.errors import TargetDaemonUnknown
 from cinder_lvm_driver.privileged.errors import TargetError
 from cinder_lvm_driver.privileged.errors import TargetInUse
 from cinder_lvm_driver.privileged.errors import TargetNotFound
@@ -17,8 +21,13 @@ __all__ = (
     'InvalidConnector',
     'InvalidExport',
     'PortalNotAvailable',
+    'TargetBusy',
     'TargetConfigurationError',
+    'TargetDaemonNotRunning',
+    'TargetDaemonRefused',
+    'TargetDaemonUnknown',
     'TargetError',
+    'TargetFileNotUsable',
     'TargetInUse',
     'TargetNotFound',
 )
@@ -53,3 +62,16 @@ class InvalidExport(TargetError):
 
     def __str__(self) -> str:
         return '%s %s' % (self.field, self.reason)
+
+
+class TargetFileNotUsable(TargetError):
+    """The file that describes a target to tgt-admin is out of reach."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return 'file %s cannot be read or written: %s' % (
+            self.path, self.reason)

@@ -41,4 +41,6 @@ def configuration(**values):
         'target_helper': 'lioadm', 'target_prefix': PREFIX,
         'target_ip_address': '10.0.0.1', 'target_port': 3260,
         'target_secondary_ip_addresses': [], 'target_protocol': 'iscsi',
+        'volumes_dir': '/nonexistent', 'iscsi_write_cache': 'on',
+        'iscsi_target_flags': '',
         **values})
