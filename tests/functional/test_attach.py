@@ -82,52 +82,8 @@ class AttachTestCase(base.BackendTestCase):
                              self.checksum(self.device(volume.name)))
 
 
-class ThinAttachTest(AttachTestCase):
-
-    def test_life_of_an_attachment(self):
-        volume = self.export()
-        connection = self.attach(volume)
-        lv = self.device(volume.name)
-        with self.host.connected(connection) as (brick, path):
-            with self.subTest('the serial is the volume'):
-                wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
-                self.assertIn(volume.id.replace('-', '')[:25], wwid)
-            with self.subTest('what the host writes is on the LV'):
-                self.write(path, volume.id)
-                written = self.checksum(path)
-                self.assertEqual(written, self.checksum(lv))
-            with self.subTest('delete is refused'):
-                with self.assertRaises(exception.VolumeIsBusy):
-                    self.driver.delete_volume(volume)
-            with self.subTest('extension is seen'):
-                self.driver.extend_volume(volume, 2)
-                self.assertEqual(2 * GIB, brick.extend_volume(
-                    connection['data']))
-                self.assertEqual(written, self.checksum(path))
-            with self.subTest('discard returns blocks to the pool'):
-                used, = self.lv(volume.name, 'data_percent')
-                self.root.run('blkdiscard', path)
-                left, = self.lv(volume.name, 'data_percent')
-                self.assertGreater(float(used), 0)
-                self.assertEqual(0, float(left))
-        self.assertFalse(self.driver.terminate_connection(
-            volume, self.connector))
-
-    def test_stored_and_told_as_upstream_does(self):
-        volume = self.export()
-        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
-        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
-                         volume.provider_location)
-        _chap, user, secret = volume.provider_auth.split(' ')
-        self.assertEqual(
-            {'driver_volume_type': 'iscsi', 'data': {
-                'target_discovered': False,
-                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
-                'target_lun': 0, 'volume_id': volume.id,
-                'auth_method': 'CHAP', 'auth_username': user,
-                'auth_password': secret, 'encrypted': False,
-                'discard': True}},
-            self.attach(volume))
+class AccessCases:
+    """Who gets in, whatever serves the volumes."""
 
     def test_wrong_and_missing_secret_are_locked_out(self):
         volume = self.export()
@@ -190,13 +146,9 @@ class ThinAttachTest(AttachTestCase):
             volume, self.connector))
         self.assert_round_trip(volume, connection)
 
-    def test_connectors_that_do_not_do(self):
-        for connector in ({}, {'initiator': None}, {'initiator': ''},
-                          {'host': 'x'}, {'initiator': '../../x'},
-                          {'initiator': 'iqn.2001-01.org.example:a b'}):
-            with self.subTest(connector=connector):
-                with self.assertRaises(exception.InvalidConnectorException):
-                    self.driver.validate_connector(connector)
+
+class RecoveryCases:
+    """What comes back after a loss, whatever serves the volumes."""
 
     def test_exports_come_back_after_a_reboot(self):
         volumes = [self.export() for _ in range(3)]
@@ -230,7 +182,65 @@ class ThinAttachTest(AttachTestCase):
             self.driver.ensure_export(self.context, gone)
 
 
-class PortalsTest(AttachTestCase):
+class ThinAttachTest(AccessCases, RecoveryCases, AttachTestCase):
+
+    def test_life_of_an_attachment(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        lv = self.device(volume.name)
+        with self.host.connected(connection) as (brick, path):
+            with self.subTest('the serial is the volume'):
+                wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+                self.assertIn(volume.id.replace('-', '')[:25], wwid)
+            with self.subTest('what the host writes is on the LV'):
+                self.write(path, volume.id)
+                written = self.checksum(path)
+                self.assertEqual(written, self.checksum(lv))
+            with self.subTest('delete is refused'):
+                with self.assertRaises(exception.VolumeIsBusy):
+                    self.driver.delete_volume(volume)
+            with self.subTest('extension is seen'):
+                self.driver.extend_volume(volume, 2)
+                self.assertEqual(2 * GIB, brick.extend_volume(
+                    connection['data']))
+                self.assertEqual(written, self.checksum(path))
+            with self.subTest('discard returns blocks to the pool'):
+                used, = self.lv(volume.name, 'data_percent')
+                self.root.run('blkdiscard', path)
+                left, = self.lv(volume.name, 'data_percent')
+                self.assertGreater(float(used), 0)
+                self.assertEqual(0, float(left))
+        self.assertFalse(self.driver.terminate_connection(
+            volume, self.connector))
+
+    def test_stored_and_told_as_upstream_does(self):
+        volume = self.export()
+        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
+        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
+                         volume.provider_location)
+        _chap, user, secret = volume.provider_auth.split(' ')
+        self.assertEqual(
+            {'driver_volume_type': 'iscsi', 'data': {
+                'target_discovered': False,
+                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
+                'target_lun': 0, 'volume_id': volume.id,
+                'auth_method': 'CHAP', 'auth_username': user,
+                'auth_password': secret, 'encrypted': False,
+                'discard': True}},
+            self.attach(volume))
+
+    def test_connectors_that_do_not_do(self):
+        for connector in ({}, {'initiator': None}, {'initiator': ''},
+                          {'host': 'x'}, {'initiator': '../../x'},
+                          {'initiator': 'iqn.2001-01.org.example:a b'}):
+            with self.subTest(connector=connector):
+                with self.assertRaises(exception.InvalidConnectorException):
+                    self.driver.validate_connector(connector)
+
+
+class PortalCases:
+    """Several addresses, whatever serves the volumes."""
+
     settings = {'target_ip_address': '127.0.0.1', 'target_port': 3261,
                 'target_secondary_ip_addresses': ['::1', '127.0.0.2']}
 
@@ -247,6 +257,10 @@ class PortalsTest(AttachTestCase):
                           if not key.endswith('s') or key == 'discards'}
                 single['target_portal'] = portal
                 self.assert_round_trip(volume, dict(connection, data=single))
+
+
+class PortalsTest(PortalCases, AttachTestCase):
+    """LIO."""
 
 
 class TakenPortalTest(AttachTestCase):
