@@ -132,3 +132,68 @@ class ConfigfsError(TargetError):
     def __str__(self) -> str:
         return 'cannot %s %s: %s' % (
             self.action, self.path, os.strerror(self.errno))
+
+
+class TargetBusy(TargetError):
+    """I/O that is in flight keeps a target from being changed."""
+
+    def __init__(self, target: str, seconds: int) -> None:
+        super().__init__(target, seconds)
+        self.target = target
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return ('target %s still has I/O in flight after %d seconds'
+                % (self.target, self.seconds))
+
+
+class TargetDaemonNotRunning(TargetError):
+    """tgtd cannot be reached."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return ('tgtd does not answer at %s (%s): see that the package tgt '
+                'is installed and start the daemon (systemctl start tgt)'
+                % (self.path, self.reason))
+
+
+class TargetDaemonUnknown(TargetError):
+    """What answers is not the tgtd that this driver knows."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return ('what answers at %s is no tgtd that this driver knows: %s'
+                % (self.path, self.reason))
+
+
+class TargetDaemonRefused(TargetError):
+    """tgtd said no."""
+
+    _REASONS = {
+        1: 'unknown error', 2: 'out of memory', 3: 'no such transport',
+        4: 'no such target', 5: 'no such logical unit', 6: 'no such session',
+        7: 'no such connection', 9: 'the target exists already',
+        10: 'the logical unit exists already', 12: 'it is allowed already',
+        13: 'it was not allowed', 14: 'the account exists already',
+        15: 'no such account', 17: 'invalid request',
+        19: 'the target has sessions', 20: 'the logical unit has I/O in '
+        'flight', 22: 'unsupported operation', 23: 'unknown parameter'}
+
+    def __init__(self, action: str, tid: int, code: int) -> None:
+        super().__init__(action, tid, code)
+        self.action = action
+        self.tid = tid
+        self.code = code
+
+    def __str__(self) -> str:
+        reason = self._REASONS.get(self.code, 'error %d' % self.code)
+        about = '' if self.tid < 0 else ' of target %d' % self.tid
+        return "tgtd refuses '%s'%s: %s" % (self.action, about, reason)

@@ -15,6 +15,7 @@ from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio_tree
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 
 LOG = logging.getLogger(__name__)
@@ -177,7 +178,7 @@ def _describe(target: configfs.Directory) -> dict[str, Any]:
     backstore = (tpg / 'lun' / 'lun_0').linked()
     return {
         'device': lio_tree.device_number(backstore) if backstore else None,
-        'portals': [lio_tree.parse_portal(directory.name)
+        'portals': [listening.parse(directory.name)
                     for directory in (tpg / 'np').directories()],
         'enabled': tpg.read('enable') == '1',
         'closed': ((tpg / 'attrib').read('authentication') == '1'

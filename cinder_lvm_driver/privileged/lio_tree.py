@@ -11,16 +11,16 @@ What ``ensure_x`` makes goes away again unless the caller keeps it.
 from collections.abc import Iterable
 import errno
 import re
-import socket
 import zlib
 
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 
 ROOT = configfs.Directory('/sys/kernel/config/target')
 
-Portal = tuple[str, int]
+Portal = listening.Portal
 
 _DEVICE_NUMBER = re.compile(r'Major: (\d+) Minor: (\d+)')
 # rtslib takes the lowest free of so many; we begin anywhere in them.
@@ -176,11 +176,12 @@ def ensure_portals(tpg: configfs.Directory, portals: Iterable[Portal],
                    iser: bool, undo: configfs.Undo,
                    ) -> list[tuple[str, str]]:
     """Listen on the portals; return those refused, with the reasons."""
-    present = {parse_portal(directory.name): directory
+    present = {listening.parse(directory.name): directory
                for directory in (tpg / 'np').directories()}
     refused = []
     for portal in portals:
-        directory = present.get(portal, tpg / 'np' / _format_portal(portal))
+        directory = present.get(
+            portal, tpg / 'np' / listening.spell(portal))
         try:
             undo.make(directory)
             if iser:
@@ -194,21 +195,4 @@ def _why_refused(portal: Portal, failure: errors.ConfigfsError) -> str:
     """Find out what the kernel keeps to itself: mkdir says only EINVAL."""
     if failure.action != 'create':
         return f'iSER is not to be had ({failure})'
-    address, port = portal
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, port))
-        except OSError as exc:
-            return exc.strerror or str(exc)
-    return str(failure)
-
-
-def _format_portal(portal: Portal) -> str:
-    address, port = portal
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
-
-
-def parse_portal(text: str) -> Portal:
-    address, _, port = text.rpartition(':')
-    return validation.portal((address.strip('[]'), int(port)))
+    return listening.why_not_bound(portal) or str(failure)

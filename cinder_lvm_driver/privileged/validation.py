@@ -28,6 +28,10 @@ _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
+# What tgt-admin can read in a file and hand to a shell.
+_PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
+_BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
+_LLDS = ('iscsi', 'iser')
 _SYS_DEVICES = '/sys/dev/block'
 # Looser than the NVMe base specification (2.0, section 4.5), which wants a
 # date and a domain: the name that Cinder makes of its default target_prefix
@@ -35,7 +39,7 @@ _SYS_DEVICES = '/sys/dev/block'
 _NQN = re.compile(r'nqn\.[\x21-\x2e\x30-\x7e]+')
 _NQN_LENGTH = 223           # NVMF_NQN_SIZE in include/linux/nvme.h
 _DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
-_TRANSPORTS = ('tcp', 'rdma')
+_NVME_TRANSPORTS = ('tcp', 'rdma')
 _NSID_LAST = 0xfffffffe
 # Hash number -> bytes of the secret, which CRC-32 follows (NVMe TCP and
 # RDMA transport specifications, section 'Secret representation').
@@ -117,10 +121,10 @@ def nqn(argument: str, value: object) -> str:
 def nvme_portal(value: Sequence[object]) -> tuple[str, str, int]:
     """Return transport, canonical address and port of a portal."""
     transport, address, port = value
-    if transport not in _TRANSPORTS:
+    if transport not in _NVME_TRANSPORTS:
         raise errors.InvalidArgument(
             'portal', f'{transport!r} is none of the transports '
-            + ', '.join(_TRANSPORTS))
+            + ', '.join(_NVME_TRANSPORTS))
     return (str(transport), *portal((address, port)))
 
 
@@ -181,6 +185,42 @@ def _chap_text(argument: str, value: object) -> str:
             argument, 'is not 1 to 255 printable characters without spaces, '
             'or it begins with NULL')
     return value
+
+
+def plain_chap(username: object, secret: object) -> tuple[str, str]:
+    """Return a CHAP name and secret that tgt can be told."""
+    for argument, value in ('CHAP name', username), ('CHAP secret', secret):
+        if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
+            raise errors.InvalidArgument(
+                argument, 'is not 1 to 255 letters and digits, or later on '
+                'dots, dashes and underscores')
+    return str(username), str(secret)
+
+
+def scsi_id(value: object) -> str:
+    """Return the identifier that the WWID of a disk is made of."""
+    if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
+        raise errors.InvalidArgument(
+            'scsi_id', f'{value!r} is not letters, digits, dots, dashes and '
+            'underscores')
+    return value
+
+
+def bsoflags(value: object) -> str:
+    """Return the flags with which tgt opens a device."""
+    if not isinstance(value, str) or not _BSOFLAGS.fullmatch(value):
+        raise errors.InvalidArgument(
+            'iscsi_target_flags', f"{value!r} is not 'sync', 'direct' or "
+            "'sync:direct'")
+    return value
+
+
+def transport(value: object) -> str:
+    """Return the transport of a target of tgt (its LLD)."""
+    if value not in _LLDS:
+        raise errors.InvalidArgument(
+            'transport', f"{value!r} is not 'iscsi' or 'iser'")
+    return str(value)
 
 
 def _is_logical_volume(number: tuple[int, int]) -> bool:

@@ -18,9 +18,9 @@ LOG = logging.getLogger(__name__)
 MAPPING = {
     'lioadm': 'cinder_lvm_driver.targets.lio.LioTarget',
     'nvmet': 'cinder_lvm_driver.targets.nvmet.NvmetTarget',
+    'tgtadm': 'cinder_lvm_driver.targets.tgt.TgtTarget',
 }
 IN_TREE_MAPPING = {
-    'tgtadm': 'cinder.volume.targets.tgt.TgtAdm',
     'scstadmin': 'cinder.volume.targets.scst.SCSTAdm',
     'iscsictl': 'cinder.volume.targets.cxt.CxtAdm',
     'spdk-nvmeof': 'cinder.volume.targets.spdknvmf.SpdkNvmf',

@@ -9,6 +9,10 @@ from cinder_lvm_driver.privileged.errors import NamespaceInUse
 from cinder_lvm_driver.privileged.errors import PortalNotAvailable
 from cinder_lvm_driver.privileged.errors import SubsystemFull
 from cinder_lvm_driver.privileged.errors import SubsystemOfAnotherHost
+from cinder_lvm_driver.privileged.errors import TargetBusy
+from cinder_lvm_driver.privileged.errors import TargetDaemonNotRunning
+from cinder_lvm_driver.privileged.errors import TargetDaemonRefused
+from cinder_lvm_driver.privileged.errors import TargetDaemonUnknown
 from cinder_lvm_driver.privileged.errors import TargetError
 from cinder_lvm_driver.privileged.errors import TargetInUse
 from cinder_lvm_driver.privileged.errors import TargetNotFound
@@ -24,8 +28,13 @@ __all__ = (
     'PortalNotAvailable',
     'SubsystemFull',
     'SubsystemOfAnotherHost',
+    'TargetBusy',
     'TargetConfigurationError',
+    'TargetDaemonNotRunning',
+    'TargetDaemonRefused',
+    'TargetDaemonUnknown',
     'TargetError',
+    'TargetFileNotUsable',
     'TargetInUse',
     'TargetNotFound',
 )
@@ -73,3 +82,16 @@ class NoHostKey(TargetError):
         return ('host %s has no DH-HMAC-CHAP key in the file that '
                 'lvm_nvme_key_file names, and lvm_nvme_require_keys is set'
                 % self.host_nqn)
+
+
+class TargetFileNotUsable(TargetError):
+    """The file that describes a target to tgt-admin is out of reach."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return 'file %s cannot be read or written: %s' % (
+            self.path, self.reason)

@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the helpers for the targets of the Linux kernel have in common."""
 
-from collections.abc import Callable, Iterable
-import contextlib
+from collections.abc import Iterable
 import os
-import socket
-from typing import Any
-
-from oslo_concurrency import lockutils
-from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
@@ -17,16 +11,6 @@ from cinder_lvm_driver.targets import types
 
 _CONFIGFS = '/sys/kernel/config'
 _LOADED = '/sys/module'
-
-
-def host_lock(name: str) -> contextlib.AbstractContextManager[Any]:
-    """Keep others out of a tree, an in-tree back end on this host included.
-
-    :param name: that of the lock of Cinder's class for the same tree
-    """
-    lock: contextlib.AbstractContextManager[Any] = lockutils.lock(
-        name, lock_file_prefix='cinder-', external=True)
-    return lock
 
 
 def load_modules(modules: Iterable[str], helper: str,
@@ -57,21 +41,6 @@ def check_tree(name: str) -> None:
             f'configfs {_CONFIGFS}')
 
 
-def check_daemon(probe: Callable[[], object]) -> None:
-    """Have the privileged daemon answer once.
-
-    :raises TargetConfigurationError: it cannot be started
-    """
-    try:
-        probe()
-    except (daemon.FailedToDropPrivileges, OSError) as exc:
-        raise errors.TargetConfigurationError(
-            'the privileged daemon of this driver cannot be started: '
-            f'{exc}. See that the filter file of cinder-lvm-driver is '
-            'in a directory named by filters_path in rootwrap.conf'
-        ) from exc
-
-
 def check_addresses(portals: Iterable[types.Portal], helper: str) -> None:
     """Look that the portals have addresses and not names.
 
@@ -85,15 +54,3 @@ def check_addresses(portals: Iterable[types.Portal], helper: str) -> None:
                 f"'{portal.address}' is no IP address, which target_helper "
                 f'{helper} needs in target_ip_address and '
                 'target_secondary_ip_addresses') from exc
-
-
-def is_local(portal: types.Portal) -> bool:
-    """Tell whether the address of a portal is one of this host."""
-    address, _ = portal.canonical
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

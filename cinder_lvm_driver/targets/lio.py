@@ -8,6 +8,7 @@ from typing import Any
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets import kernel
 from cinder_lvm_driver.targets import types
@@ -27,26 +28,17 @@ class LioTarget(iscsi.ISCSITarget):
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        self._check_prefix()
+        host.check_target_prefix(self.target_prefix)
         kernel.check_addresses(self.portals, 'lioadm')
         kernel.load_modules(_MODULES, 'lioadm', self.runner)
         kernel.check_tree('target')
-        kernel.check_daemon(lio.list_targets)
+        with host.privileged_daemon():
+            lio.list_targets()
         for portal in self.portals:
-            if not kernel.is_local(portal):
+            if not host.is_local(portal):
                 LOG.warning(
                     'Portal %s is on no address of this host. The kernel '
                     'serves it as soon as the address is there.', portal)
-
-    def _check_prefix(self) -> None:
-        example = f'{self.target_prefix}volume-00000000'
-        try:
-            validation.iscsi_name('target_prefix', example)
-        except errors.InvalidArgument as exc:
-            raise errors.TargetConfigurationError(
-                f"target_prefix '{self.target_prefix}' does not begin an "
-                'iSCSI name in lower case such as '
-                'iqn.2010-10.org.openstack:') from exc
 
     def _create_target(self, request: types.ExportRequest) -> str:
         self._serve(request, all_portals=True)
@@ -78,7 +70,7 @@ class LioTarget(iscsi.ISCSITarget):
                all_portals: bool) -> list[tuple[str, str]]:
         acls = [(initiator_iqn, request.chap.username, request.chap.secret)
                 for initiator_iqn in request.initiators]
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             reply = lio.create_target(
                 request.target_iqn, request.device, request.volume_id,
                 [portal.canonical for portal in request.portals],
@@ -87,18 +79,18 @@ class LioTarget(iscsi.ISCSITarget):
         return list(reply['refused_portals'])
 
     def _delete_target(self, target_iqn: str) -> None:
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             lio.delete_target(target_iqn)
 
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             reply = lio.allow_initiator(
                 target_iqn, initiator_iqn, chap.username, chap.secret)
         return bool(reply['discard'])
 
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             if initiator_iqn is None:
                 lio.deny_all_initiators(target_iqn)
             else:

@@ -16,6 +16,7 @@ from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import dhchap
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import kernel
 from cinder_lvm_driver.targets import nvmeof
 from cinder_lvm_driver.targets import types
@@ -60,9 +61,10 @@ class NvmetTarget(base.Target):
                             self.runner)
         kernel.check_tree('nvmet')
         self._check_rdma()
-        kernel.check_daemon(nvmet.list_subsystems)
+        with host.privileged_daemon():
+            nvmet.list_subsystems()
         if self.key_file.is_used:
-            with kernel.host_lock(_LOCK):
+            with host.lock(_LOCK):
                 can_authenticate = nvmet.can_authenticate()
             if not can_authenticate:
                 raise errors.TargetConfigurationError(
@@ -71,7 +73,7 @@ class NvmetTarget(base.Target):
                     'lvm_nvme_key_file and lvm_nvme_require_keys cannot be '
                     'set')
         for address in self.addresses:
-            if not kernel.is_local(types.Portal(address, self.port)):
+            if not host.is_local(types.Portal(address, self.port)):
                 LOG.warning(
                     'Address %s is none of this host. Volumes cannot be '
                     'exported before it is there.', address)
@@ -139,7 +141,7 @@ class NvmetTarget(base.Target):
             subsystem_nqn, nsid = export.subsystem_nqn, export.nsid
             portals = [(transport, address, str(port))
                        for transport, address, port in export.portals]
-            with kernel.host_lock(_LOCK):
+            with host.lock(_LOCK):
                 reply = nvmet.allow_host(
                     subsystem_nqn, host_nqn, keys.find(host_nqn))
         data = nvmeof.connection_properties(
@@ -160,7 +162,7 @@ class NvmetTarget(base.Target):
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             if connector is None:
                 nvmet.deny_all_hosts(subsystem_nqn)
             else:
@@ -169,7 +171,7 @@ class NvmetTarget(base.Target):
     def _withdraw(self, volume: base.Volume,
                   connector: base.Connector | None) -> None:
         """Take a volume out of the subsystem of a host, or of all hosts."""
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             if connector is not None:
                 names = [self._host_subsystem(connector)]
             else:
@@ -189,7 +191,7 @@ class NvmetTarget(base.Target):
             subsystem_nqn = _parse_export(volume).subsystem_nqn
         except errors.InvalidExport:
             subsystem_nqn = self._nqn(volume.id)
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             nvmet.delete_subsystem(subsystem_nqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
@@ -214,7 +216,7 @@ class NvmetTarget(base.Target):
             with contextlib.suppress(errors.InvalidExport):
                 names = [_parse_export(volume).subsystem_nqn]
         for subsystem_nqn in dict.fromkeys(names):
-            with kernel.host_lock(_LOCK):
+            with host.lock(_LOCK):
                 nvmet.revalidate_sizes(subsystem_nqn)
 
     # Bringing exports back ------------------------------------------------
@@ -265,7 +267,7 @@ class NvmetTarget(base.Target):
         keys = {(host_nqn, key) for request in requests
                 for host_nqn, key in request.hosts if key is not None}
         if keys:
-            with kernel.host_lock(_LOCK):
+            with host.lock(_LOCK):
                 nvmet.set_keys(sorted(keys))
         present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
@@ -289,7 +291,7 @@ class NvmetTarget(base.Target):
                 requests: list[nvmeof.NamespaceRequest],
                 failures: dict[str, Exception]) -> None:
         """Serve subsystems on ports; one is enough for I/O to go on."""
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             refused = nvmet.listen(list(unheard.items()), self.first_port_id)
         for request in requests:
             problems = refused.get(request.subsystem_nqn, [])
@@ -305,7 +307,7 @@ class NvmetTarget(base.Target):
 
     def _serve(self, request: nvmeof.NamespaceRequest,
                portals: Iterable[nvmeof.Portal]) -> Mapping[str, Any]:
-        with kernel.host_lock(_LOCK):
+        with host.lock(_LOCK):
             reply: Mapping[str, Any] = nvmet.create_namespace(
                 request.subsystem_nqn, request.device, request.uuid,
                 request.nsid, request.lowest_nsid, request.highest_nsid,

@@ -125,40 +125,11 @@ class SnapshotAttachCases:
         self.assertEqual(before, self.checksum(self.device(copy.name)))
 
 
-class AttachCases(SnapshotAttachCases):
-    """What each target helper keeps of an attachment of a thin volume.
+class AccessCases(SnapshotAttachCases):
+    """Who gets in, whatever serves the volumes.
 
-    Give ``OTHER_HOST``, what the connector of another host differs in, and
-    ``assert_is(volume, path)``, which looks at the identity of a disk.
+    Give ``OTHER_HOST``, what the connector of another host differs in.
     """
-
-    def test_life_of_an_attachment(self):
-        volume = self.export()
-        connection = self.attach(volume)
-        lv = self.device(volume.name)
-        with self.host.connected(connection) as (brick, path):
-            with self.subTest('the disk is the volume'):
-                self.assert_is(volume, path)
-            with self.subTest('what the host writes is on the LV'):
-                self.write(path, volume.id)
-                written = self.checksum(path)
-                self.assertEqual(written, self.checksum(lv))
-            with self.subTest('delete is refused'):
-                with self.assertRaises(exception.VolumeIsBusy):
-                    self.driver.delete_volume(volume)
-            with self.subTest('extension is seen'):
-                self.driver.extend_volume(volume, 2)
-                self.assertEqual(2 * GIB, brick.extend_volume(
-                    connection['data']))
-                self.assertEqual(written, self.checksum(path))
-            with self.subTest('discard returns blocks to the pool'):
-                used, = self.lv(volume.name, 'data_percent')
-                self.root.run('blkdiscard', path)
-                left, = self.lv(volume.name, 'data_percent')
-                self.assertGreater(float(used), 0)
-                self.assertEqual(0, float(left))
-        self.assertFalse(self.driver.terminate_connection(
-            volume, self.connector))
 
     def test_other_host_is_locked_out(self):
         volume = self.export()
@@ -196,6 +167,10 @@ class AttachCases(SnapshotAttachCases):
             volume, self.connector))
         self.assert_round_trip(volume, connection)
 
+
+class RecoveryCases:
+    """What comes back after a loss, whatever serves the volumes."""
+
     def test_exports_come_back_after_a_reboot(self):
         volumes = [self.export() for _ in range(3)]
         connections = [self.attach(volume) for volume in volumes]
@@ -228,28 +203,45 @@ class AttachCases(SnapshotAttachCases):
             self.driver.ensure_export(self.context, gone)
 
 
-class ThinAttachTest(AttachCases, AttachTestCase):
-    OTHER_HOST = {'initiator': 'iqn.2001-01.org.example:other'}
+class AttachCases(AccessCases, RecoveryCases):
+    """What a target in the kernel keeps of an attachment of a thin volume.
 
-    def assert_is(self, volume, path):
-        wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
-        self.assertIn(volume.id.replace('-', '')[:25], wwid)
+    Give ``assert_is(volume, path)``, which looks at the identity of a disk.
+    """
 
-    def test_stored_and_told_as_upstream_does(self):
+    def test_life_of_an_attachment(self):
         volume = self.export()
-        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
-        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
-                         volume.provider_location)
-        _chap, user, secret = volume.provider_auth.split(' ')
-        self.assertEqual(
-            {'driver_volume_type': 'iscsi', 'data': {
-                'target_discovered': False,
-                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
-                'target_lun': 0, 'volume_id': volume.id,
-                'auth_method': 'CHAP', 'auth_username': user,
-                'auth_password': secret, 'encrypted': False,
-                'discard': True}},
-            self.attach(volume))
+        connection = self.attach(volume)
+        lv = self.device(volume.name)
+        with self.host.connected(connection) as (brick, path):
+            with self.subTest('the disk is the volume'):
+                self.assert_is(volume, path)
+            with self.subTest('what the host writes is on the LV'):
+                self.write(path, volume.id)
+                written = self.checksum(path)
+                self.assertEqual(written, self.checksum(lv))
+            with self.subTest('delete is refused'):
+                with self.assertRaises(exception.VolumeIsBusy):
+                    self.driver.delete_volume(volume)
+            with self.subTest('extension is seen'):
+                self.driver.extend_volume(volume, 2)
+                self.assertEqual(2 * GIB, brick.extend_volume(
+                    connection['data']))
+                self.assertEqual(written, self.checksum(path))
+            with self.subTest('discard returns blocks to the pool'):
+                used, = self.lv(volume.name, 'data_percent')
+                self.root.run('blkdiscard', path)
+                left, = self.lv(volume.name, 'data_percent')
+                self.assertGreater(float(used), 0)
+                self.assertEqual(0, float(left))
+        self.assertFalse(self.driver.terminate_connection(
+            volume, self.connector))
+
+
+class ISCSICases:
+    """What holds for all helpers that speak iSCSI."""
+
+    OTHER_HOST = {'initiator': 'iqn.2001-01.org.example:other'}
 
     def test_wrong_and_missing_secret_are_locked_out(self):
         volume = self.export()
@@ -279,7 +271,32 @@ class ThinAttachTest(AttachCases, AttachTestCase):
                     self.driver.validate_connector(connector)
 
 
-class PortalsTest(AttachTestCase):
+class ThinAttachTest(ISCSICases, AttachCases, AttachTestCase):
+
+    def assert_is(self, volume, path):
+        wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+        self.assertIn(volume.id.replace('-', '')[:25], wwid)
+
+    def test_stored_and_told_as_upstream_does(self):
+        volume = self.export()
+        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
+        self.assertEqual(f'127.0.0.1:3260,{iqn} {iqn} 0',
+                         volume.provider_location)
+        _chap, user, secret = volume.provider_auth.split(' ')
+        self.assertEqual(
+            {'driver_volume_type': 'iscsi', 'data': {
+                'target_discovered': False,
+                'target_portal': '127.0.0.1:3260', 'target_iqn': iqn,
+                'target_lun': 0, 'volume_id': volume.id,
+                'auth_method': 'CHAP', 'auth_username': user,
+                'auth_password': secret, 'encrypted': False,
+                'discard': True}},
+            self.attach(volume))
+
+
+class PortalCases:
+    """Several addresses, whatever serves the volumes over iSCSI."""
+
     settings = {'target_ip_address': '127.0.0.1', 'target_port': 3261,
                 'target_secondary_ip_addresses': ['::1', '127.0.0.2']}
 
@@ -296,6 +313,10 @@ class PortalsTest(AttachTestCase):
                           if not key.endswith('s') or key == 'discards'}
                 single['target_portal'] = portal
                 self.assert_round_trip(volume, dict(connection, data=single))
+
+
+class PortalsTest(PortalCases, AttachTestCase):
+    """The portals of LIO."""
 
 
 class TakenPortalTest(AttachTestCase):

@@ -37,3 +37,8 @@ class LIOContractTest(Contract, base.TestCase):
 class NvmetContractTest(Contract, base.TestCase):
     MODULE = 'tests.functional.nvmet_on_kernel'
     VARIABLE = 'NVMET_DEVICES'
+
+
+class TgtContractTest(Contract, base.TestCase):
+    MODULE = 'tests.functional.tgt_on_daemon'
+    VARIABLE = 'TGT_DEVICES'

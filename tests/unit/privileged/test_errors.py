@@ -34,6 +34,18 @@ class TestErrors(base.TestCase):
         (errors.PortalNotAvailable('[::1]:3260', 'Address already in use'),
          'the kernel cannot serve the portal [::1]:3260: Address already in '
          'use'),
+        (errors.TargetBusy('iqn.x', 30),
+         'target iqn.x still has I/O in flight after 30 seconds'),
+        (errors.TargetDaemonNotRunning('/run/s', 'refused'),
+         'tgtd does not answer at /run/s (refused): see that the package tgt '
+         'is installed and start the daemon (systemctl start tgt)'),
+        (errors.TargetDaemonUnknown('/run/s', 'too short'),
+         'what answers at /run/s is no tgtd that this driver knows: too '
+         'short'),
+        (errors.TargetDaemonRefused('delete target', 7, 19),
+         "tgtd refuses 'delete target' of target 7: the target has sessions"),
+        (errors.TargetDaemonRefused('new account', -1, 99),
+         "tgtd refuses 'new account': error 99"),
         (errors.ConfigfsError('write', '/sys/x', errno.EINVAL),
          'cannot write /sys/x: Invalid argument'),
     )

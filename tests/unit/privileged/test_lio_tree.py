@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
-import socket
 from unittest import mock
 
 import ddt
@@ -64,17 +63,10 @@ class TestReasonOfRefusal(base.TestCase):
 
     FAILURE = errors.ConfigfsError('create', '/np/x', errno.EINVAL)
 
-    def test_in_use(self):
-        with socket.socket() as taken:
-            taken.bind(('127.0.0.1', 0))
-            taken.listen()
-            self.assertEqual('Address already in use', lio_tree._why_refused(
-                taken.getsockname(), self.FAILURE))
-
-    @ddt.data('192.0.2.1', '2001:db8::1')
-    def test_not_there(self, address):
-        self.assertEqual('Cannot assign requested address',
-                         lio_tree._why_refused((address, 3260), self.FAILURE))
+    def test_known(self):
+        self.assertEqual(
+            'Cannot assign requested address',
+            lio_tree._why_refused(('192.0.2.1', 3260), self.FAILURE))
 
     def test_unknown(self):
         self.assertEqual('cannot create /np/x: Invalid argument',

@@ -64,6 +64,25 @@ class TestValidation(base.TestCase):
         self.assertRaises(errors.InvalidArgument,
                           validation.portal, (address, port))
 
+    def test_words_of_tgt(self):
+        self.assertEqual(('a.b', 'C-d_1'),
+                         validation.plain_chap('a.b', 'C-d_1'))
+        self.assertEqual('volume-1', validation.scsi_id('volume-1'))
+        for flags in '', 'sync', 'direct', 'sync:direct':
+            self.assertEqual(flags, validation.bsoflags(flags))
+        self.assertEqual('iser', validation.transport('iser'))
+
+    @ddt.data('a,b', 'a b', 'a;b', 'a$b', 'a\n', 'x' * 256, *HOSTILE)
+    def test_no_words_of_tgt(self, word):
+        for check in (lambda: validation.plain_chap(word, 'secret'),
+                      lambda: validation.plain_chap('name', word),
+                      lambda: validation.scsi_id(word),
+                      lambda: validation.bsoflags(word or None),
+                      lambda: validation.transport(word)):
+            error = self.assertRaises(errors.InvalidArgument, check)
+            if error.argument.startswith('CHAP') and word:
+                self.assertNotIn(repr(word), str(error))
+
     def test_chap(self):
         self.assertEqual(('n!', 's~' * 127),
                          validation.chap('n!', 's~' * 127))

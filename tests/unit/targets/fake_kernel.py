@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What targets/kernel.py finds out about the kernel and the host."""
+"""What targets/kernel.py and targets/host.py find out about a host."""
 
 import os
 import shutil
 
 import fixtures
 
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import kernel
 
 
@@ -19,10 +20,12 @@ class FakeKernel(fixtures.Fixture):
         self.configfs = self.useFixture(fixtures.TempDir()).path
         self.loaded = self.useFixture(fixtures.TempDir()).path
         os.mkdir(f'{self.configfs}/{self._tree}')
-        for name, value in (
-                ('_CONFIGFS', self.configfs), ('_LOADED', self.loaded),
-                ('is_local', lambda portal: portal.address == '10.0.0.1')):
-            self.useFixture(fixtures.MockPatchObject(kernel, name, value))
+        for module, name, value in (
+                (kernel, '_CONFIGFS', self.configfs),
+                (kernel, '_LOADED', self.loaded),
+                (host, 'is_local',
+                 lambda portal: portal.address == '10.0.0.1')):
+            self.useFixture(fixtures.MockPatchObject(module, name, value))
 
     def unmount(self):
         shutil.rmtree(self.configfs)

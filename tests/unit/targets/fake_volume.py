@@ -45,4 +45,6 @@ def configuration(**values):
         'lvm_share_target': False, 'nvmet_port_id': 1, 'nvmet_ns_id': 10,
         'nvmeof_conn_info_version': 2, 'lvm_nvme_key_file': None,
         'lvm_nvme_require_keys': False,
+        'volumes_dir': '/nonexistent', 'iscsi_write_cache': 'on',
+        'iscsi_target_flags': '',
         **values})

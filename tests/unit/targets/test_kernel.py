@@ -2,7 +2,6 @@
 from unittest import mock
 
 import ddt
-from oslo_privsep import daemon
 
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
@@ -44,13 +43,6 @@ class TestKernel(base.TestCase):
         self.assert_refused('configfs is not mounted', kernel.check_tree,
                             'nvmet')
 
-    @ddt.data(daemon.FailedToDropPrivileges('exited non-zero (99)'),
-              FileNotFoundError(2, 'No such file', 'sudo'))
-    def test_no_daemon(self, failure):
-        self.assert_refused(
-            'the privileged daemon of this driver cannot be started',
-            kernel.check_daemon, mock.Mock(side_effect=failure))
-
     @ddt.data('storage.example.com', 'fe80::1%eth0')
     def test_no_address(self, address):
         portals = [types.Portal('10.0.0.1', 3260),
@@ -58,14 +50,3 @@ class TestKernel(base.TestCase):
         self.assert_refused(
             f"'{address}' is no IP address, which target_helper lioadm needs",
             kernel.check_addresses, portals, 'lioadm')
-
-
-@ddt.ddt
-class TestIsLocal(base.TestCase):
-
-    @ddt.data(('127.0.0.1', True), ('0.0.0.0', True), ('192.0.2.1', False),
-              ('2001:db8::1', False))
-    @ddt.unpack
-    def test_is_local(self, address, expected):
-        portal = types.Portal(address, 3260)
-        self.assertEqual(expected, kernel.is_local(portal))

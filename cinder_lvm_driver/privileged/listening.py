@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses and ports as targets spell them, and why one cannot be bound."""
+
+import socket
+
+from cinder_lvm_driver.privileged import validation
+
+Portal = tuple[str, int]
+
+
+def spell(portal: Portal) -> str:
+    address, port = portal
+    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+
+
+def parse(text: str) -> Portal:
+    address, _, port = text.rpartition(':')
+    return validation.portal((address.strip('[]'), int(port)))
+
+
+def why_not_bound(portal: Portal) -> str | None:
+    """Find out why nobody can listen on a portal; None if one could.
+
+    LIO and tgtd keep the reason to themselves.
+    """
+    address, port = portal
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as exc:
+            return exc.strerror or str(exc)
+    return None

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One question to tgtd and its answer, over the daemon's own socket.
+
+It is the protocol that ``tgtadm`` speaks: a fixed structure and a text of
+``name=value`` pairs, answered by a code and a text (``tgtadm_req`` and
+``tgtadm_rsp`` in usr/tgtadm.h of tgt). The structure is older than the place
+of the socket, so whatever listens there takes it, and it has no padding on
+any architecture. The daemon asks the kernel who is at the other end and talks
+to its own user only, which is root.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import enum
+import socket
+import struct
+
+from cinder_lvm_driver.privileged import errors
+
+SOCKET = '/var/run/tgtd/socket.0'
+
+# mode, op, lld, len, tid, sid, lun, cid, host_no, device_type, ac_dir,
+# pack, force; in the byte order of the machine.
+REQUEST = struct.Struct('=II64sIiQQIIIIII')
+ANSWER = struct.Struct('=II')
+
+# What only reads is answered at once, or the daemon hangs.
+_READ_TIMEOUT = 60
+_ALL_TARGETS = -1
+
+
+class Mode(enum.IntEnum):
+    """What a question is about; the names are those of ``tgtadm --mode``."""
+
+    SYS = 0
+    TARGET = 1
+    LOGICALUNIT = 2
+    PORTAL = 3
+    CONN = 6
+    ACCOUNT = 7
+
+
+class Op(enum.IntEnum):
+    """What is to be done."""
+
+    NEW = 0
+    DELETE = 1
+    SHOW = 2
+    BIND = 3
+    UNBIND = 4
+    UPDATE = 5
+
+
+class Refusal(enum.IntEnum):
+    """The reasons of the daemon that mean something to us."""
+
+    NO_TARGET = 4
+    NO_LUN = 5
+    NO_SESSION = 6
+    NO_CONNECTION = 7
+    TARGET_EXIST = 9
+    LUN_EXIST = 10
+    ACL_EXIST = 12
+    ACL_NOEXIST = 13
+    USER_EXIST = 14
+    NO_USER = 15
+    INVALID_REQUEST = 17
+    TARGET_ACTIVE = 19
+    LUN_ACTIVE = 20
+
+
+def ask(mode: Mode, op: Op, *, lld: str = 'iscsi', tid: int = _ALL_TARGETS,
+        lun: int = 0, sid: int = 0, cid: int = 0, parameters: str = '',
+        ) -> str:
+    """Ask the daemon something and return the text of its answer.
+
+    :param parameters: ``name=value`` pairs with commas in between; they may
+        hold a secret and are never part of an error
+    :raises TargetDaemonNotRunning: nobody answers
+    :raises TargetDaemonUnknown: the answer is not of this protocol
+    :raises TargetDaemonRefused: the daemon says no
+    """
+    text = parameters.encode() + b'\0' if parameters else b''
+    packet = REQUEST.pack(
+        mode, op, lld.encode(), REQUEST.size + len(text), tid, sid, lun, cid,
+        0, 0, 0, 0, 0) + text
+    # What changes something may take the time that it takes: after giving
+    # up, nobody would know whether it was done.
+    timeout = _READ_TIMEOUT if op is Op.SHOW else None
+    try:
+        answer = _exchange(packet, timeout)
+    except OSError as exc:
+        raise errors.TargetDaemonNotRunning(
+            SOCKET, exc.strerror or str(exc)) from exc
+    return _parse(answer, f'{op.name} {mode.name}'.lower(), tid)
+
+
+def _parse(answer: bytes, action: str, tid: int) -> str:
+    if not answer:
+        raise errors.TargetDaemonUnknown(
+            SOCKET, 'it hangs up without an answer: it runs as another user '
+            'than root, or has just ended')
+    if len(answer) < ANSWER.size:
+        raise errors.TargetDaemonUnknown(SOCKET, 'its answer is too short')
+    code, length = ANSWER.unpack_from(answer)
+    if code:
+        raise errors.TargetDaemonRefused(action, tid, code)
+    if length != len(answer):
+        raise errors.TargetDaemonUnknown(
+            SOCKET, f'its answer has {len(answer)} bytes, not {length}')
+    return answer[ANSWER.size:].rstrip(b'\0').decode(errors='replace')
+
+
+def _exchange(packet: bytes, timeout: float | None) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        connection.connect(SOCKET)
+        connection.sendall(packet)
+        answer = bytearray()
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return bytes(answer)
+
+
+@contextlib.contextmanager
+def tolerating(*refusals: Refusal) -> Iterator[None]:
+    """Take some refusals of a block as done: it is as it should be."""
+    try:
+        yield
+    except errors.TargetDaemonRefused as exc:
+        if exc.code not in refusals:
+            raise

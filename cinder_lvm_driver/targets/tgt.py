@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""iSCSI targets of tgtd, the one in user space (target_helper tgtadm)."""
+
+from collections.abc import Callable, Mapping
+import contextlib
+import logging
+import socket
+from typing import Any
+
+from cinder_lvm_driver.privileged import tgt
+from cinder_lvm_driver.privileged import tgt_objects
+from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import base
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import iscsi
+from cinder_lvm_driver.targets import tgt_persist
+from cinder_lvm_driver.targets import types
+
+LOG = logging.getLogger(__name__)
+
+
+def _host_lock() -> contextlib.AbstractContextManager[Any]:
+    """Keep our other back ends on this host out of tgtd.
+
+    The in-tree class takes no lock.
+    """
+    return host.lock('tgtadm')
+
+
+class TgtTarget(iscsi.ISCSITarget):
+    """Each volume is LUN 1 of a target of its own; LUN 0 is a controller.
+
+    Discarding is not offered: the daemon advertises it and then fails to do
+    it on logical volumes.
+    """
+
+    LUN = 1
+    SERVES_READ_ONLY = True
+
+    def __init__(self, configuration: Any, runner: process.Runner) -> None:
+        super().__init__(configuration, runner)
+        self.folder = tgt_persist.Folder(configuration.volumes_dir)
+        self.write_cache = configuration.iscsi_write_cache == 'on'
+        self.bsoflags = configuration.iscsi_target_flags or ''
+
+    # Setup ----------------------------------------------------------------
+
+    def check_for_setup_error(self) -> None:
+        super().check_for_setup_error()
+        host.check_target_prefix(self.target_prefix)
+        try:
+            validation.bsoflags(self.bsoflags)
+        except errors.InvalidArgument as exc:
+            raise errors.TargetConfigurationError(str(exc)) from exc
+        self.folder.check()
+        self._check_daemon()
+        self._check_portals()
+
+    def _check_daemon(self) -> None:
+        try:
+            with host.privileged_daemon():
+                transports = tgt.describe_daemon()
+        except (errors.TargetDaemonNotRunning,
+                errors.TargetDaemonUnknown) as exc:
+            raise errors.TargetConfigurationError(str(exc)) from exc
+        state = transports.get(self.driver_volume_type, 'not built in')
+        if state != 'ready':
+            raise errors.TargetConfigurationError(
+                f"target_protocol is '{self.driver_volume_type}', but that "
+                f"transport of tgtd is in state '{state}'")
+
+    def _check_portals(self) -> None:
+        for portal in self.portals:
+            try:
+                here = all(map(host.is_local, _resolved(portal)))
+            except OSError as exc:
+                raise errors.TargetConfigurationError(
+                    f"'{portal.address}' is no address and no name of one: "
+                    f'{exc.strerror}') from exc
+            if not here:
+                LOG.warning('Portal %s is on no address of this host',
+                            portal)
+        for portal_text, reason in self._listen(self.portals):
+            LOG.warning('tgtd cannot serve portal %s: %s', portal_text,
+                        reason)
+
+    def _listen(self, portals: tuple[types.Portal, ...],
+                ) -> list[tuple[str, str]]:
+        """Have the daemon listen; return what it cannot, with reasons."""
+        if self.driver_volume_type != 'iscsi':
+            return []       # iser's portals are the daemon's own affair
+        wanted = []
+        refused = []
+        for portal in portals:
+            try:
+                wanted += [one.canonical for one in _resolved(portal)]
+            except OSError as exc:
+                refused.append((str(portal), exc.strerror or str(exc)))
+        with _host_lock():
+            refused += [(name, reason)
+                        for name, reason in tgt.ensure_portals(wanted)]
+        return refused
+
+    # Targets --------------------------------------------------------------
+
+    def _create_target(self, request: types.ExportRequest) -> str:
+        for portal, reason in self._listen(request.portals):
+            raise errors.PortalNotAvailable(portal, reason)
+        with _host_lock():
+            return str(self._serve(request, request.initiators))
+
+    def _ensure_targets(self, requests: list[types.ExportRequest],
+                        ) -> dict[str, Exception]:
+        failures: dict[str, Exception] = {}
+        if not requests:
+            return failures
+        try:
+            present = tgt.list_targets()
+            for portal, reason in self._listen(types.unique_portals(
+                    *(request.portals for request in requests))):
+                LOG.warning('Volumes are served, but not on portal %s: %s',
+                            portal, reason)
+        except errors.TargetError as exc:
+            return {request.volume_id: exc for request in requests}
+        for request in requests:
+            try:
+                self._ensure_target(request, present.get(request.target_iqn))
+            except errors.TargetError as exc:
+                failures[request.volume_id] = exc
+        return failures
+
+    def _ensure_target(self, request: types.ExportRequest,
+                       present: Mapping[str, Any] | None) -> None:
+        """Complete a target and its file."""
+        allowed = tuple(present['initiators']) if present else ()
+        with _host_lock():
+            if present is None or not self._is_whole(present, request):
+                LOG.info('Bringing back target %s for volume %s',
+                         request.target_iqn, request.volume_id)
+                self._serve(request, tuple(dict.fromkeys(
+                    allowed + request.initiators)))
+            elif not self._is_stored(request):
+                self._store(request, allowed)
+
+    def _serve(self, request: types.ExportRequest,
+               initiators: tuple[str, ...]) -> int:
+        """Make a target and its file; return the number of the target."""
+        is_new = self.folder.read(request.target_iqn) is None
+        with contextlib.ExitStack() as undo:
+            if is_new:
+                undo.callback(self.folder.remove, request.target_iqn)
+            self._store(request, initiators)
+            tid: int = tgt.create_target(
+                request.target_iqn, self.driver_volume_type,
+                (request.device, tgt_persist.file_name(request.target_iqn),
+                 self.write_cache, self.bsoflags, request.read_only),
+                (request.chap.username, request.chap.secret), initiators)
+            undo.pop_all()
+        return tid
+
+    def _store(self, request: types.ExportRequest,
+               initiators: tuple[str, ...]) -> None:
+        self.folder.write(request.target_iqn, tgt_persist.Definition(
+            request.target_iqn, request.device, self.driver_volume_type,
+            request.chap, self.bsoflags, self.write_cache,
+            request.read_only, initiators, tgt_objects.NOBODY).format())
+
+    def _is_whole(self, present: Mapping[str, Any],
+                  request: types.ExportRequest) -> bool:
+        """Tell whether an export, as listed, lacks nothing."""
+        return (present['ready'] and present['closed']
+                and present['lld'] == self.driver_volume_type
+                and tuple(present['accounts']) == (request.chap.username,)
+                and _number(present) == validation.device_number(
+                    request.device)
+                and set(request.initiators) <= set(present['initiators']))
+
+    def _is_stored(self, request: types.ExportRequest) -> bool:
+        """Tell whether the file lets in the hosts of a volume, and no more."""
+        text = self.folder.read(request.target_iqn)
+        return (text is not None and tgt_objects.NOBODY in text
+                and set(request.initiators)
+                <= set(tgt_persist.initiators(text)))
+
+    def _delete_target(self, target_iqn: str) -> None:
+        with _host_lock():
+            tgt.delete_target(target_iqn)
+            self.folder.remove(target_iqn)
+
+    # Access ---------------------------------------------------------------
+
+    def _allow(self, target_iqn: str, initiator_iqn: str,
+               chap: types.Chap) -> bool:
+        with _host_lock():
+            tgt.allow_initiator(target_iqn, initiator_iqn, chap.username,
+                                chap.secret)
+            self._store_initiators(target_iqn, lambda names: (
+                *names, *({initiator_iqn} - set(names))))
+        return False
+
+    def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
+        with _host_lock():
+            self._store_initiators(target_iqn, lambda names: tuple(
+                name for name in names
+                if initiator_iqn not in (None, name)))
+            if initiator_iqn is None:
+                tgt.deny_all_initiators(target_iqn)
+            else:
+                tgt.deny_initiator(target_iqn, initiator_iqn)
+
+    def _store_initiators(self, target_iqn: str, change: Callable[
+            [tuple[str, ...]], tuple[str, ...]]) -> None:
+        """Have the file let in other hosts; where there is none, none."""
+        text = self.folder.read(target_iqn)
+        if text is None:
+            return
+        before = tgt_persist.initiators(text)
+        after = change(before)
+        if after != before:
+            self.folder.write(
+                target_iqn, tgt_persist.with_initiators(text, after))
+
+    # Size -----------------------------------------------------------------
+
+    def extend_target(self, volume: base.Volume) -> None:
+        """Have initiators see the new size of a volume after a rescan.
+
+        They are sent away for some seconds, and repeat their I/O then.
+        """
+        try:
+            export = types.IscsiExport.parse(volume.provider_location)
+        except errors.InvalidExport:
+            return
+        with _host_lock():
+            tgt.resize_target(export.target_iqn, self.write_cache)
+
+
+def _number(present: Mapping[str, Any]) -> tuple[int, int] | None:
+    return tuple(present['device']) if present['device'] else None
+
+
+def _resolved(portal: types.Portal) -> list[types.Portal]:
+    """Return a portal with addresses in place of a name.
+
+    :raises OSError: there is no such name
+    """
+    return [types.Portal(str(address[0]), portal.port)
+            for *_, address in socket.getaddrinfo(
+                portal.address, portal.port, type=socket.SOCK_STREAM)]

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attached volumes: tgtd as the target, os-brick as the host."""
+
+import contextlib
+import os
+import stat
+import time
+
+from cinder import exception
+
+from tests.functional import test_attach
+from tests.functional import test_cost
+from tests.functional import test_in_tree
+from tests.functional import tgt_daemon
+
+GIB = test_attach.GIB
+MIB = test_attach.MIB
+VOLUMES_DIR = '/var/lib/cinder/volumes'
+OTHER = 'iqn.2001-01.org.example:other'
+_DEADLINE = 300
+
+
+class TgtTestCase(test_attach.AttachTestCase):
+    """A test with a tgtd of its own class."""
+
+    settings = {'target_helper': 'tgtadm', 'target_port': tgt_daemon.PORT}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = tgt_daemon.Daemon(test_attach.base._agent)
+        cls.addClassCleanup(cls.daemon.kill)
+        cls.daemon.start()
+        super().setUpClass()
+
+    def targets(self):
+        return self.daemon.targets()
+
+    def backstores(self):
+        """Return what else would be left of a volume."""
+        return os.listdir(VOLUMES_DIR) + self.daemon.accounts()
+
+    def forget_targets(self):
+        self.daemon.restart()
+
+    def file(self, volume):
+        """Return the file of a volume that tgt-admin reads."""
+        path = os.path.join(VOLUMES_DIR, volume.name)
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
+        with open(path) as file:
+            return file.read()
+
+    @contextlib.contextmanager
+    def connected(self, connection):
+        """Have a volume connected by a host that waits as long as most do.
+
+        The test machine's iscsid gives up after 8 seconds. What is written
+        here is kept through a new login.
+        """
+        with self.host.connected(connection) as (brick, path):
+            self.root.run(
+                'bash', '-c', 'for tmo in /sys/class/iscsi_session/*/'
+                'recovery_tmo; do echo 120 > $tmo; done')
+            yield brick, path
+
+    @contextlib.contextmanager
+    def writing(self, path, seed):
+        """Have a process write 16 MiB again and again, until told to stop.
+
+        It fails at the first error, and what it wrote last is on the LV.
+        """
+        folder = self.root.run('mktemp', '-d').strip()
+        self.root.run(
+            'bash', '-c',
+            f'openssl enc -aes-128-ctr -nosalt -pass pass:{seed} -pbkdf2 '
+            f'< /dev/zero 2>/dev/null | head -c {16 * MIB} > {folder}/data; '
+            f'(while [ ! -e {folder}/stop ]; do dd if={folder}/data '
+            f'of={path} bs=64k oflag=direct conv=notrunc || exit; '
+            f'echo x >> {folder}/rounds; done; touch {folder}/good) '
+            f'>> {folder}/log 2>&1 < /dev/null &')
+        try:
+            self.wait_for_rounds(folder)
+            yield lambda: self.wait_for_rounds(folder)
+            self.root.run('touch', f'{folder}/stop')
+            deadline = time.monotonic() + _DEADLINE
+            while self.root.try_run('test', '-e', f'{folder}/good').code:
+                log = self.root.run('cat', f'{folder}/log')
+                self.assertNotIn('error', log)
+                self.assertGreater(deadline, time.monotonic(), log)
+                time.sleep(0.2)
+            self.assertEqual(
+                self.root.run('sha256sum', f'{folder}/data').split()[0],
+                self.checksum(path, size=16 * MIB).split()[0])
+        finally:
+            self.root.run('touch', f'{folder}/stop')
+
+    def wait_for_rounds(self, folder, rounds=2):
+        """Wait until so many more rounds were written."""
+        def count():
+            return len(self.root.try_run(
+                'cat', f'{folder}/rounds').stdout.split())
+
+        wanted = count() + rounds
+        deadline = time.monotonic() + _DEADLINE
+        while count() < wanted:
+            log = self.root.try_run('cat', f'{folder}/log').stdout
+            self.assertNotIn('error', log)
+            self.assertGreater(deadline, time.monotonic(), log)
+            time.sleep(0.2)
+
+    def sessions(self):
+        """Return the states of the sessions of this machine."""
+        return self.root.try_run(
+            'bash', '-c', 'cat /sys/class/iscsi_session/*/state'
+        ).stdout.split()
+
+
+class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
+                    test_attach.RecoveryCases,
+                    TgtTestCase):
+
+    def test_life_of_an_attachment(self):
+        volume = self.export()
+        iqn = f'iqn.2010-10.org.openstack:{volume.name}'
+        self.assertRegex(volume.provider_location,
+                         rf'^127\.0\.0\.1:3262,\d+ {iqn} 1$')
+        connection = self.attach(volume)
+        self.assertNotIn('discard', connection['data'])
+        with self.connected(connection) as (brick, path):
+            with self.subTest('the WWID is made of the volume'):
+                wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
+                self.assertEqual(
+                    '36e0' + volume.id[:29].replace('-', '0'), wwid.strip())
+            self.write(path, volume.id)
+            written = self.checksum(path)
+            self.assertEqual(written,
+                             self.checksum(self.device(volume.name)))
+            with self.subTest('delete is refused'):
+                with self.assertRaises(exception.VolumeIsBusy):
+                    self.driver.delete_volume(volume)
+            with self.subTest('extension is seen'):
+                self.driver.extend_volume(volume, 2)
+                self.assertEqual(2 * GIB, brick.extend_volume(
+                    connection['data']))
+                self.assertEqual(written, self.checksum(path))
+            with self.subTest('extension is seen under I/O'):
+                with self.writing(path, volume.id) as go_on:
+                    self.driver.extend_volume(volume, 3)
+                    go_on()
+                self.assertEqual(3 * GIB, brick.extend_volume(
+                    connection['data']))
+            with self.subTest('nothing else changed'):
+                self.assertEqual(wwid, self.root.run(
+                    '/lib/udev/scsi_id', '-g', '-u', path))
+        self.driver.terminate_connection(volume, self.connector)
+        self.assertNotIn('initiator-name', self.file(volume))
+
+    def test_read_only(self):
+        volume = self.create()
+        self.write(self.device(volume.name), 'before')
+        before = self.checksum(self.device(volume.name))
+        target = self.driver.target_driver
+        export = target.create_export(
+            self.context, volume, self.device(volume.name), read_only=True)
+        self.addCleanup(self.driver.remove_export, self.context, volume)
+        volume.provider_location = export['location']
+        volume.provider_auth = export['auth']
+        test_attach.base.SECRETS.add(volume.provider_auth.split()[2])
+        with self.connected(self.attach(volume)) as (_brick, path):
+            self.assertEqual(before, self.checksum(path))
+            self.assertTrue(self.root.try_run(
+                'dd', 'if=/dev/urandom', f'of={path}', 'bs=1M', 'count=1',
+                'oflag=direct').code)
+        self.assertEqual(before, self.checksum(self.device(volume.name)))
+
+    def test_two_hosts(self):
+        volume = self.export(multiattach=True)
+        connection = self.attach(volume)
+        other = dict(self.connector, initiator=OTHER)
+        data = self.attach(volume, initiator=OTHER)['data']
+        with self.connected(connection) as (_brick, path):
+            self.log_in_as(OTHER, data)
+            self.wait_for_sessions(2)
+            with self.subTest('one host less'):
+                self.driver.terminate_connection(volume, other)
+                self.wait_for_sessions(1)
+                self.write(path, 'still there')
+                self.assertIn(self.connector['initiator'], self.file(volume))
+                self.assertNotIn(OTHER, self.file(volume))
+            with self.subTest('no host'):
+                volume.volume_attachment.objects.pop()
+                self.driver.terminate_connection(volume, self.connector)
+                self.wait_for_sessions(0)
+            with self.subTest('both again'):
+                for connector in self.connector, other:
+                    self.driver.initialize_connection(volume, connector)
+                self.wait_for_sessions(2)
+
+    def wait_for_sessions(self, count):
+        """Wait until this machine has so many sessions that work."""
+        deadline = time.monotonic() + _DEADLINE
+        while self.sessions().count('LOGGED_IN') != count:
+            self.assertGreater(deadline, time.monotonic(), self.sessions())
+            time.sleep(0.2)
+
+    def log_in_as(self, initiator, data):
+        """Have this machine log in as another host, too."""
+        node = ['iscsiadm', '-m', 'node', '-T', data['target_iqn'], '-p',
+                data['target_portal'], '-I', 'other']
+        interface = ['iscsiadm', '-m', 'iface', '-I', 'other']
+        self.root.run(*interface, '--op', 'new')
+        self.addCleanup(self.root.run, *interface, '--op', 'delete')
+        self.root.run(*interface, '--op', 'update', '-n',
+                      'iface.initiatorname', '-v', initiator)
+        self.root.run(*node, '--op', 'new')
+        self.addCleanup(self.root.try_run, *node, '--op', 'delete')
+        for name, value in (('authmethod', 'CHAP'),
+                            ('username', data['auth_username']),
+                            ('password', data['auth_password'])):
+            self.root.run(*node, '--op', 'update', '-n',
+                          f'node.session.auth.{name}', '-v', value)
+        self.root.run(*node, '--login')
+        self.addCleanup(self.root.try_run, *node, '--logout')
+
+    def test_daemon_dies_under_io(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        with self.connected(connection) as (_brick, path):
+            with self.writing(path, volume.id) as go_on:
+                with self.subTest('the driver brings all back'):
+                    self.daemon.restart()
+                    self.driver.update_provider_info([volume], [])
+                    go_on()
+                with self.subTest('tgt-admin brings all back'):
+                    self.root.run(
+                        'tee', tgt_daemon.CONFIGURATION,
+                        text=f'include {VOLUMES_DIR}/*\n')
+                    self.addCleanup(self.root.run, 'rm', '-f',
+                                    tgt_daemon.CONFIGURATION)
+                    self.daemon.restart()
+                    self.daemon.restore()
+                    go_on()
+        shown = self.daemon.try_ask('target').stdout
+        self.assertNotIn('ALL', shown)
+        self.driver.update_provider_info([volume], [])
+        self.assertEqual(shown, self.daemon.try_ask('target').stdout)
+        self.assert_round_trip(volume, connection)
+
+    def test_no_daemon(self):
+        volume = self.export()
+        connection = self.attach(volume)
+        self.daemon.kill()
+        try:
+            for verb in (
+                    lambda: self.make_driver(**self.settings),
+                    lambda: self.driver.initialize_connection(
+                        volume, self.connector),
+                    lambda: self.driver.remove_export(self.context, volume)):
+                with self.assert_raises_with(
+                        exception.VolumeBackendAPIException,
+                        'systemctl start tgt'):
+                    verb()
+        finally:
+            self.daemon.start()
+        self.driver.ensure_export(self.context, volume)
+        self.assert_round_trip(volume, connection)
+
+
+class TgtPortalsTest(test_attach.PortalCases, TgtTestCase):
+    settings = {**test_attach.PortalCases.settings,
+                'target_helper': 'tgtadm'}
+
+
+class TgtCostTest(TgtTestCase, test_cost.CostTest):
+
+    def test_costs(self):
+        volume = self.create()
+        self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
+
+
+class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
+    """The in-tree class for tgtd takes our volumes and we take its."""
+
+    @classmethod
+    def setUpClass(cls):
+        test_attach.base._agent.run(
+            'tee', tgt_daemon.CONFIGURATION,
+            text=f'include {VOLUMES_DIR}/*\n')
+        cls.addClassCleanup(test_attach.base._agent.run, 'rm', '-f',
+                            tgt_daemon.CONFIGURATION)
+        super().setUpClass()
+
+    def backstores(self):
+        """Return the files; the in-tree class leaves accounts behind."""
+        return os.listdir(VOLUMES_DIR)

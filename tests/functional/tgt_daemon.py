@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tgtd for tests, on a port that LIO does not use."""
+
+import re
+import time
+
+PORT = 3262
+CONFIGURATION = '/etc/tgt/conf.d/cinder-lvm-driver-test.conf'
+_SOCKET = '/var/run/tgtd/socket.0'
+_DEADLINE = 60
+
+
+class Daemon:
+    """The daemon of this machine, as root's agent runs it."""
+
+    def __init__(self, root):
+        self._root = root
+        self._pid = None
+
+    def start(self):
+        """Start it without any target, and wait until it answers."""
+        self._pid = self._root.run(
+            'bash', '-c',
+            f'setsid tgtd -f --iscsi portal=127.0.0.1:{PORT} '
+            '>> /var/log/tgtd.log 2>&1 < /dev/null & echo $!').strip()
+        deadline = time.monotonic() + _DEADLINE
+        while self.try_ask('sys').code:
+            if time.monotonic() > deadline:
+                raise AssertionError('tgtd does not answer')
+            time.sleep(0.1)
+
+    def kill(self):
+        """Let it die with everything that it knows."""
+        if self._pid:
+            self._root.run('kill', '-9', self._pid)
+            deadline = time.monotonic() + _DEADLINE
+            while not self._root.try_run('kill', '-0', self._pid).code:
+                if time.monotonic() > deadline:
+                    raise AssertionError('tgtd does not end')
+                time.sleep(0.05)
+            self._pid = None
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def restore(self):
+        """Make the targets of all files, as tgt.service does at its start."""
+        for state in 'offline', 'ready':
+            self._root.run('tgtadm', '--op', 'update', '--mode', 'sys',
+                           '--name', 'State', '-v', state)
+            if state == 'offline':
+                self._root.run('tgt-admin', '-e', '-c',
+                               '/etc/tgt/targets.conf')
+
+    def try_ask(self, mode):
+        return self._root.try_run('tgtadm', '--lld', 'iscsi', '--op', 'show',
+                                  '--mode', mode)
+
+    def targets(self):
+        """Return the IQNs of all targets."""
+        return re.findall(r'^Target \d+: (\S+)$',
+                          self.try_ask('target').stdout, re.M)
+
+    def accounts(self):
+        """Return the names of all accounts."""
+        return self.try_ask('account').stdout.split()[2:]

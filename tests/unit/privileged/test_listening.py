@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+import socket
+
+import ddt
+
+from cinder_lvm_driver.privileged import listening
+from tests import base
+
+
+@ddt.ddt
+class TestSpelling(base.TestCase):
+
+    @ddt.data((('10.0.0.1', 3260), '10.0.0.1:3260'),
+              (('2001:db8::1', 860), '[2001:db8::1]:860'))
+    @ddt.unpack
+    def test_both_ways(self, portal, text):
+        self.assertEqual(text, listening.spell(portal))
+        self.assertEqual(portal, listening.parse(text))
+
+
+@ddt.ddt
+class TestWhyNotBound(base.TestCase):
+
+    def test_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            self.assertEqual('Address already in use',
+                             listening.why_not_bound(taken.getsockname()))
+
+    @ddt.data('192.0.2.1', '2001:db8::1')
+    def test_not_there(self, address):
+        self.assertEqual('Cannot assign requested address',
+                         listening.why_not_bound((address, 3260)))
+
+    def test_no_reason(self):
+        self.assertIsNone(listening.why_not_bound(('127.0.0.1', 0)))

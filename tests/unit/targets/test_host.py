@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+from unittest import mock
+
+import ddt
+from oslo_concurrency import lockutils
+from oslo_privsep import daemon
+
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import types
+from tests import base
+
+
+@ddt.ddt
+class TestIsLocal(base.TestCase):
+
+    @ddt.data(('127.0.0.1', True), ('0.0.0.0', True), ('192.0.2.1', False),
+              ('2001:db8::1', False))
+    @ddt.unpack
+    def test_is_local(self, address, expected):
+        portal = types.Portal(address, 3260)
+        self.assertEqual(expected, host.is_local(portal))
+
+
+@ddt.ddt
+class TestPrivilegedDaemon(base.TestCase):
+
+    @ddt.data(daemon.FailedToDropPrivileges('exited non-zero (99)'),
+              FileNotFoundError(2, 'No such file', 'sudo'))
+    def test_cannot_be_started(self, failure):
+        def start():
+            with host.privileged_daemon():
+                raise failure
+
+        error = self.assertRaises(errors.TargetConfigurationError, start)
+        self.assertIn('the privileged daemon of this driver cannot',
+                      str(error))
+
+
+@ddt.ddt
+class TestTargetPrefix(base.TestCase):
+
+    def test_good(self):
+        host.check_target_prefix('iqn.2010-10.org.openstack:')
+
+    @ddt.data('', 'openstack:', 'iqn.2010-10.org.OpenStack:')
+    def test_bad(self, prefix):
+        error = self.assertRaises(errors.TargetConfigurationError,
+                                  host.check_target_prefix, prefix)
+        self.assertIn(f"target_prefix '{prefix}' does not begin", str(error))
+
+
+class TestLock(base.TestCase):
+
+    def test_name(self):
+        with mock.patch.object(lockutils, 'lock') as lock:
+            host.lock('x')
+        lock.assert_called_once_with('x', lock_file_prefix='cinder-',
+                                     external=True)

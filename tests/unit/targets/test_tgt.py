@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import socket
+from unittest import mock
+
+import ddt
+import fixtures
+from oslo_concurrency import lockutils
+from oslo_privsep import daemon
+
+from cinder_lvm_driver.privileged import tgt as verbs
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import tgt
+from tests.unit.privileged import fake_tgtd
+from tests.unit.targets import fake_volume
+from tests.unit.targets import test_tgt_persist
+
+HOST = fake_volume.HOST
+OTHER_HOST = fake_volume.OTHER_HOST
+NAMES = (HOST['initiator'], OTHER_HOST['initiator'])
+DEVICES = ('/dev/vg/volume-1', '/dev/vg/volume-2')
+
+
+def iqn(volume):
+    return fake_volume.PREFIX + volume.name
+
+
+def exported(number=1, connectors=(), **values):
+    volume = fake_volume.volume(number, connectors, **values)
+    volume.provider_location = f'10.0.0.1:3260,7 {iqn(volume)} 1'
+    volume.provider_auth = f'CHAP name{number} secret123456'
+    return volume
+
+
+class TargetTestCase(fake_tgtd.TgtTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.target = self.make()
+        self.useFixture(fixtures.MockPatchObject(
+            host, 'is_local', lambda portal: portal.address != '10.0.0.9'))
+
+    def make(self, **values):
+        return tgt.TgtTarget(fake_volume.configuration(**{
+            'target_helper': 'tgtadm', 'volumes_dir': self.folder,
+            **values}), mock.Mock())
+
+    def listed(self, volume):
+        return verbs.list_targets()[iqn(volume)]
+
+    def file(self, volume):
+        return self.target.folder.read(iqn(volume))
+
+    def changed(self):
+        """Return the numbers of the targets changed since the last call."""
+        tids = {step.tid for step in self.door.steps}
+        self.door.steps.clear()
+        return tids
+
+
+@ddt.ddt
+class TestSetup(TargetTestCase):
+
+    def assert_refused(self, pattern, target=None):
+        error = self.assertRaises(
+            errors.TargetConfigurationError,
+            (target or self.target).check_for_setup_error)
+        self.assertIn(pattern, str(error))
+
+    def test_all_is_well(self):
+        self.target.check_for_setup_error()
+        self.assertNotIn('WARNING', self.log.output)
+        self.assertEqual([], self.door.steps)
+
+    def test_a_missing_portal_is_added(self):
+        self.make(target_port=3261, target_secondary_ip_addresses=['::1']
+                  ).check_for_setup_error()
+        self.assertEqual(['10.0.0.1:3261', '[::1]:3261'],
+                         self.daemon.portals[2:])
+
+    def test_a_portal_of_somebody_else(self):
+        self.daemon.refused_portals = {'10.0.0.1:3261'}
+        self.make(target_port=3261).check_for_setup_error()
+        self.assertIn('cannot serve portal 10.0.0.1:3261: Address in use',
+                      self.log.output)
+
+    def test_address_of_another_host(self):
+        self.make(target_secondary_ip_addresses=['10.0.0.9']
+                  ).check_for_setup_error()
+        self.assertIn('Portal 10.0.0.9:3260 is on no address of this host',
+                      self.log.output)
+
+    @ddt.data(FileNotFoundError(2, 'No such file or directory'),
+              ConnectionRefusedError(111, 'Connection refused'))
+    def test_no_tgtd(self, failure):
+        self.daemon.answer = failure
+        self.assert_refused('see that the package tgt is installed and start')
+
+    def test_something_else_in_its_place(self):
+        self.daemon.answer = b'hello'
+        self.assert_refused('no tgtd that this driver knows')
+
+    def test_no_privileged_daemon(self):
+        failure = daemon.FailedToDropPrivileges('exited non-zero (99)')
+        with mock.patch.object(verbs, 'describe_daemon',
+                               side_effect=failure):
+            self.assert_refused('the privileged daemon of this driver cannot')
+
+    def test_no_iser(self):
+        target = self.make(target_protocol='iser')
+        self.assert_refused("transport of tgtd is in state 'error'", target)
+        del self.daemon.transports['iser']
+        self.assert_refused("in state 'not built in'", target)
+
+    def test_iser(self):
+        self.daemon.transports['iser'] = 'ready'
+        self.make(target_protocol='iser', target_port=5
+                  ).check_for_setup_error()
+        self.assertEqual(2, len(self.daemon.portals))
+
+    @ddt.data(({'target_prefix': 'openstack:'}, "target_prefix 'openstack:'"),
+              ({'iscsi_target_flags': 'direct,x'}, "is not 'sync', 'direct'"),
+              ({'volumes_dir': '/proc/x'}, "volumes_dir '/proc/x' is of no"),
+              ({'target_protocol': 'nvmet_tcp'}, 'target_protocol'))
+    @ddt.unpack
+    def test_options(self, values, pattern):
+        self.assert_refused(pattern, self.make(**values))
+
+    def test_names(self):
+        target = self.make(target_ip_address='storage')
+        found = [(None, None, None, '', ('10.0.0.1', 3260))]
+        with mock.patch.object(socket, 'getaddrinfo', return_value=found):
+            target.check_for_setup_error()
+        with mock.patch.object(socket, 'getaddrinfo',
+                               side_effect=socket.gaierror(-2, 'not known')):
+            self.assert_refused("'storage' is no address and no name of one",
+                                target)
+            self.assertEqual([('storage:3260', 'not known')],
+                             target._listen(target.portals))
+
+
+class TestVerbs(TargetTestCase):
+
+    def test_a_life(self):
+        volume = fake_volume.new_volume()
+        export = self.target.create_export(None, volume, DEVICES[0])
+        tid, = self.daemon.targets
+        self.assertEqual(f'10.0.0.1:3260,{tid} {iqn(volume)} 1',
+                         export['location'])
+        volume.provider_location = export['location']
+        volume.provider_auth = export['auth']
+        _, username, secret = export['auth'].split()
+        self.assertEqual({username: secret}, self.daemon.accounts)
+        self.assertIn(f'incominguser {username} {secret}\n',
+                      self.file(volume))
+
+        connection = self.target.initialize_connection(volume, HOST)
+        self.assertNotIn('discard', connection['data'])
+        self.target.initialize_connection(volume, OTHER_HOST)
+        self.target.initialize_connection(volume, OTHER_HOST)
+        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
+            self.file(volume)))
+
+        self.target.terminate_connection(volume, HOST)
+        self.assertEqual(NAMES[1:], tuple(self.listed(volume)['initiators']))
+        self.assertNotIn(NAMES[0], self.file(volume))
+        self.target.terminate_connection(volume, None)
+        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertNotIn('initiator-name', self.file(volume))
+
+        self.target.remove_export(None, volume)
+        self.target.remove_export(None, volume)
+        self.target.terminate_connection(volume, HOST)
+        self.assertEqual({}, verbs.list_targets())
+        self.assertEqual({}, self.daemon.accounts)
+        self.assertEqual([], os.listdir(self.folder))
+        self.assertNotIn(secret, self.log.output)
+
+    def test_options(self):
+        target = self.make(iscsi_write_cache='off', iscsi_target_flags='sync')
+        volume = fake_volume.new_volume()
+        target.create_export(None, volume, DEVICES[0], read_only=True)
+        lun = self.fake(iqn(volume)).luns[1]
+        self.assertEqual(('sync', '1'), (lun.flags, lun.readonly))
+        self.assertTrue(lun.mode_page)
+        self.assertEqual(volume.name[:36], lun.scsi_id)
+
+    def test_create_needs_all_portals(self):
+        self.daemon.refused_portals = {'10.0.0.2:3261'}
+        target = self.make(target_port=3261,
+                           target_secondary_ip_addresses=['10.0.0.2'])
+        error = self.assertRaises(
+            errors.PortalNotAvailable, target.create_export, None,
+            fake_volume.new_volume(), DEVICES[0])
+        self.assertEqual('10.0.0.2:3261', error.portal)
+        self.assertEqual({}, verbs.list_targets())
+
+    def test_failure_leaves_no_file(self):
+        self.daemon.devices.pop(DEVICES[0])
+        self.assertRaises(errors.DeviceNotUsable, self.target.create_export,
+                          None, fake_volume.new_volume(), DEVICES[0])
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_failure_keeps_the_file_of_before(self):
+        volume = exported()
+        self.target.create_export(None, volume, DEVICES[0])
+        self.daemon.devices.pop(DEVICES[0])
+        self.assertRaises(errors.DeviceNotUsable, self.target.create_export,
+                          None, volume, DEVICES[0])
+        self.assertIn('incominguser', self.file(volume))
+
+    def test_a_host_without_a_file(self):
+        volume = exported()
+        self.target.create_export(None, volume, DEVICES[0])
+        self.target.folder.remove(iqn(volume))
+        self.target.initialize_connection(volume, HOST)
+        self.assertEqual(NAMES[:1], tuple(self.listed(volume)['initiators']))
+        self.assertIsNone(self.file(volume))
+
+    def test_extend(self):
+        volume = exported(connectors=[HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        self.daemon.sizes[DEVICES[0]] = 2
+        self.target.extend_target(volume)
+        self.assertEqual(2, self.fake(iqn(volume)).luns[1].size_seen)
+
+    def test_extend_of_what_is_not_served(self):
+        self.target.extend_target(exported())
+        self.daemon.answer = ConnectionRefusedError(111, 'refused')
+        self.target.extend_target(fake_volume.new_volume())
+
+    def test_under_one_lock(self):
+        volume = exported(connectors=[HOST])
+        calls = (
+            lambda: self.target.create_export(None, volume, DEVICES[0]),
+            lambda: self.target.initialize_connection(volume, HOST),
+            lambda: self.target.extend_target(volume),
+            lambda: self.target.terminate_connection(volume, HOST),
+            lambda: self.target.ensure_export(None, volume, DEVICES[0]),
+            lambda: self.target.terminate_connection(volume, None),
+            lambda: self.target.remove_export(None, volume))
+        for call in calls:
+            with mock.patch.object(lockutils, 'lock',
+                                   wraps=lockutils.lock) as lock:
+                call()
+            self.assertEqual(
+                mock.call('tgtadm', lock_file_prefix='cinder-',
+                          external=True), lock.call_args)
+
+
+class TestEnsure(TargetTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.volumes = [exported(1, [HOST]), exported(2, [HOST, OTHER_HOST])]
+        self.pairs = list(zip(self.volumes, DEVICES, strict=True))
+        self.assertEqual({}, self.ensure())
+        self.changed()
+
+    def ensure(self):
+        return self.target.ensure_exports(None, self.pairs)
+
+    def tid(self, number):
+        return self.fake(iqn(self.volumes[number])).tid
+
+    def assert_whole(self):
+        for number, volume in enumerate(self.volumes, 1):
+            listed = self.listed(volume)
+            self.assertEqual((253, number), tuple(listed['device']))
+            self.assertTrue(listed['ready'] and listed['closed'])
+            self.assertEqual(
+                [attachment.connector['initiator']
+                 for attachment in volume.volume_attachment],
+                list(listed['initiators']))
+            self.assertEqual('secret123456',
+                             self.daemon.accounts[f'name{number}'])
+            self.assertEqual(
+                tuple(listed['initiators']),
+                test_tgt_persist.tgt_persist.initiators(self.file(volume)))
+
+    def test_after_a_restart(self):
+        self.assert_whole()
+        before = self.tid(0)
+        self.daemon.targets.clear()
+        self.daemon.accounts.clear()
+        self.assertEqual({}, self.ensure())
+        self.assert_whole()
+        self.assertEqual(before, self.tid(0))
+
+    def test_what_is_whole_is_not_touched(self):
+        with mock.patch.object(verbs, 'list_targets',
+                               wraps=verbs.list_targets) as listing:
+            self.assertEqual({}, self.ensure())
+        listing.assert_called_once_with()
+        self.assertEqual([], self.door.steps)
+
+    def test_only_what_is_missing(self):
+        self.fake(iqn(self.volumes[1])).acl.remove(NAMES[0])
+        self.assertEqual({}, self.ensure())
+        self.assertEqual({self.tid(1)}, self.changed())
+
+    def test_a_target_that_is_open_to_all(self):
+        """As the in-tree class leaves it, with its file."""
+        volume = self.volumes[0]
+        self.fake(iqn(volume)).acl[:] = ['ALL']
+        self.target.folder.write(iqn(volume), test_tgt_persist.IN_TREE)
+        self.daemon.log_in(iqn(volume), NAMES[0])
+        self.assertEqual({}, self.ensure())
+        self.assertEqual({self.tid(0)}, self.changed())
+        self.assert_whole()
+        self.assertEqual(1, len(self.fake(iqn(volume)).sessions))
+
+    def test_one_that_was_killed_in_the_middle_of_a_resize(self):
+        self.fake(iqn(self.volumes[0])).state = 'offline'
+        self.fake(iqn(self.volumes[0])).luns.clear()
+        self.assertEqual({}, self.ensure())
+        self.assert_whole()
+
+    def test_only_the_file_is_missing(self):
+        self.target.folder.remove(iqn(self.volumes[0]))
+        self.target.folder.write(iqn(self.volumes[1]),
+                                 test_tgt_persist.IN_TREE)
+        self.assertEqual({}, self.ensure())
+        self.assertEqual(set(), self.changed())
+        self.assert_whole()
+
+    def test_another_host_is_left_in(self):
+        """It may be one that is just being let in."""
+        volume = self.volumes[0]
+        self.target.initialize_connection(volume, OTHER_HOST)
+        self.fake(iqn(volume)).acl.append('ALL')
+        self.assertEqual({}, self.ensure())
+        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
+        self.assertIn(NAMES[1], self.file(volume))
+
+    def test_none(self):
+        self.daemon.answer = ConnectionRefusedError(111, 'refused')
+        self.assertEqual({}, self.target.ensure_exports(None, []))
+
+    def test_no_daemon(self):
+        self.daemon.answer = ConnectionRefusedError(111, 'refused')
+        failures = self.ensure()
+        self.assertEqual({volume.id for volume in self.volumes},
+                         set(failures))
+        for failure in failures.values():
+            self.assertIsInstance(failure, errors.TargetDaemonNotRunning)
+
+    def test_a_volume_without_device(self):
+        self.daemon.devices.pop(DEVICES[0])
+        failures = self.ensure()
+        self.assertEqual([self.volumes[0].id], list(failures))
+        self.assertIsInstance(failures[self.volumes[0].id],
+                              errors.DeviceNotUsable)
+
+    def test_one_portal_is_enough(self):
+        self.daemon.refused_portals = {'10.0.0.2:3261'}
+        self.target = self.make(target_port=3261,
+                                target_secondary_ip_addresses=['10.0.0.2'])
+        self.assertEqual({}, self.ensure())
+        self.assertIn('but not on portal 10.0.0.2:3261: Address in use',
+                      self.log.output)

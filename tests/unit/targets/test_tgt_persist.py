@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import stat
+
+import ddt
+import fixtures
+
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import tgt_persist
+from cinder_lvm_driver.targets import types
+from tests import base
+
+IQN = 'iqn.2010-10.org.openstack:volume-1'
+HOST = 'iqn.1993-08.org.debian:01:aaaa'
+TEXT = '''\
+<target iqn.2010-10.org.openstack:volume-1>
+    backing-store /dev/vg/volume-1
+    driver iscsi
+    incominguser name secret123456
+    write-cache on
+    scsi_sn volume-1
+    scsi_id volume-1
+    initiator-address 255.255.255.255
+    initiator-name iqn.1993-08.org.debian:01:aaaa
+</target>
+'''
+# As the in-tree class writes it.
+IN_TREE = '''
+<target iqn.2010-10.org.openstack:volume-1>
+    backing-store /dev/vg/volume-1
+    driver iscsi
+    incominguser name secret123456
+    bsoflags sync
+    write-cache on
+    scsi_sn volume-1
+    scsi_id volume-1
+</target>
+'''
+
+
+def definition(**values):
+    return tgt_persist.Definition(**{
+        'target_iqn': IQN, 'device': '/dev/vg/volume-1', 'lld': 'iscsi',
+        'chap': types.Chap('name', 'secret123456'), 'bsoflags': '',
+        'write_cache': True, 'read_only': False, 'initiators': (HOST,),
+        'nobody': '255.255.255.255', **values})
+
+
+class TestText(base.TestCase):
+
+    def test_plain(self):
+        self.assertEqual(TEXT, definition().format())
+
+    def test_options(self):
+        text = definition(bsoflags='sync', write_cache=False,
+                          read_only=True).format()
+        for line in 'bsoflags sync', 'write-cache off', 'readonly 1':
+            self.assertIn(f'    {line}\n', text)
+
+    def test_no_secret_in_the_log(self):
+        self.assertNotIn('secret', repr(definition()))
+
+    def test_initiators(self):
+        self.assertEqual((HOST,), tgt_persist.initiators(TEXT))
+        without = tgt_persist.with_initiators(TEXT, ())
+        self.assertEqual((), tgt_persist.initiators(without))
+        self.assertIn('initiator-address', without)
+        self.assertEqual(TEXT, tgt_persist.with_initiators(without, [HOST]))
+
+    def test_of_the_in_tree_class(self):
+        self.assertEqual((), tgt_persist.initiators(IN_TREE))
+        text = tgt_persist.with_initiators(IN_TREE, [HOST])
+        self.assertTrue(text.endswith(
+            f'    initiator-name {HOST}\n</target>\n'))
+
+
+@ddt.ddt
+class TestFolder(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path + '/a/volumes'
+        self.folder = tgt_persist.Folder(self.path)
+
+    def test_a_life(self):
+        self.folder.check()
+        self.assertEqual([], os.listdir(self.path))
+        self.assertIsNone(self.folder.read(IQN))
+        self.folder.write(IQN, 'one')
+        self.folder.write(IQN, 'two')
+        self.assertEqual('two', self.folder.read(IQN))
+        self.assertEqual(['volume-1'], os.listdir(self.path))
+        mode = os.stat(f'{self.path}/volume-1').st_mode
+        self.assertEqual(0o600, stat.S_IMODE(mode))
+        self.folder.remove(IQN)
+        self.folder.remove(IQN)
+        self.assertEqual([], os.listdir(self.path))
+
+    def test_what_a_killed_process_left(self):
+        self.folder.check()
+        left = f'{self.path}/.volume-1.new'
+        for verb in (lambda: self.folder.write(IQN, 'x'),
+                     lambda: self.folder.remove(IQN)):
+            with open(left, 'w'):
+                os.chmod(left, 0o666)
+            verb()
+            self.assertFalse(os.path.exists(left))
+        self.assertEqual([], os.listdir(self.path))
+
+    def test_a_file_in_place_of_the_folder(self):
+        os.makedirs(os.path.dirname(self.path))
+        with open(self.path, 'w'):
+            pass
+        error = self.assertRaises(errors.TargetConfigurationError,
+                                  self.folder.check)
+        self.assertIn(f"volumes_dir '{self.path}' is of no use", str(error))
+        self.assertRaises(errors.TargetFileNotUsable, self.folder.read, IQN)
+
+    def test_folder_that_has_gone(self):
+        error = self.assertRaises(errors.TargetFileNotUsable,
+                                  self.folder.write, IQN, 'x')
+        self.assertIn('No such file', str(error))
+
+    @ddt.data('iqn.2010-10.org.openstack:a/b', 'iqn.2010-10.org.x:..',
+              'iqn.2010-10.org.x:.a', 'iqn.2010-10.org.x:')
+    def test_names_of_no_volume(self, iqn):
+        self.assertRaises(errors.InvalidExport, self.folder.read, iqn)
