@@ -146,7 +146,7 @@ class TestCase(unittest.TestCase):
         """Add an attachment of a host to a volume object."""
         attachment = objects.VolumeAttachment(
             self.context, id=str(uuid.uuid4()), volume_id=volume.id,
-            connector=connector,
+            connector=connector, connection_info={},
             attach_status=fields.VolumeAttachStatus.ATTACHED)
         volume.volume_attachment.objects.append(attachment)
         volume.status = 'in-use'
