@@ -110,7 +110,8 @@ class TestCase(unittest.TestCase):
             values = {}
         group = group or 'backend-%d' % next(_numbers)
         config = configuration.Configuration(
-            [*cinder_driver.volume_opts, *in_tree.volume_opts,
+            [*cinder_driver.volume_opts, *cinder_driver.nvmeof_opts,
+             *cinder_driver.nvmet_opts, *in_tree.volume_opts,
              *options.OWN_OPTIONS], config_group=group)
         for option, value in values.items():
             CONF.set_override(option, value, group=group)
