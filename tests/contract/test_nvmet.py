@@ -57,6 +57,12 @@ class Cases(fake_configfs.KillingCases):
     def namespaces(self, subsystem=SUBSYSTEM):
         return nvmet.list_subsystems()[subsystem]['namespaces']
 
+    def assert_fails(self, error, verb, **kwargs):
+        """Fail unless a verb raises an error with just these arguments."""
+        with self.assertRaises(type(error)) as caught:
+            verb(**kwargs)
+        self.assertEqual(error.args, caught.exception.args)
+
     def assert_whole(self, subsystem=SUBSYSTEM, hosts=(HOST,), device=0):
         self.assertEqual(
             {'namespaces': {10: (self.devices[device], UUIDS[device])},
@@ -167,9 +173,9 @@ class Cases(fake_configfs.KillingCases):
 
     def test_a_shared_subsystem_is_one_hosts(self):
         self.share()
-        error = self.assertRaises(errors.SubsystemOfAnotherHost, self.share,
-                                  device=1, host=OTHER_HOST)
-        self.assertEqual((SUBSYSTEM, HOST), error.args)
+        self.assert_fails(
+            errors.SubsystemOfAnotherHost(SUBSYSTEM, HOST),
+            self.share, device=1, host=OTHER_HOST)
         self.assert_whole()
 
     def test_an_empty_subsystem_goes_over_to_another_host(self):
@@ -216,14 +222,13 @@ class Cases(fake_configfs.KillingCases):
 
     def test_an_address_that_is_not_there(self):
         portal = ('tcp', '192.0.2.1', 4420)
-        error = self.assertRaises(errors.PortalNotAvailable, self.create,
-                                  portals=[*PORTALS, portal])
-        self.assertEqual(('tcp 192.0.2.1:4420',
-                          'Cannot assign requested address'), error.args)
+        refusal = ('tcp 192.0.2.1:4420', 'Cannot assign requested address')
+        self.assert_fails(errors.PortalNotAvailable(*refusal),
+                          self.create, portals=[*PORTALS, portal])
         self.assertEqual(set(), self.tree())
         self.create(portals=[])
         refused = nvmet.listen([(SUBSYSTEM, [portal, *PORTALS])], 1)
-        self.assertEqual([error.args], refused[SUBSYSTEM])
+        self.assertEqual([refusal], refused[SUBSYSTEM])
         self.assert_whole()
 
     # Killed ----------------------------------------------------------------
@@ -302,9 +307,8 @@ class Cases(fake_configfs.KillingCases):
         self.assertEqual({10: (self.devices[1], UUIDS[1])},
                          self.namespaces())
         nvmet.allow_host(SUBSYSTEM, HOST)
-        error = self.assertRaises(errors.NamespaceInUse, self.create)
-        self.assertEqual((SUBSYSTEM, self.devices[1], self.devices[0]),
-                         error.args)
+        self.assert_fails(errors.NamespaceInUse(
+            SUBSYSTEM, self.devices[1], self.devices[0]), self.create)
         self.assert_whole(device=1)
 
     def test_failure_undoes_what_was_made(self):

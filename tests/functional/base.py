@@ -124,7 +124,8 @@ class TestCase(unittest.TestCase):
             values = {}
         group = group or 'backend-%d' % next(_numbers)
         config = configuration.Configuration(
-            [*cinder_driver.volume_opts, *in_tree.volume_opts,
+            [*cinder_driver.volume_opts, *cinder_driver.nvmeof_opts,
+             *cinder_driver.nvmet_opts, *in_tree.volume_opts,
              *options.OWN_OPTIONS], config_group=group)
         for option, value in values.items():
             CONF.set_override(option, value, group=group)
@@ -161,7 +162,7 @@ class TestCase(unittest.TestCase):
         """Add an attachment of a host to a volume object."""
         attachment = objects.VolumeAttachment(
             self.context, id=str(uuid.uuid4()), volume_id=volume.id,
-            connector=connector,
+            connector=connector, connection_info={},
             attach_status=fields.VolumeAttachStatus.ATTACHED)
         volume.volume_attachment.objects.append(attachment)
         volume.status = 'in-use'

@@ -75,8 +75,10 @@ class AttachTestCase(base.BackendTestCase):
         driver = driver or self.driver
         wanted = dict(self.connector, **connector)
         driver.validate_connector(wanted)
-        self.attachment(volume, wanted)
-        return driver.initialize_connection(volume, wanted)
+        attachment = self.attachment(volume, wanted)
+        connection = driver.initialize_connection(volume, wanted)
+        attachment.connection_info = dict(connection['data'])
+        return connection
 
     def assert_round_trip(self, volume, connection):
         """Fail unless what the host writes is on the LV."""
