@@ -84,6 +84,10 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'can be resized only while inactive', LogicalVolumeInUse),
     # 2.03.16: Can't add image to RAID LV that is still initializing.
     (r'LV that is still initializing', LogicalVolumeInitializing),
+    # 2.03.16, to linear: Unable to remove all primary source devices
+    (r'Unable to remove all primary source', LogicalVolumeInitializing),
+    # 2.03.16: Unable to remove primary RAID image while array resyncing.
+    (r'RAID image while array resyncing', LogicalVolumeInitializing),
     # 2.03.16: Volume group "vg0" has insufficient free space (10 extents):
     # 256 required.
     # 2.03.16: Insufficient free space: 256 extents needed, but only 10 ...

@@ -274,13 +274,19 @@ class LVM:
 
         :param mirrors: copies beside the first one
         :raises errors.InsufficientSpace: too few PVs have free extents
+        :raises errors.LogicalVolumeInitializing: it has other copies, which
+            are not equal yet
         """
         self._commands.change(
             'lvconvert', '--yes', '--type', types.RAID1,
             '--mirrors', str(mirrors), f'{self.vg_name}/{name}')
 
     def convert_to_linear(self, name: str) -> None:
-        """Leave one copy of a mirrored LV, also of one in use."""
+        """Leave one copy of a mirrored LV, also of one in use.
+
+        :raises errors.LogicalVolumeInitializing: the copies are not equal
+            yet
+        """
         self._commands.change('lvconvert', '--yes', '--mirrors', '0',
                               f'{self.vg_name}/{name}')
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes that move to another VG, and LVs that are converted in use."""
 
+import contextlib
 import time
 
 from cinder import exception
@@ -133,6 +134,16 @@ class RetypeTest(test_attach.AttachTestCase):
                 f'LVMVolumeDriver:{self.driver.hostname}:{self.vg_name}:'
                 f'{lvm_type}:{mirrors}')}})
 
+    @contextlib.contextmanager
+    def slow_raid(self):
+        limit = 'dev.raid.speed_limit_max'
+        was = self.root.run('sysctl', '-n', limit).strip()
+        self.root.run('sysctl', '-q', f'{limit}=1000')
+        try:
+            yield
+        finally:
+            self.root.run('sysctl', '-q', f'{limit}={was}')
+
     def wait_for_equal_copies(self, volume):
         deadline = time.monotonic() + 120
         while self.lv(volume.name, 'sync_percent') != ('100.00',):
@@ -152,7 +163,13 @@ class RetypeTest(test_attach.AttachTestCase):
         with self.host.connected(connection) as (_brick, path):
             self.write(path, 'data')
             before = self.checksum(path)
-            self.assertIs(True, self.retype(volume, 1))
+            with self.slow_raid():
+                self.assertIs(True, self.retype(volume, 1))
+                for mirrors in 0, 2:
+                    with self.assert_raises_with(
+                            exception.VolumeBackendAPIException,
+                            'source|initializing'):
+                        self.retype(volume, mirrors)
             self.assertEqual(('raid1', str(GIB)),
                              self.lv(volume.name, 'segtype,lv_size'))
             self.write(path, 'while it copies', 512 * MIB)

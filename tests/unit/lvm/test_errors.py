@@ -29,14 +29,17 @@ EXPECTED = {
     lvm.LogicalVolumeInUse: [
         'deactivate-mounted', 'deactivate-open',
         'deactivate-origin-open-snapshot', 'extend-active-origin',
-        'extend-merging', 'pool-remove-open', 'remove-mounted',
+        'extend-merging', 'pool-remove-open',
+        'raid1-extend-active-origin', 'remove-mounted',
         'remove-open', 'remove-open-snapshot', 'remove-origin-open-snapshot',
         'split-open', 'thin-remove-mounted', 'thin-remove-open'],
-    lvm.LogicalVolumeInitializing: ['convert-initializing'],
+    lvm.LogicalVolumeInitializing: [
+        'convert-initializing', 'convert-to-linear-initializing',
+        'convert-to-linear-resyncing'],
     lvm.InsufficientSpace: [
         'convert-too-few-pvs', 'cow-no-space', 'create-no-space',
         'extend-no-space', 'mirror-no-space', 'pool-no-space',
-        'raid1-extend-no-space', 'raid1-no-space',
+        'raid1-no-space',
         'thin-pool-full', 'thin-snapshot-pool-full'],
     lvm.InvalidRequest: [
         'create-invalid', 'create-nothing', 'create-reserved',
