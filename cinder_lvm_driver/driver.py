@@ -18,6 +18,7 @@ from oslo_utils import units
 
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
@@ -64,6 +65,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self._copier = copying.Copier(self.settings, self._runner)
+        self._watch = health.Watch(self.backend_name)
         with translate.cinder_errors():
             self.target_driver = targets.load(
                 self.settings.target_helper, self.configuration,
@@ -119,6 +121,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
             self._recover()
+            health.give_advice(self._provisioning, self._runner, system_dir)
 
     def _recover(self) -> None:
         """Go on with what the service was doing when it ended."""
@@ -299,14 +302,11 @@ class LVMVolumeDriver(exporting.ExportVerbs,
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
-        with translate.cinder_errors():
-            picture = self.vg.get_picture()
-            capacity = self._provisioning.capacity(picture)
+        """Tell how the back end is; also when LVM cannot be asked."""
         self._stats = stats.build(
-            settings=self.settings, capacity=capacity,
-            volume_count=sum(not naming.is_temporary(name)
-                             for name in picture.volumes),
-            lvm_type=self._provisioning.lvm_type, hostname=self.hostname,
+            settings=self.settings,
+            reading=self._watch.look(self.vg, self._provisioning),
+            provisioning=self._provisioning, hostname=self.hostname,
             driver_version=self.VERSION, storage_protocol=self.protocol,
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())

@@ -6,16 +6,22 @@ from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
+from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
+from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LVMError
 from cinder_lvm_driver.lvm.errors import ReportError
+from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
+from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import LVM
+from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
 
 __all__ = (
+    'Autoextension',
     'CommandOfLVMFailed',
     'InsufficientSpace',
     'InvalidRequest',
@@ -24,9 +30,13 @@ __all__ = (
     'LogicalVolume',
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
+    'LogicalVolumeLargeEnough',
     'LogicalVolumeNotFound',
+    'LogicalVolumeOfWrongKind',
     'Picture',
     'ReportError',
+    'SnapshotOverflowed',
     'VolumeGroup',
+    'VolumeGroupExported',
     'VolumeGroupNotFound',
 )

@@ -42,6 +42,7 @@ class FakeMachine(fixtures.Fixture):
     :ivar daemon_starts: whether rootwrap daemons come up
     :ivar refused: programs that rootwrap has no filter for
     :ivar missing: programs that are not installed
+    :ivar lvm_conf: what lvmconfig prints
     """
 
     def __init__(self, vg_name='vg', **facts):
@@ -55,6 +56,8 @@ class FakeMachine(fixtures.Fixture):
         self.daemon_starts = True
         self.refused = set()
         self.missing = set()
+        self.lvm_conf = ('thin_pool_autoextend_threshold=70\n'
+                         'monitoring=1\n')
         self._steps_left = None
 
     def _setUp(self):
@@ -134,6 +137,8 @@ class FakeMachine(fixtures.Fixture):
             return 0, '  LVM version:     2.03.16(2) (2022-05-18)\n', ''
         if program == 'modprobe':
             return 0, '', ''
+        if program == 'lvmconfig':
+            return 0, self.lvm_conf, ''
         try:
             done = self.lvm.run(*argv)
         except process.CommandFailed as failure:

@@ -26,6 +26,7 @@ EXPECTED = {
         'cow-exists', 'create-exists', 'pool-exists', 'rename-exists',
         'thin-exists', 'thin-snapshot-exists'],
     lvm.LogicalVolumeInUse: [
+        'cow-of-merging', 'remove-merging', 'split-merging',
         'deactivate-mounted', 'deactivate-open',
         'deactivate-origin-open-snapshot', 'extend-active-origin',
         'extend-merging', 'pool-remove-open', 'remove-mounted',
@@ -41,11 +42,10 @@ EXPECTED = {
     errors.PhysicalVolumeMissing: [
         'activate-missing', 'create-missing', 'extend-missing',
         'rename-missing', 'snapshot-missing'],
-    # What no verb of the driver can meet, and needs no name therefore.
-    lvm.CommandOfLVMFailed: [
-        'cow-of-cow', 'cow-of-merging', 'create-exported',
-        'extend-same-size', 'extend-smaller', 'remove-merging',
-        'split-merging', 'split-no-snapshot', 'thin-no-thin-pool',
+    lvm.VolumeGroupExported: ['create-exported'],
+    lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
+    lvm.LogicalVolumeOfWrongKind: [
+        'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',
         'thin-snapshot-of-linear'],
 }
 
