@@ -2,18 +2,15 @@
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
 import logging
-import os
 import socket
 from typing import Any
 
 from cinder import context as cinder_context
 from cinder import exception
-from cinder.image import image_utils
 from cinder import interface
 from cinder import objects
 from cinder import utils
 from cinder.volume import driver
-from cinder.volume import volume_utils
 from oslo_utils import units
 
 from cinder_lvm_driver import copying
@@ -32,6 +29,7 @@ from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
 from cinder_lvm_driver.verbs import attaching_snapshots
 from cinder_lvm_driver.verbs import exporting
+from cinder_lvm_driver.verbs import imaging
 from cinder_lvm_driver.verbs import managing
 from cinder_lvm_driver import wiping
 
@@ -39,7 +37,7 @@ LOG = logging.getLogger(__name__)
 
 
 @interface.volumedriver
-class LVMVolumeDriver(exporting.ExportVerbs,
+class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                       attaching_snapshots.SnapshotAttachVerbs,
                       managing.ManageVerbs, driver.VolumeDriver):
     """Volumes as LVs of one VG, served by a target helper of this host."""
@@ -260,44 +258,6 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             LOG.exception('The target of volume %s does not show its new '
                           'size', volume.name)
             raise exception.TargetUpdateFailed(volume_id=volume.id) from exc
-
-    # Images ---------------------------------------------------------------
-
-    def clone_image(self, context: cinder_context.RequestContext,
-                    volume: objects.Volume, image_location: Any,
-                    image_meta: dict, image_service: Any) -> \
-            tuple[dict | None, bool]:
-        """Have Cinder download the image: there is no shorter way here."""
-        return None, False
-
-    def copy_image_to_volume(self, context: cinder_context.RequestContext,
-                             volume: objects.Volume, image_service: Any,
-                             image_id: str,
-                             disable_sparse: bool = False) -> None:
-        """Write an image to a volume's LV."""
-        image_utils.fetch_to_raw(
-            context, image_service, image_id, self._device(volume),
-            self.settings.dd_blocksize, size=volume.size,
-            disable_sparse=disable_sparse)
-
-    def copy_volume_to_image(self, context: cinder_context.RequestContext,
-                             volume: objects.Volume, image_service: Any,
-                             image_meta: dict) -> None:
-        """Upload a volume's LV as an image."""
-        volume_utils.upload_volume(context, image_service, image_meta,
-                                   self._device(volume), volume)
-
-    def _device(self, volume: objects.Volume) -> str:
-        """Return the path of a volume's device, which is there.
-
-        What writes to a path that is not would make a file in /dev of it,
-        in the memory of this host.
-        """
-        path = self.local_path(volume)
-        if not os.path.exists(path):
-            with translate.cinder_errors():
-                self.vg.activate_lv(volume.name)
-        return path
 
     # Capacity and places --------------------------------------------------
 

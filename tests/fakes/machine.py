@@ -139,6 +139,8 @@ class FakeMachine(fixtures.Fixture):
             return 0, '', ''
         if program == 'lvmconfig':
             return 0, self.lvm_conf, ''
+        if program == 'qemu-img':
+            return self._qemu_img(argv)
         try:
             done = self.lvm.run(*argv)
         except process.CommandFailed as failure:
@@ -174,6 +176,13 @@ class FakeMachine(fixtures.Fixture):
         if name == 'size':
             return volume.size // 512
         return self.write_zeroes_max_bytes
+
+    def _qemu_img(self, argv):
+        target = self._device(argv[-1])
+        if target is None:
+            return 1, '', f"qemu-img: Could not open '{argv[-1]}'"
+        target.content = 'image'
+        return 0, '', ''
 
     def _device(self, path):
         """Return the LV behind a device path, if it is active."""
