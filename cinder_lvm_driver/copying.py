@@ -48,6 +48,21 @@ class Copier:
                  'iflag=count_bytes,direct', 'oflag=direct',
                  'conv=nocreat,sparse' if sparse else 'conv=nocreat')
 
+    def write_image(self, path: str, image_format: str,
+                    device: str) -> None:
+        """Write what is not zero of an image to an LV that is all zeroes.
+
+        Left to itself qemu-img writes the zeroes too, because it cannot know
+        what a device reads as; a thin LV is full then (QEMU 7.2).
+
+        :param image_format: QEMU's word; never left to be guessed, since
+            what a tenant uploads decides what the guess is
+        :raises process.CommandFailed: qemu-img failed
+        """
+        self._run_limited(
+            path, device, 'qemu-img', 'convert', '-n', '--target-is-zero',
+            '-t', 'none', '-O', 'raw', '-f', image_format, path, device)
+
     @property
     def wipes(self) -> bool:
         """Whether what a thick LV held must not be seen in another one."""
@@ -99,12 +114,15 @@ class Copier:
     def _dd(self, source: str, destination: str, *words: str,
             priority: tuple[str, ...] = ()) -> None:
         # nocreat: where an LV has no device, dd would make a file in /dev.
+        self._run_limited(
+            source, destination, *priority, 'dd', f'if={source}',
+            f'of={destination}', f'bs={self._settings.dd_blocksize}', *words)
+
+    def _run_limited(self, source: str, destination: str,
+                     *command: str) -> None:
         throttle = throttling.Throttle.get_default()
         with throttle.subcommand(source, destination) as limited:
-            self._runner.run_long(
-                *limited['prefix'], *priority, 'dd', f'if={source}',
-                f'of={destination}', f'bs={self._settings.dd_blocksize}',
-                *words)
+            self._runner.run_long(*limited['prefix'], *command)
 
 
 def _paced(start: int, end: int,

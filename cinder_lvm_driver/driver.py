@@ -2,22 +2,20 @@
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
 import logging
-import os
 import socket
 from typing import Any
 
 from cinder import context as cinder_context
 from cinder import exception
-from cinder.image import image_utils
 from cinder import interface
 from cinder import objects
 from cinder import utils
 from cinder.volume import driver
-from cinder.volume import volume_utils
 from oslo_utils import units
 
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
@@ -31,6 +29,7 @@ from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
 from cinder_lvm_driver.verbs import attaching_snapshots
 from cinder_lvm_driver.verbs import exporting
+from cinder_lvm_driver.verbs import imaging
 from cinder_lvm_driver.verbs import managing
 from cinder_lvm_driver.verbs import moving
 from cinder_lvm_driver import wiping
@@ -39,7 +38,7 @@ LOG = logging.getLogger(__name__)
 
 
 @interface.volumedriver
-class LVMVolumeDriver(exporting.ExportVerbs,
+class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                       attaching_snapshots.SnapshotAttachVerbs,
                       managing.ManageVerbs, moving.MoveVerbs,
                       driver.VolumeDriver):
@@ -66,6 +65,7 @@ class LVMVolumeDriver(exporting.ExportVerbs,
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self._copier = copying.Copier(self.settings, self._runner)
+        self._watch = health.Watch(self.backend_name)
         with translate.cinder_errors():
             self.target_driver = targets.load(
                 self.settings.target_helper, self.configuration,
@@ -100,14 +100,15 @@ class LVMVolumeDriver(exporting.ExportVerbs,
         """
         with translate.cinder_errors():
             try:
-                version = lvm_command.installed_version(self._runner)
+                self._lvm_version = lvm_command.installed_version(
+                    self._runner)
                 self._runner.start_daemon(
                     lvm_command.probe(self.settings.system_dir))
             except process.CommandNotFound as exc:
                 raise errors.ConfigurationError(
                     f'LVM is not installed: {exc}') from exc
             self.vg = self._given_vg or self._open_group(
-                self.settings.volume_group, version)
+                self.settings.volume_group)
             self._remover = wiping.Remover(self.vg, self._copier)
             self._provisioning = provisioning.load(
                 self.settings.lvm_type, self.vg, self._copier,
@@ -115,6 +116,8 @@ class LVMVolumeDriver(exporting.ExportVerbs,
             self.target_driver.check_for_setup_error()
             self._provisioning.prepare()
             self._recover()
+            health.give_advice(self._provisioning, self._runner,
+                               self.settings.system_dir)
 
     def _recover(self) -> None:
         """Go on with what the service was doing when it ended."""
@@ -127,9 +130,8 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                 self._remover.remove(lv)
         self._remover.resume(volumes)
 
-    def _open_group(self, vg_name: str,
-                    version: tuple[int, ...]) -> lvm.LVM:
-        return lvm.LVM(vg_name, self._runner, version=version,
+    def _open_group(self, vg_name: str) -> lvm.LVM:
+        return lvm.LVM(vg_name, self._runner, version=self._lvm_version,
                        system_dir=self.settings.system_dir,
                        report_timeout=self.settings.report_timeout)
 
@@ -241,55 +243,14 @@ class LVMVolumeDriver(exporting.ExportVerbs,
                           'size', volume.name)
             raise exception.TargetUpdateFailed(volume_id=volume.id) from exc
 
-    # Images ---------------------------------------------------------------
-
-    def clone_image(self, context: cinder_context.RequestContext,
-                    volume: objects.Volume, image_location: Any,
-                    image_meta: dict, image_service: Any) -> \
-            tuple[dict | None, bool]:
-        """Have Cinder download the image: there is no shorter way here."""
-        return None, False
-
-    def copy_image_to_volume(self, context: cinder_context.RequestContext,
-                             volume: objects.Volume, image_service: Any,
-                             image_id: str,
-                             disable_sparse: bool = False) -> None:
-        """Write an image to a volume's LV."""
-        image_utils.fetch_to_raw(
-            context, image_service, image_id, self._device(volume),
-            self.settings.dd_blocksize, size=volume.size,
-            disable_sparse=disable_sparse)
-
-    def copy_volume_to_image(self, context: cinder_context.RequestContext,
-                             volume: objects.Volume, image_service: Any,
-                             image_meta: dict) -> None:
-        """Upload a volume's LV as an image."""
-        volume_utils.upload_volume(context, image_service, image_meta,
-                                   self._device(volume), volume)
-
-    def _device(self, volume: objects.Volume) -> str:
-        """Return the path of a volume's device, which is there.
-
-        What writes to a path that is not would make a file in /dev of it,
-        in the memory of this host.
-        """
-        path = self.local_path(volume)
-        if not os.path.exists(path):
-            with translate.cinder_errors():
-                self.vg.activate_lv(volume.name)
-        return path
-
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
-        with translate.cinder_errors():
-            picture = self.vg.get_picture()
-            capacity = self._provisioning.capacity(picture)
+        """Tell how the back end is; also when LVM cannot be asked."""
         self._stats = stats.build(
-            settings=self.settings, capacity=capacity,
-            volume_count=sum(not naming.is_temporary(name)
-                             for name in picture.volumes),
-            lvm_type=self._provisioning.lvm_type, hostname=self.hostname,
+            settings=self.settings,
+            reading=self._watch.look(self.vg, self._provisioning),
+            provisioning=self._provisioning, hostname=self.hostname,
             driver_version=self.VERSION, storage_protocol=self.protocol,
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())

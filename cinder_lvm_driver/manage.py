@@ -97,6 +97,9 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
         reason = _('The LV is in use.')
     elif kind == VOLUME and is_snapshot(volume):
         reason = _('The LV is a snapshot.')
+    elif kind == VOLUME and volume.is_read_only:
+        reason = _('The LV is read-only; lvchange --permission rw makes it '
+                   'writable.')
     elif kind == SNAPSHOT and volume.origin is None:
         reason = _('The LV is not a snapshot.')
     elif kind == SNAPSHOT and volume.origin != origin:
@@ -137,6 +140,8 @@ def _entry(volume: lvm.LogicalVolume, kind: str,
         reason = 'already managed'
     elif volume.is_open:
         reason = f'{kind} in use'
+    elif kind == VOLUME and volume.is_read_only:
+        reason = 'read-only'
     entry = {
         'reference': {_REFERENCE_KEY: volume.name},
         'size': size_gib(volume),

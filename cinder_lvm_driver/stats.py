@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scheduler is told of a back end."""
 
+import decimal
 from typing import Any
 
 from oslo_utils import units
 
+from cinder_lvm_driver import health
 from cinder_lvm_driver import location
 from cinder_lvm_driver import options
-from cinder_lvm_driver.provisioning import base as provisioning
+from cinder_lvm_driver.provisioning import base as provisioning_base
 
 
-def build(*, settings: options.Settings, capacity: provisioning.Capacity,
-          volume_count: int, lvm_type: str, hostname: str,
+def build(*, settings: options.Settings, reading: health.Reading,
+          provisioning: provisioning_base.Provisioning, hostname: str,
           driver_version: str, storage_protocol: str,
           filter_function: str | None,
           goodness_function: str | None) -> dict[str, Any]:
-    """Return the back end's stats with the in-tree driver's keys.
+    """Return the back end's stats: the in-tree driver's keys and our own.
 
-    Capacities are GiB, rounded to two places as there.
+    Capacities are GiB, rounded to two places as there. Our own keys tell how
+    full a thin pool is; an inactive pool has none.
     """
+    capacity, lvm_type = reading.capacity, provisioning.lvm_type
     is_thin = lvm_type == 'thin'
     pool = {
         'pool_name': settings.backend_name,
@@ -33,11 +37,14 @@ def build(*, settings: options.Settings, capacity: provisioning.Capacity,
         'QoS_support': False,
         'thin_provisioning_support': is_thin,
         'thick_provisioning_support': not is_thin,
-        'total_volumes': volume_count,
+        'total_volumes': reading.volume_count,
         'filter_function': filter_function,
         'goodness_function': goodness_function,
         'multiattach': True,
-        'backend_state': 'up',
+        'backend_state': 'up' if reading.fault is None else 'down',
+        **_percentages(lvm_thin_pool_data_percent=capacity.data_percent,
+                       lvm_thin_pool_metadata_percent=(
+                           capacity.metadata_percent)),
     }
     return {
         'volume_backend_name': settings.backend_name,
@@ -46,8 +53,13 @@ def build(*, settings: options.Settings, capacity: provisioning.Capacity,
         'storage_protocol': storage_protocol,
         'pools': [pool],
         'shared_targets': settings.share_target,
-        'sparse_copy_volume': is_thin,
+        'sparse_copy_volume': provisioning.reads_zeroes,
     }
+
+
+def _percentages(**values: decimal.Decimal | None) -> dict[str, float]:
+    return {key: round(float(value), 2) for key, value in values.items()
+            if value is not None}
 
 
 def _gib(size_bytes: int) -> float:

@@ -7,17 +7,23 @@ from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
+from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
+from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LVMError
 from cinder_lvm_driver.lvm.errors import ReportError
+from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
+from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import LVM
+from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
 
 __all__ = (
+    'Autoextension',
     'CommandOfLVMFailed',
     'InsufficientSpace',
     'InvalidRequest',
@@ -27,10 +33,14 @@ __all__ = (
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
     'LogicalVolumeInitializing',
+    'LogicalVolumeLargeEnough',
     'LogicalVolumeNotFound',
+    'LogicalVolumeOfWrongKind',
     'PhysicalVolume',
     'Picture',
     'ReportError',
+    'SnapshotOverflowed',
     'VolumeGroup',
+    'VolumeGroupExported',
     'VolumeGroupNotFound',
 )

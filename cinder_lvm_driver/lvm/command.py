@@ -14,6 +14,7 @@ import threading
 
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import process
 
 LOG = logging.getLogger(__name__)
@@ -59,6 +60,28 @@ def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
         raise errors.ReportError(
             'LVM %d.%02d.%d is too old; 2.02.163 or newer is needed' % version)
     return version
+
+
+def autoextension(runner: process.RootwrapRunner,
+                  system_dir: str) -> types.Autoextension:
+    """Return what lvm.conf says of thin pools that fill up.
+
+    Needs no root; what is not set has LVM's default.
+
+    :raises process.CommandFailed: LVM cannot read its configuration
+    :raises errors.ReportError: it does not tell
+    """
+    done = runner.run_unprivileged(
+        *_environment(system_dir), 'lvmconfig', '--typeconfig', 'full',
+        'activation/thin_pool_autoextend_threshold', 'activation/monitoring')
+    found = dict(re.findall(r'^(\w+)=(\d+)$', done.stdout, re.MULTILINE))
+    try:
+        return types.Autoextension(
+            threshold_percent=int(found['thin_pool_autoextend_threshold']),
+            is_monitored=found['monitoring'] != '0')
+    except KeyError as exc:
+        raise errors.ReportError(
+            f'lvmconfig did not name {exc}: {done.stdout[:200]!r}') from exc
 
 
 class Commands:

@@ -13,7 +13,18 @@ from cinder_lvm_driver import process
 
 
 class LVMError(errors.DriverError):
-    """Something about a VG or an LV is not as the request needs it."""
+    """Something about a VG or an LV is not as the request needs it.
+
+    :cvar advice: what to do, where LVM's own text does not say it
+    """
+
+    advice = ''
+
+
+class VolumeGroupExported(LVMError):
+    """The VG was given up with vgexport(8)."""
+
+    advice = 'take the VG back with vgimport'
 
 
 class VolumeGroupNotFound(LVMError):
@@ -48,8 +59,20 @@ class ReportError(LVMError):
     """LVM answered in a form that was not asked for."""
 
 
+class SnapshotOverflowed(LVMError):
+    """A COW snapshot was given more changes than it can hold."""
+
+
 class PhysicalVolumeMissing(LVMError):
     """The VG has a PV that was not among the devices LVM looked at."""
+
+
+class LogicalVolumeLargeEnough(LVMError):
+    """The LV has the size that was asked for, or is larger."""
+
+
+class LogicalVolumeOfWrongKind(LVMError):
+    """The LV is not of the kind that can be treated so."""
 
 
 class CommandOfLVMFailed(LVMError):
@@ -74,6 +97,13 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # 2.03.16, thin pool: Logical volume pool already exists in Volume group
     # vg.
     (r'already exists in [Vv]olume group', LogicalVolumeExists),
+    # 2.03.16: Volume group vg is exported
+    (r'Volume group \S+ is exported', VolumeGroupExported),
+    # 2.03.16: Can't remove merging snapshot logical volume vg/snap.
+    # 2.03.16: Snapshots of an origin that has a merging snapshot are not
+    # supported.
+    # 2.03.16: ... is invalid on LV with properties: lv_is_merging_cow .
+    (r'merging snapshot|lv_is_merging', LogicalVolumeInUse),
     # 2.03.16: Logical volume vg0/a in use.
     # 2.03.16: Logical volume vg0/a contains a filesystem in use.
     # 2.03.16, merge or thin pool: Logical volume vg0/a is used by ...
@@ -88,6 +118,17 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'Unable to remove all primary source', LogicalVolumeInitializing),
     # 2.03.16: Unable to remove primary RAID image while array resyncing.
     (r'RAID image while array resyncing', LogicalVolumeInitializing),
+    # 2.03.16: New size (2 extents) matches existing size (2 extents).
+    # 2.03.16: New size given (1 extents) not larger than existing size ...
+    (r'(matches|not larger than) existing size', LogicalVolumeLargeEnough),
+    # 2.03.16: Snapshots of snapshots are not supported.
+    # 2.03.16: Command not permitted on LV vg/a.
+    # 2.03.16: Logical volume vg/linear is not a thin pool.
+    # 2.03.16, thin snapshot of a linear LV: Please specify either size or
+    # extents with snapshots.
+    (r'Snapshots of snapshots|Command not permitted on LV|'
+     r'is not a thin pool|specify either size or extents with snapshots',
+     LogicalVolumeOfWrongKind),
     # 2.03.16: Volume group "vg0" has insufficient free space (10 extents):
     # 256 required.
     # 2.03.16: Insufficient free space: 256 extents needed, but only 10 ...
@@ -117,6 +158,7 @@ def classify(failure: process.CommandFailed) -> LVMError:
             if re.search(pattern, failure.stderr):
                 error = candidate
                 break
-    typed = error(str(failure))
+    typed = error(f'{failure} ({error.advice})' if error.advice
+                  else str(failure))
     typed.__cause__ = failure
     return typed

@@ -44,7 +44,6 @@ class LVM:
         :param report_timeout: seconds to wait for a report
         """
         self.vg_name = vg_name
-        self.version = version
         self._commands = command.Commands(vg_name, runner, version,
                                           system_dir, report_timeout)
 
@@ -89,6 +88,15 @@ class LVM:
         """
         return report.parse_physical_volumes(self._commands.ask(
             report.physical_volumes_command(self.vg_name)))
+
+    def has_spare_metadata(self) -> bool:
+        """Tell whether the VG keeps room to repair a pool's metadata.
+
+        That is the hidden LV ``lvol0_pmspare`` (lvmthin(7), "Spare metadata
+        LV").
+        """
+        return report.parse_spare(
+            self._commands.ask(report.spare_command(self.vg_name)))
 
     def get_picture(self) -> types.Picture:
         """Return the VG with all its LVs; two commands however many LVs."""
@@ -179,13 +187,15 @@ class LVM:
                              activate: bool) -> None:
         """Create a thin snapshot: a thin LV that shares blocks with another.
 
-        :param activate: make it usable at once and after every boot;
-            otherwise it stays inactive (lvmthin(7), "Thin Snapshots")
+        :param activate: make it a volume, usable at once and after every
+            boot, and writable whatever the origin is; otherwise it stays
+            inactive (lvmthin(7), "Thin Snapshots") and takes no write
         :raises errors.LogicalVolumeExists: there is an LV of that name
         """
-        skip = ('--setactivationskip', 'n') if activate else ()
+        kind = (('--permission', 'rw', '--setactivationskip', 'n')
+                if activate else ('--permission', 'r'))
         self._commands.change(
-            'lvcreate', '--snapshot', *skip, '--name', name,
+            'lvcreate', '--snapshot', *kind, '--name', name,
             f'{self.vg_name}/{origin}')
 
     def extend_volume(self, name: str, size_bytes: int) -> None:

@@ -16,8 +16,11 @@ _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_role', 'origin', 'pool_lv', 'lv_active', 'lv_device_open',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
-              'lv_tags', 'lv_merging')
-_VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size')
+              'lv_tags', 'lv_merging', 'lv_permissions',
+              'lv_health_status', 'lv_check_needed', 'zero',
+              'lv_metadata_size', 'lv_snapshot_invalid')
+_VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size',
+              'vg_missing_pv_count')
 _PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
               'pv_missing')
 _DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
@@ -47,6 +50,12 @@ def physical_volumes_command(vg_name: str) -> list[str]:
     return ['vgs', *_FORM, '-o', ','.join(_PV_FIELDS), vg_name]
 
 
+def spare_command(vg_name: str) -> list[str]:
+    """Return the command that reports a VG's spare for pool metadata."""
+    return ['lvs', *_FORM, '--all', '-o', 'lv_name', '-S', 'lv_role=spare',
+            vg_name]
+
+
 def devices_command() -> list[str]:
     """Return the command that reports the PVs of every VG."""
     return ['vgs', *_FORM, '-o', ','.join(_DEVICE_FIELDS)]
@@ -73,17 +82,23 @@ def parse_group(stdout: str) -> types.VolumeGroup:
     row = rows[0]
     return types.VolumeGroup(
         name=row['vg_name'],
-        size_bytes=_bytes(row, 'vg_size'),
-        free_bytes=_bytes(row, 'vg_free'),
-        extent_size_bytes=_bytes(row, 'vg_extent_size'))
+        size_bytes=_number(row, 'vg_size'),
+        free_bytes=_number(row, 'vg_free'),
+        extent_size_bytes=_number(row, 'vg_extent_size'),
+        missing_pvs=_number(row, 'vg_missing_pv_count'))
+
+
+def parse_spare(stdout: str) -> bool:
+    """Tell whether a report names a spare LV."""
+    return bool(_rows(stdout, 'lv', ('lv_name',)))
 
 
 def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
     """Return the PVs of a report, those that are missing among them."""
     return [types.PhysicalVolume(
         path=row['pv_name'],
-        size_bytes=_bytes(row, 'pv_size'),
-        free_bytes=_bytes(row, 'pv_free'),
+        size_bytes=_number(row, 'pv_size'),
+        free_bytes=_number(row, 'pv_free'),
         allocatable=bool(row['pv_allocatable']),
         missing=bool(row['pv_missing']))
         for row in _rows(stdout, 'vg', _PV_FIELDS)]
@@ -119,8 +134,8 @@ def _volume(row: Row) -> types.LogicalVolume:
     return types.LogicalVolume(
         name=row['lv_name'],
         vg_name=row['vg_name'],
-        size_bytes=_bytes(row, 'lv_size'),
-        origin_size_bytes=(_bytes(row, 'origin_size')
+        size_bytes=_number(row, 'lv_size'),
+        origin_size_bytes=(_number(row, 'origin_size')
                            if row['origin_size'] else None),
         segtype=row['segtype'],
         role=_words(row['lv_role']),
@@ -132,16 +147,23 @@ def _volume(row: Row) -> types.LogicalVolume:
         data_percent=_percent(row, 'data_percent'),
         metadata_percent=_percent(row, 'metadata_percent'),
         tags=_words(row['lv_tags']),
-        is_merging=bool(row['lv_merging']))
+        is_merging=bool(row['lv_merging']),
+        is_read_only=row['lv_permissions'].startswith('read-only'),
+        health=row['lv_health_status'] or None,
+        needs_check=row['lv_check_needed'] == 'check needed',
+        zeroes_blocks=row['zero'] == 'zero',
+        metadata_size_bytes=(_number(row, 'lv_metadata_size')
+                             if row['lv_metadata_size'] else None),
+        is_invalid=row['lv_snapshot_invalid'] == 'snapshot invalid')
 
 
-def _bytes(row: Row, field: str) -> int:
+def _number(row: Row, field: str) -> int:
     try:
         return int(row[field])
     except ValueError as exc:
         raise errors.ReportError(
-            f'LVM reported {field} as {row[field]!r}, which is not a number '
-            f'of bytes') from exc
+            f'LVM reported {field} as {row[field]!r}, which is not a '
+            f'number') from exc
 
 
 def _percent(row: Row, field: str) -> decimal.Decimal | None:

@@ -14,6 +14,8 @@ MIRROR = 'mirror'
 RAID1 = 'raid1'
 THIN = 'thin'
 THIN_POOL = 'thin-pool'
+_COW_CHUNK_BYTES = 4096
+_COW_CHUNKS_PER_NOTE = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,19 @@ class LogicalVolume:
     tags: frozenset[str]
     # Whether a COW snapshot is being merged into the LV.
     is_merging: bool
+    # Whether its device takes no write.
+    is_read_only: bool
+    # LVM's own words where something is wrong: 'partial', 'failed',
+    # 'out_of_data', 'metadata_read_only', ... (lvs(8), attribute 9).
+    health: str | None
+    # Of a thin pool: whether its metadata waits for a repair.
+    needs_check: bool
+    # Of a thin pool or thin LV: whether blocks are zeroed when given out.
+    zeroes_blocks: bool
+    # Of a thin pool: its metadata LV.
+    metadata_size_bytes: int | None
+    # Of a COW snapshot: whether it has overflowed, so that its data is lost.
+    is_invalid: bool
 
     @property
     def path(self) -> str:
@@ -81,6 +96,17 @@ class LogicalVolume:
         return 'thicksnapshot' in self.role
 
     @property
+    def can_overflow(self) -> bool:
+        """Whether a rewrite of its origin would fill a COW snapshot.
+
+        The store holds 4 KiB chunks, one of notes for every 256 of data,
+        and two more (kernel, dm-snap-persistent.c).
+        """
+        need = self.virtual_size_bytes
+        need += need // _COW_CHUNKS_PER_NOTE + 2 * _COW_CHUNK_BYTES
+        return self.is_cow_snapshot and self.size_bytes < need
+
+    @property
     def is_cow_origin(self) -> bool:
         """Whether thick (COW) snapshots depend on the LV.
 
@@ -97,6 +123,18 @@ class VolumeGroup:
     size_bytes: int
     free_bytes: int
     extent_size_bytes: int
+    # PVs whose devices are not there; LVM changes nothing in such a VG.
+    missing_pvs: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Autoextension:
+    """What lvm.conf(5) says of thin pools that fill up."""
+
+    # From this fill level on a pool is made larger; 100 means never.
+    threshold_percent: int
+    # Whether dmeventd(8) watches pools at all.
+    is_monitored: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

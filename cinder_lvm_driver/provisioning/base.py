@@ -7,9 +7,10 @@ thick to thin with volumes on it.
 """
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
+import decimal
 import logging
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from oslo_utils import excutils
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.provisioning import health
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +54,9 @@ class Capacity:
     total_bytes: int
     free_bytes: int
     provisioned_bytes: int
+    # Of a thin pool that is active.
+    data_percent: decimal.Decimal | None = None
+    metadata_percent: decimal.Decimal | None = None
 
 
 def thin_pool_name(vg: lvm.LVM) -> str:
@@ -101,6 +106,18 @@ class Provisioning(abc.ABC):
         :raises lvm.LVMError: it cannot be now; it is as it was
         """
 
+    def fault(self, picture: lvm.Picture) -> str | None:
+        """Return why nothing can be created in a VG now; None if it can."""
+        return health.group_fault(picture.group)
+
+    def advice(self, autoextension: lvm.Autoextension | None) -> \
+            Iterable[str]:
+        """Return what is better put right before there is trouble.
+
+        :param autoextension: what lvm.conf says; None if that is not known
+        """
+        return ()
+
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
         """Create a snapshot of the kind that the origin's segtype asks for.
 
@@ -122,9 +139,16 @@ class Provisioning(abc.ABC):
         :param size_bytes: of the new LV; never less than the snapshot's
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeExists: the name is taken
+        :raises lvm.SnapshotOverflowed: the snapshot's data is lost
         """
         if not snapshot.active:
             self._vg.activate_lv(snapshot.name)
+            # Of an inactive one LVM does not know whether it is valid.
+            snapshot = self._vg.get_volume(snapshot.name)
+        if snapshot.is_invalid:
+            raise lvm.SnapshotOverflowed(
+                f'COW snapshot {snapshot.name} of LV {snapshot.origin} has '
+                f'overflowed and its data is lost; delete the snapshot')
         self.create_copy(snapshot, name, size_bytes)
 
     def create_copy(self, source: lvm.LogicalVolume, name: str,

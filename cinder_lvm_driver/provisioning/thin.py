@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thin volumes: LVs of one thin pool, with snapshots and clones at once."""
 
+from collections.abc import Iterable
 import logging
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.provisioning import base
+from cinder_lvm_driver.provisioning import health
 
 LOG = logging.getLogger(__name__)
 
@@ -13,7 +15,9 @@ class Thin(base.Provisioning):
     """Thin LVs of the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
-    reads_zeroes = True
+    # Until prepare() has seen the pool. One that does not zero blocks shows
+    # what others left in them, around all that is written.
+    reads_zeroes = False
 
     def __init__(self, vg: lvm.LVM, filler: base.DeviceFiller,
                  remove: base.RemoveVolume) -> None:
@@ -28,6 +32,7 @@ class Thin(base.Provisioning):
                      self._vg.vg_name)
             try:
                 self._vg.create_thin_pool(self._pool)
+                self.reads_zeroes = True
                 return
             except lvm.LogicalVolumeExists:
                 LOG.info('Thin pool %s was made by somebody else meanwhile',
@@ -38,6 +43,7 @@ class Thin(base.Provisioning):
                 f'LV {self._pool} in VG {self._vg.vg_name} is of type '
                 f'{pool.segtype}, not a thin pool: rename it, or set '
                 f'lvm_type to default')
+        self.reads_zeroes = pool.zeroes_blocks
         if not pool.active:
             self._vg.activate_lv(self._pool)
 
@@ -80,14 +86,35 @@ class Thin(base.Provisioning):
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count the pool's blocks, and what the LVs of the VG promise."""
         pool = picture.volumes.get(self._pool)
-        if pool is None or pool.data_percent is None:
-            raise lvm.LogicalVolumeNotFound(
-                f'Thin pool {self._pool} in VG {self._vg.vg_name} is gone '
-                f'or inactive')
-        used = int(pool.size_bytes * pool.data_percent / 100)
+        promised = sum(volume.size_bytes
+                       for volume in picture.volumes.values()
+                       if volume is not pool)
+        if pool is None:
+            return base.Capacity(total_bytes=0, free_bytes=0,
+                                 provisioned_bytes=promised)
+        # How full an inactive pool is, LVM does not know.
+        used_percent = 100 if pool.data_percent is None else pool.data_percent
         return base.Capacity(
             total_bytes=pool.size_bytes,
-            free_bytes=pool.size_bytes - used,
-            provisioned_bytes=sum(
-                volume.size_bytes for volume in picture.volumes.values()
-                if volume is not pool))
+            free_bytes=(pool.size_bytes
+                        - int(pool.size_bytes * used_percent / 100)),
+            provisioned_bytes=promised, data_percent=pool.data_percent,
+            metadata_percent=pool.metadata_percent)
+
+    def fault(self, picture: lvm.Picture) -> str | None:
+        """Look at the VG, then at the pool."""
+        fault = super().fault(picture)
+        if fault is not None:
+            return fault
+        pool = picture.volumes.get(self._pool)
+        if pool is None or not pool.is_thin_pool:
+            return f'VG {self._vg.vg_name} has no thin pool {self._pool} now'
+        return health.pool_fault(pool)
+
+    def advice(self, autoextension: lvm.Autoextension | None) -> \
+            Iterable[str]:
+        """Look at how the pool is set up."""
+        return health.pool_advice(
+            self._vg.get_volume(self._pool),
+            has_spare=self._vg.has_spare_metadata(),
+            autoextension=autoextension)

@@ -37,7 +37,7 @@ class MoveVerbs:
     hostname: str
     _copier: copying.Copier
     _provisioning: provisioning_base.Provisioning
-    _open_group: Callable[[str, tuple[int, ...]], lvm.LVM]
+    _open_group: Callable[[str], lvm.LVM]
     _remover: wiping.Remover
 
     # Migration ------------------------------------------------------------
@@ -70,7 +70,7 @@ class MoveVerbs:
                 kind = self._kind_at(destination, self.vg,
                                      self._remover.remove)
                 return (kind is not None and kind.convert(source)), None
-            group = self._open_group(destination.vg_name, self.vg.version)
+            group = self._open_group(destination.vg_name)
             kind = self._kind_at(
                 destination, group,
                 wiping.Remover(group, self._copier).remove)

@@ -33,8 +33,10 @@ class LVMContract:
 
     def test_empty_group(self):
         self.assertEqual({}, self.vg.get_volumes())
+        self.assertFalse(self.vg.has_spare_metadata())
         group = self.vg.get_group()
-        self.assertEqual(self.vg.vg_name, group.name)
+        self.assertEqual((self.vg.vg_name, 0),
+                         (group.name, group.missing_pvs))
         self.assertEqual(group.size_bytes, group.free_bytes)
         self.assertEqual(4 * MIB, group.extent_size_bytes)
 
@@ -108,7 +110,9 @@ class LVMContract:
                        'virtual_size_bytes', 'is_cow_snapshot',
                        'is_cow_origin', 'active'))
         # The store has room for all of the origin and what it notes of it.
-        self.assertEqual((68 * MIB,), self.facts('s', 'size_bytes'))
+        self.assertEqual((68 * MIB, False, False),
+                         self.facts('s', 'size_bytes', 'can_overflow',
+                                    'is_invalid'))
         self.assertEqual((0,), self.facts('s', 'data_percent'))
         self.assertEqual(
             (None, 64 * MIB, False, True),
@@ -191,6 +195,10 @@ class LVMContract:
         self.assertEqual((0, True, False),
                          (pool.data_percent, pool.active, pool.is_open))
         self.assertGreater(pool.metadata_percent, 0)
+        self.assertEqual((True, None, False, 4 * MIB),
+                         (pool.zeroes_blocks, pool.health, pool.needs_check,
+                          pool.metadata_size_bytes))
+        self.assertTrue(self.vg.has_spare_metadata())
         self.assertLess(self.vg.get_group().free_bytes,
                         before.free_bytes - pool.size_bytes)
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
@@ -215,13 +223,14 @@ class LVMContract:
         self.vg.create_thin_snapshot('s', 'a', activate=False)
         self.vg.create_thin_snapshot('c', 's', activate=True)
         self.assertEqual(
-            ('thin', 'a', 'pool', False, True, None, None),
+            ('thin', 'a', 'pool', False, True, None, None, True),
             self.facts('s', 'segtype', 'origin', 'pool', 'active',
-                       'skips_activation', 'is_open', 'data_percent'))
+                       'skips_activation', 'is_open', 'data_percent',
+                       'is_read_only'))
         self.assertEqual(
-            ('s', True, False, False),
+            ('s', True, False, False, False),
             self.facts('c', 'origin', 'active', 'skips_activation',
-                       'is_open'))
+                       'is_open', 'is_read_only'))
         self.assertEqual({'public', 'origin', 'thinorigin'},
                          self.vg.get_volume('a').role)
         for name in 'asc':

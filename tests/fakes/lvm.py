@@ -11,8 +11,9 @@ import json
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
-_FLAGS = {'--force', '--ignoreactivationskip', '--merge', '--nosuffix',
-          '--snapshot', '--splitsnapshot', '--version', '--yes'}
+_FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
+          '--nosuffix', '--snapshot', '--splitsnapshot', '--version',
+          '--yes'}
 
 
 class Failure(Exception):
@@ -35,6 +36,9 @@ class Volume:
     origin_size: int = 0
     tags: set = dataclasses.field(default_factory=set)
     merging: str = ''
+    read_only: bool = False
+    # Facts that the report gives as they are, whatever LVM would say.
+    reported: dict = dataclasses.field(default_factory=dict)
     # Bytes of data by the PV they are on.
     on: dict = dataclasses.field(default_factory=dict)
 
@@ -75,7 +79,10 @@ class FakeLVM:
 
     :ivar volumes, removed: the LVs by name, as they are or were at the end
     :ivar closed, missing: the PVs that take no LVs, or are not there
+    :ivar has_spare: whether the VG has a spare for pool metadata
     """
+
+    has_spare = True
 
     def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20, pvs=1):
         self.vg_name = vg_name
@@ -158,16 +165,23 @@ class FakeLVM:
             'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
             'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
+            'vg_missing_pv_count': len(self.missing),
             'pv_size': size,
             'pv_free': self.free(pv),
             'pv_allocatable': 'allocatable' * (pv not in self.closed)}
             for pv, size in self.pvs.items()]
         # A VG has a row for each of its PVs if these are asked about.
         return self._report('vg', options,
-                            rows if 'pv_' in options['-o'] else rows[:1])
+                            rows if ',pv_' in ',' + options['-o'] else rows[:1])
 
     def _lvs(self, options, words):
         self._check_group(*words)
+        if '--all' in options:
+            pools = [volume for volume in self.volumes.values()
+                     if volume.segtype == 'thin-pool']
+            return self._report('lv', options, [
+                {'lv_name': '[lvol0_pmspare]'}
+                for _ in pools[:1] if self.has_spare])
         wanted = options.get('-S', '')[len('lv_name="'):-1]
         return self._report('lv', options, [
             self._facts(volume)
@@ -204,7 +218,13 @@ class FakeLVM:
             'data_percent': '0.00' * (volume.active and has_usage),
             'metadata_percent': '10.00' * (volume.active and is_pool),
             'lv_tags': ','.join(sorted(volume.tags)),
-            'lv_merging': volume.merging}
+            'lv_merging': volume.merging,
+            'lv_health_status': '', 'lv_check_needed': '',
+            'lv_permissions': 'read-only' if volume.read_only
+                              else 'writeable',
+            'zero': 'zero' * (volume.segtype in ('thin', 'thin-pool')),
+            'lv_metadata_size': EXTENT if is_pool else '',
+            'lv_snapshot_invalid': '', **volume.reported}
 
     def _of(self, relation, volume):
         """Return the snapshots of an origin, or the LVs of a pool."""
@@ -224,7 +244,8 @@ class FakeLVM:
         skip = '--setactivationskip' not in options
         if source and not {'--extents', '--size'} & set(options):
             made = Volume(name, source.size, 'thin', origin, source.pool,
-                          active=not skip, skip=skip, content=source.content)
+                          active=not skip, skip=skip, content=source.content,
+                          read_only=options.get('--permission') == 'r')
         elif source:
             made = Volume(name, extents(source.size + source.size // 256 + 1),
                           origin=origin, content=source.content)

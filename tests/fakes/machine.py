@@ -46,6 +46,7 @@ class FakeMachine(fixtures.Fixture):
     :ivar daemon_starts: whether rootwrap daemons come up
     :ivar refused: programs that rootwrap has no filter for
     :ivar missing: programs that are not installed
+    :ivar lvm_conf: what lvmconfig prints
     """
 
     def __init__(self, vg_name='vg', **facts):
@@ -60,6 +61,8 @@ class FakeMachine(fixtures.Fixture):
         self.daemon_starts = True
         self.refused = set()
         self.missing = set()
+        self.lvm_conf = ('thin_pool_autoextend_threshold=70\n'
+                         'monitoring=1\n')
         self._steps_left = None
 
     def _setUp(self):
@@ -143,6 +146,10 @@ class FakeMachine(fixtures.Fixture):
             return 0, '  LVM version:     2.03.16(2) (2022-05-18)\n', ''
         if program == 'modprobe':
             return 0, '', ''
+        if program == 'lvmconfig':
+            return 0, self.lvm_conf, ''
+        if program == 'qemu-img':
+            return self._qemu_img(argv)
         try:
             return 0, self._lvm(argv), ''
         except process.CommandFailed as failure:
@@ -188,6 +195,13 @@ class FakeMachine(fixtures.Fixture):
         if name == 'size':
             return volume.size // 512
         return self.write_zeroes_max_bytes
+
+    def _qemu_img(self, argv):
+        target = self._device(argv[-1])
+        if target is None:
+            return 1, '', f"qemu-img: Could not open '{argv[-1]}'"
+        target.content = 'image'
+        return 0, '', ''
 
     def _device(self, path):
         """Return the LV behind a device path, if it is active."""

@@ -4,6 +4,7 @@
 import os
 import uuid
 
+from cinder import exception
 from cinder import objects
 
 from tests.functional import base
@@ -67,6 +68,7 @@ class ImageVerbs:
 
     def test_image_to_volume_and_back(self):
         _id, raw = self.image('raw', os.urandom(4 * MIB))
+        os.truncate(raw, 64 * MIB)
         for disk_format in self.disk_formats:
             with self.subTest(disk_format):
                 volume = self.typed(self.create())
@@ -76,7 +78,8 @@ class ImageVerbs:
                 self.driver.copy_image_to_volume(
                     self.context, volume, self.service, image_id)
                 device = self.device(volume.name)
-                self.root.run('cmp', '-n', 4 * MIB, device, raw)
+                self.root.run('cmp', '-n', 64 * MIB, device, raw)
+                self.check_blocks(volume)
                 upload_id, uploaded = self.image(disk_format)
                 self.driver.copy_volume_to_image(
                     self.context, volume, self.service,
@@ -89,8 +92,42 @@ class ThinImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'thin'}
     disk_formats = ('raw', 'qcow2')
 
+    def check_blocks(self, volume):
+        # 4 MiB of data, 60 MiB of zeroes.
+        percent, = self.lv(volume.name, 'data_percent')
+        self.assertAlmostEqual(4 / 10.24, float(percent), delta=0.02)
+
+    def test_written_volume_is_written_over(self):
+        volume = self.create()
+        device = self.device(volume.name)
+        self.write(device, 'old', size=8 * MIB)
+        image_id, path = self.image('raw', os.urandom(MIB))
+        os.truncate(path, 8 * MIB)
+        self.driver.copy_image_to_volume(self.context, volume, self.service,
+                                         image_id)
+        self.root.run('cmp', '-n', 8 * MIB, device, path)
+
+    def test_images_that_are_refused(self):
+        volume = self.create()
+        chained, path = self.image('qcow2')
+        self.root.run('qemu-img', 'create', '-f', 'qcow2', '-F', 'raw', '-b',
+                      '/etc/passwd', path)
+        disguised, path = self.image('raw')
+        self.root.run('qemu-img', 'create', '-f', 'qcow2', path, '8M')
+        large, path = self.image('qcow2')
+        self.root.run('qemu-img', 'create', '-f', 'qcow2', path, '2G')
+        for image_id in chained, disguised, large:
+            with self.assertRaises((exception.ImageUnacceptable,
+                                    exception.Invalid)):
+                self.driver.copy_image_to_volume(
+                    self.context, volume, self.service, image_id)
+        self.assertEqual('0.00', *self.lv(volume.name, 'data_percent'))
+
 
 class ThickImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (3 * GIB,)
     disk_formats = ('qcow2',)
+
+    def check_blocks(self, volume):
+        """Every extent is allocated anyway."""

@@ -145,8 +145,16 @@ class TestCopier(base.TestCase):
     def test_bandwidth_limit(self):
         with mock.patch.object(throttling.Throttle, 'DEFAULT', Throttle()):
             self.make_copier().copy('/a', '/b', 5, sparse=False)
-        self.assertEqual(('cgexec', '-g', 'blkio:/a-/b', 'dd'),
-                         self.runner.run_long.call_args.args[:4])
+            self.make_copier().write_image('/a', 'raw', '/b')
+        self.assertEqual(
+            [('cgexec', '-g', 'blkio:/a-/b', 'dd'),
+             ('cgexec', '-g', 'blkio:/a-/b', 'qemu-img')],
+            [call.args[:4] for call in self.runner.run_long.mock_calls])
+
+    def test_image(self):
+        self.make_copier().write_image('/image', 'qcow2', '/device')
+        self.assert_ran('qemu-img convert -n --target-is-zero -t none '
+                        '-O raw -f qcow2 /image /device')
 
     def test_failure(self):
         self.runner.run_long.side_effect = process.CommandFailed(

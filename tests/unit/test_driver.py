@@ -5,13 +5,11 @@ import inspect
 from unittest import mock
 
 from cinder import exception
-from cinder.image import image_utils
 from cinder import interface
 from cinder.interface import util
 from cinder.interface import volume_driver
 from cinder.volume import driver as cinder_driver
 from cinder.volume.drivers import lvm as in_tree
-from cinder.volume import volume_utils
 import ddt
 from oslo_concurrency import processutils
 
@@ -593,33 +591,6 @@ class TestRevert(DriverTestCase):
         self.lvm.volumes[lv.name] = lv
         self.make_driver()
         self.assertEqual('data', self.lv(volume).content)
-
-
-class TestImages(DriverTestCase):
-
-    def test_clone_image_leaves_it_to_cinder(self):
-        self.assertEqual((None, False), self.driver.clone_image(
-            self.context, self.volume(), None, {}, None))
-
-    def test_copy_image_to_volume(self):
-        volume = self.volume(2)
-        self.add_lv(volume)
-        with mock.patch.object(image_utils, 'fetch_to_raw') as fetch:
-            self.driver.copy_image_to_volume(
-                self.context, volume, 'service', 'image', disable_sparse=True)
-        fetch.assert_called_once_with(
-            self.context, 'service', 'image', self.driver.local_path(volume),
-            '1M', size=2, disable_sparse=True)
-
-    def test_copy_volume_to_image(self):
-        volume = self.volume()
-        self.add_lv(volume)
-        with mock.patch.object(volume_utils, 'upload_volume') as upload:
-            self.driver.copy_volume_to_image(self.context, volume, 'service',
-                                             {'id': 'image'})
-        upload.assert_called_once_with(
-            self.context, 'service', {'id': 'image'},
-            self.driver.local_path(volume), volume)
 
 
 class TestPlaces(DriverTestCase):

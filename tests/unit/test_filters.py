@@ -35,6 +35,9 @@ DAEMON = ('oslo-rootwrap-daemon', '/etc/cinder/rootwrap.conf')
 HELPER = ('privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
           '--privsep_context', 'cinder_lvm_driver.privileged.context',
           '--privsep_sock_path', '/tmp/tmp1/privsep.sock')
+IMAGE = ('qemu-img', 'convert', '-n', '--target-is-zero', '-t', 'none', '-O',
+         'raw', '-f', 'qcow2', '/var/lib/cinder/conversion/image_fetch_1_2',
+         '/dev/mapper/vg-volume--1')
 DD = ('dd', 'if=/a', 'of=/b', 'count=1', 'bs=1M')
 
 
@@ -104,6 +107,7 @@ class TestAllowed(FilterTestCase):
                 copier.copy('/a', '/b', 5, sparse=True)
                 copier.wipe(f'/dev/vg/{lv.name}')
                 copier.zero_from(f'/dev/vg/{lv.name}', 5)
+                copier.write_image(IMAGE[-2], 'qcow2', IMAGE[-1])
         self.machine.as_root += [
             call.args for call in runner.run_long.mock_calls]
 
@@ -136,9 +140,10 @@ class TestAllowed(FilterTestCase):
         for path in pathlib.Path(lvm.__file__).parent.glob('*.py'):
             named |= set(re.findall(r"'((?:lv|vg|pv)[a-z]+)', ",
                                     path.read_text()))
-        # The driver asks for the version as itself.
-        self.assertEqual(named - {'lvm'}, {argv[4] for argv in self.commands()
-                                 if argv[0] == 'env'})
+        # These the driver runs as itself.
+        self.assertEqual(named - {'lvm', 'lvmconfig'},
+                         {argv[4] for argv in self.commands()
+                          if argv[0] == 'env'})
 
 
 @ddt.ddt
@@ -191,6 +196,16 @@ class TestRefused(FilterTestCase):
               ('cgexec', '-g', 'cpu:x', *DD),
               ('cgexec', '-g', 'blkio:x', 'sh'), ('cgexec', *DD))
     def test_other_programs_at_low_priority(self, argv):
+        self.assertIsNone(self.allows(argv))
+
+    @ddt.data((-1, '/dev/sda'), (-1, '/dev/mapper/../sda'), (9, 'vmdk'),
+              (1, 'dd'), (-2, '/etc/shadow'), (2, '-S'),
+              (-2, '/x/../image_fetch_1'), (-2, '/image_fetch_1/../shadow'))
+    @ddt.unpack
+    def test_other_conversions_of_images(self, position, word):
+        self.assertIsNotNone(self.allows(IMAGE))
+        argv = list(IMAGE)
+        argv[position] = word
         self.assertIsNone(self.allows(argv))
 
     def test_probe_is_refused_where_the_file_is_missing(self):

@@ -9,6 +9,8 @@ import ddt
 from tests.fakes import backend
 
 GIB = backend.GIB
+PERCENTAGES = ('lvm_thin_pool_data_percent',
+               'lvm_thin_pool_metadata_percent')
 
 
 @ddt.ddt
@@ -39,6 +41,8 @@ class TestStats(backend.BackendTestCase):
         ours = driver.get_volume_stats(refresh=True)
         theirs = self.in_tree_stats(**settings)
         ours['driver_version'] = theirs['driver_version']
+        for key in PERCENTAGES:
+            ours['pools'][0].pop(key, None)
         self.assertEqual(theirs, ours)
         for mine, other in ((ours, theirs),
                             (ours['pools'][0], theirs['pools'][0])):
@@ -66,6 +70,23 @@ class TestStats(backend.BackendTestCase):
             pool['total_capacity_gb'], pool['free_capacity_gb'],
             pool['provisioned_capacity_gb']))
         self.assertEqual(1, pool['total_volumes'])
+
+    @ddt.data(({'data_percent': '12.30', 'metadata_percent': '4.56'},
+               [12.3, 4.56]),
+              ({'data_percent': '', 'metadata_percent': ''}, [None, None]))
+    @ddt.unpack
+    def test_how_full_the_thin_pool_is(self, reported, percentages):
+        driver = self.make_driver()
+        self.lvm.volumes['vg-pool'].reported = reported
+        pool, = driver.get_volume_stats(refresh=True)['pools']
+        self.assertEqual(percentages, [pool.get(key) for key in PERCENTAGES])
+
+    def test_copies_are_not_sparse_in_a_pool_that_does_not_zero(self):
+        for zero in 'zero', '':
+            self.lvm.add('vg-pool', 100 * 2 ** 20, segtype='thin-pool',
+                         reported={'zero': zero})
+            self.assertIs(bool(zero), self.make_driver().get_volume_stats(
+                refresh=True)['sparse_copy_volume'])
 
     def test_two_commands_however_many_volumes(self):
         driver = self.make_driver()

@@ -27,6 +27,7 @@ EXPECTED = {
         'cow-exists', 'create-exists', 'pool-exists', 'rename-exists',
         'thin-exists', 'thin-snapshot-exists'],
     lvm.LogicalVolumeInUse: [
+        'cow-of-merging', 'remove-merging', 'split-merging',
         'deactivate-mounted', 'deactivate-open',
         'deactivate-origin-open-snapshot', 'extend-active-origin',
         'extend-merging', 'pool-remove-open',
@@ -48,11 +49,11 @@ EXPECTED = {
         'activate-missing', 'create-missing', 'extend-missing',
         'rename-missing', 'snapshot-missing'],
     # What no verb of the driver can meet, and needs no name therefore.
-    lvm.CommandOfLVMFailed: [
-        'convert-inactive', 'convert-thin', 'cow-of-cow',
-        'cow-of-merging', 'create-exported',
-        'extend-same-size', 'extend-smaller', 'remove-merging',
-        'split-merging', 'split-no-snapshot', 'thin-no-thin-pool',
+    lvm.CommandOfLVMFailed: ['convert-inactive'],
+    lvm.VolumeGroupExported: ['create-exported'],
+    lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
+    lvm.LogicalVolumeOfWrongKind: [
+        'convert-thin', 'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',
         'thin-snapshot-of-linear'],
 }
 

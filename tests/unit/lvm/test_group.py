@@ -21,10 +21,12 @@ SCANNED = json.dumps({'report': [{'vg': [
     for path in ('/dev/sdb', '/dev/sda')]}]})
 FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
-          'metadata_percent,lv_tags,lv_merging')
+          'metadata_percent,lv_tags,lv_merging,lv_permissions,'
+          'lv_health_status,lv_check_needed,zero,lv_metadata_size,lv_snapshot_invalid')
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
-         '"vg_free": "419430400", "vg_extent_size": "4194304"}]}]}')
+         '"vg_free": "419430400", "vg_extent_size": "4194304", '
+         '"vg_missing_pv_count": "0"}]}]}')
 
 
 @ddt.ddt
@@ -84,17 +86,19 @@ class TestCommands(base.TestCase):
         self.assertIsNone(self.runner.timeouts[-1])
 
     def test_create_thin_snapshot(self):
-        self.expect('lvcreate', '--snapshot', '--name', 's', 'vg/a')
+        self.expect('lvcreate', '--snapshot', '--permission', 'r', '--name',
+                    's', 'vg/a')
         self.vg.create_thin_snapshot('s', 'a', activate=False)
 
     def test_create_active_thin_snapshot(self):
-        self.expect('lvcreate', '--snapshot', '--setactivationskip', 'n',
-                    '--name', 's', 'vg/a')
+        self.expect('lvcreate', '--snapshot', '--permission', 'rw',
+                    '--setactivationskip', 'n', '--name', 's', 'vg/a')
         self.vg.create_thin_snapshot('s', 'a', activate=True)
 
     def test_create_thin_pool_over_95_percent(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size', 'vg',
+                    'vg_name,vg_size,vg_free,vg_extent_size,'
+                    'vg_missing_pv_count', 'vg',
                     stdout=GROUP)
         self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
                     '--extents', '95', '--name', 'pool', 'vg')
@@ -102,7 +106,8 @@ class TestCommands(base.TestCase):
 
     def test_create_thin_pool_in_a_full_group(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size', 'vg',
+                    'vg_name,vg_size,vg_free,vg_extent_size,'
+                    'vg_missing_pv_count', 'vg',
                     stdout=GROUP.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
@@ -117,6 +122,14 @@ class TestCommands(base.TestCase):
         self.expect('lvs', *FORM, '-o', FIELDS, 'vg', stdout=NO_VOLUMES)
         self.assertEqual({}, self.vg.get_volumes())
         self.assertEqual([7, 7], self.runner.timeouts)
+
+    def test_has_spare_metadata(self):
+        for rows, has_spare in (('', False),
+                                ('{"lv_name": "[lvol0_pmspare]"}', True)):
+            self.expect('lvs', *FORM, '--all', '-o', 'lv_name', '-S',
+                        'lv_role=spare', 'vg',
+                        stdout='{"report": [{"lv": [%s]}]}' % rows)
+            self.assertIs(has_spare, self.vg.has_spare_metadata())
 
     def test_find_volume(self):
         self.expect('lvs', *FORM, '-o', FIELDS, '-S', 'lv_name="a"', 'vg',

@@ -41,7 +41,8 @@ class TestRecorded(base.TestCase):
                       self.check_thin, self.check_raid1,
                       self.check_physical_volumes, self.check_selection,
                       self.check_group,
-                      self.check_devices, self.check_missing):
+                      self.check_devices, self.check_missing,
+                      self.check_trouble):
             check(folder)
 
     def check_thick(self, folder):
@@ -127,6 +128,28 @@ class TestRecorded(base.TestCase):
                           empty.extent_size_bytes))
         self.assertEqual((504 - 64 - 68 - 64 - 260) * MIB, full.free_bytes)
 
+    def check_trouble(self, folder):
+        def volume(report_name, name):
+            return report.parse_volumes(self.read(folder, report_name))[name]
+
+        full, = (each for each in report.parse_volumes(
+            self.read(folder, 'volumes-pool-full')).values()
+            if each.is_thin_pool)
+        self.assertEqual(('out_of_data', 100, False, True),
+                         (full.health, full.data_percent, full.needs_check,
+                          full.zeroes_blocks))
+        self.assertGreater(full.metadata_size_bytes, MIB)
+        small = volume('volumes-overflowed', 'small')
+        self.assertTrue(small.is_invalid and small.can_overflow)
+        ours = volume('volumes-overflowed', '_snapshot-1')
+        self.assertFalse(ours.is_invalid or ours.can_overflow)
+        snapshot = volume('volumes-thin', '_snapshot-1')
+        self.assertTrue(snapshot.is_read_only)
+        self.assertFalse(volume('volumes-thin', 'clone-2').is_read_only)
+        self.assertEqual(1, report.parse_group(
+            self.read(folder, 'group-missing')).missing_pvs)
+        self.assertTrue(report.parse_spare(self.read(folder, 'spare')))
+
     def check_devices(self, folder):
         devices = self.read(folder, 'devices')
         self.assertEqual(2, len(report.parse_devices(devices, 'vg')))
@@ -151,7 +174,7 @@ class TestForeignAnswers(base.TestCase):
         | {'lv_name': 'a', 'lv_size': '1', 'segtype': 'linear'}]}]})
     GROUP = json.dumps({'report': [{'vg': [
         {'vg_name': 'vg', 'vg_size': '3', 'vg_free': '2',
-         'vg_extent_size': '1'}]}]})
+         'vg_extent_size': '1', 'vg_missing_pv_count': '0'}]}]})
 
     def test_the_samples_of_this_test_are_good(self):
         self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
@@ -170,7 +193,8 @@ class TestForeignAnswers(base.TestCase):
             changed(self.VOLUMES, 'lv', segtype=None, lv_tags=None))
         self.assertIn('segtype, lv_tags', str(error))
 
-    @ddt.data('lv_size', 'origin_size', 'data_percent', 'metadata_percent')
+    @ddt.data('lv_size', 'origin_size', 'data_percent', 'metadata_percent',
+              'lv_metadata_size')
     def test_value_that_is_no_number(self, field):
         error = self.assertRaises(
             lvm.ReportError, report.parse_volumes,

@@ -8,12 +8,14 @@ import ddt
 from cinder_lvm_driver.lvm import types
 from tests import base
 
+MIB = 2 ** 20
 LINEAR = types.LogicalVolume(
     name='a', vg_name='my-vg', size_bytes=8, origin_size_bytes=None,
     segtype='linear', role=frozenset(['public']), origin=None, pool=None,
     active=True, skips_activation=False, is_open=False, data_percent=None,
-    metadata_percent=None, tags=frozenset(),
-    is_merging=False)
+    metadata_percent=None, tags=frozenset(), is_read_only=False, health=None,
+    needs_check=False, zeroes_blocks=False, metadata_size_bytes=None,
+    is_invalid=False, is_merging=False)
 
 
 def volume(role='public', **facts):
@@ -66,6 +68,17 @@ class TestLogicalVolume(base.TestCase):
     def test_reader_of_a_cow_snapshot_sees_the_size_of_its_origin(self):
         lv = volume('snapshot,thicksnapshot', origin_size_bytes=4)
         self.assertEqual((8, 4), (lv.size_bytes, lv.virtual_size_bytes))
+
+    @ddt.data((64 * MIB, True), (64 * MIB + 64 * MIB // 256, True),
+              (68 * MIB, False))
+    @ddt.unpack
+    def test_store_of_a_cow_snapshot(self, size_bytes, can_overflow):
+        lv = volume('snapshot,thicksnapshot', size_bytes=size_bytes,
+                    origin_size_bytes=64 * MIB)
+        self.assertIs(can_overflow, lv.can_overflow)
+
+    def test_what_is_no_cow_snapshot_does_not_overflow(self):
+        self.assertFalse(LINEAR.can_overflow)
 
     def test_reader_of_an_origin_sees_its_own_size(self):
         lv = volume('origin,thickorigin', origin_size_bytes=4)

@@ -80,6 +80,16 @@ class TestCopies(ProvisioningTestCase):
             self.lvm.volumes[name].active = False
         self.assertEqual('old data', self.create('s').content)
 
+    @ddt.data(True, False)
+    def test_snapshot_that_has_overflowed(self, active):
+        for name in 'as':
+            self.lvm.volumes[name].active = active
+        self.lvm.volumes['s'].reported = {
+            'lv_snapshot_invalid': 'snapshot invalid'}
+        error = self.assertRaises(lvm.SnapshotOverflowed, self.create, 's')
+        self.assertIn('s of LV a has overflowed', str(error))
+        self.assertEqual({'a', 's'}, self.names())
+
     @ddt.data('a', 's')
     def test_failed_copy_leaves_nothing(self, source):
         self.fill_error = provisioning.DD_FAILED

@@ -20,6 +20,13 @@ class TestThick(provisioning.ProvisioningTestCase):
         self.provisioning.prepare()
         self.assertEqual(set(), self.names())
 
+    def test_health_is_that_of_the_group(self):
+        self.assertIsNone(self.provisioning.fault(self.vg.get_picture()))
+        self.lvm.missing.add('/dev/lost')
+        self.assertIn('VG vg lacks the devices', self.provisioning.fault(
+            self.vg.get_picture()))
+        self.assertEqual((), self.provisioning.advice(None))
+
     def test_create_volume(self):
         self.provisioning.create_volume('a', 9 * MIB)
         volume = self.vg.get_volume('a')

@@ -19,6 +19,7 @@ class ThinTestCase(provisioning.ProvisioningTestCase):
     kind = thin.Thin
 
 
+@ddt.ddt
 class TestPrepare(ThinTestCase):
 
     def test_pool_is_made(self):
@@ -34,6 +35,17 @@ class TestPrepare(ThinTestCase):
         self.add_thin_pool(active=False)
         self.provisioning.prepare()
         self.assertTrue(self.lvm.volumes['vg-pool'].active)
+
+    @ddt.data('zero', '')
+    def test_copies_are_sparse_where_blocks_are_zeroed(self, zero):
+        self.assertIs(False, self.provisioning.reads_zeroes)
+        self.add_thin_pool(reported={'zero': zero})
+        self.provisioning.prepare()
+        self.assertIs(bool(zero), self.provisioning.reads_zeroes)
+
+    def test_new_pool_zeroes_blocks(self):
+        self.provisioning.prepare()
+        self.assertIs(True, self.provisioning.reads_zeroes)
 
     def test_pool_that_is_none(self):
         self.lvm.add('vg-pool')
@@ -78,6 +90,7 @@ class TestThin(ThinTestCase):
         self.add_thin('a', content='data')
         self.add_thin('s', content='old data', origin='a', active=False,
                       skip=True)
+        self.provisioning.prepare()
 
     def create(self, source, size_mib=8):
         create = (self.provisioning.create_from_snapshot if source == 's'
@@ -169,16 +182,54 @@ class TestCapacity(ThinTestCase):
         self.lvm.add('thick', 8 * MIB)
         self.assertEqual(
             base.Capacity(total_bytes=400 * MIB, free_bytes=350 * MIB,
-                          provisioned_bytes=608 * MIB),
+                          provisioned_bytes=608 * MIB,
+                          data_percent=decimal.Decimal('12.50'),
+                          metadata_percent=decimal.Decimal(10)),
             self.capacity(data_percent=decimal.Decimal('12.50')))
 
     def test_pool_that_is_gone(self):
-        error = self.assertRaises(
-            lvm.LogicalVolumeNotFound, self.provisioning.capacity,
-            self.vg.get_picture())
-        self.assertIn('vg-pool in VG vg is gone or inactive', str(error))
+        self.lvm.add('thick', 8 * MIB)
+        self.assertEqual(
+            base.Capacity(total_bytes=0, free_bytes=0,
+                          provisioned_bytes=8 * MIB),
+            self.provisioning.capacity(self.vg.get_picture()))
 
     def test_inactive_pool(self):
         self.add_thin_pool()
-        self.assertRaises(lvm.LogicalVolumeNotFound, self.capacity,
-                          data_percent=None)
+        self.assertEqual(
+            base.Capacity(total_bytes=400 * MIB, free_bytes=0,
+                          provisioned_bytes=0),
+            self.capacity(data_percent=None, metadata_percent=None))
+
+
+@ddt.ddt
+class TestHealth(ThinTestCase):
+    """What is said of each state is in test_health."""
+
+    def fault(self):
+        return self.provisioning.fault(self.vg.get_picture())
+
+    def test_well(self):
+        self.add_thin_pool()
+        self.assertIsNone(self.fault())
+
+    def test_pool_in_trouble(self):
+        self.add_thin_pool(reported={'lv_health_status': 'failed'})
+        self.assertIn('vg/vg-pool has failed', self.fault())
+
+    @ddt.data({}, {'vg-pool': 8 * MIB})
+    def test_no_pool(self, linear):
+        for name, size_bytes in linear.items():
+            self.lvm.add(name, size_bytes)
+        self.assertIn('no thin pool vg-pool', self.fault())
+
+    def test_group_in_trouble_comes_first(self):
+        self.lvm.missing.add('/dev/lost')
+        self.assertIn('lacks the devices', self.fault())
+
+    def test_advice(self):
+        self.add_thin_pool(reported={'zero': ''})
+        self.lvm.has_spare = False
+        zero, spare = self.provisioning.advice(None)
+        self.assertIn('does not zero', zero)
+        self.assertIn('no spare', spare)

@@ -24,6 +24,7 @@ from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import driver
 from cinder_lvm_driver.lvm import command
+from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
@@ -148,6 +149,8 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         self._provisioning = provisioning.load(
             'thin' if self.settings.lvm_type == 'thin' else 'default',
             self.vg, self._copier, self._remover.remove)
+        # What prepare() would have seen of the pool.
+        self._provisioning.reads_zeroes = self.settings.lvm_type == 'thin'
         try:
             yield
         finally:
@@ -280,6 +283,8 @@ def install():
     in_tree.LVMVolumeDriver = LVMVolumeDriver
     targets.load = functools.partial(_loaded_target, targets.load)
     command.installed_version = lambda runner: (2, 3, 16)
+    command.autoextension = lambda runner, system_dir: (
+        types.Autoextension(threshold_percent=70, is_monitored=True))
     background.start = lambda name, work: work()
     process.RootwrapRunner.start_daemon = lambda self, probe: None
     options.Settings.read = functools.partial(_settings,

@@ -39,9 +39,16 @@ class Volume:
     """An LV with the facts of ``lvm.LogicalVolume``, each asked for once."""
 
     active = True
+    can_overflow = False
+    health = None
     is_cow_origin = False
+    is_invalid = False
     is_merging = False
     is_private = types.LogicalVolume.is_private
+    is_read_only = False
+    metadata_percent = None
+    metadata_size_bytes = None
+    needs_check = False
     origin_size_bytes = None
     path = types.LogicalVolume.path
     pool = None
@@ -49,6 +56,7 @@ class Volume:
     skips_activation = False
     tags = frozenset()
     virtual_size_bytes = types.LogicalVolume.virtual_size_bytes
+    zeroes_blocks = True
 
     def __init__(self, brick, name, answer, is_thin):
         self._brick = brick
@@ -158,7 +166,10 @@ class Brick:
         return types.VolumeGroup(
             name=self.vg_name, extent_size_bytes=4 * 2 ** 20,
             size_bytes=_bytes(self.fake.vg_size),
-            free_bytes=_bytes(self.fake.vg_free_space))
+            free_bytes=_bytes(self.fake.vg_free_space), missing_pvs=0)
+
+    def has_spare_metadata(self):
+        return True
 
     def get_picture(self):
         group, volumes = self.get_group(), self.get_volumes()

@@ -74,6 +74,15 @@ class TestManage(ManageTestCase):
         self.assertRaises(NO_SUCH, self.driver.manage_existing_get_size,
                           self.volume(), self.REFERENCE)
 
+    def test_volume_that_takes_no_write(self):
+        self.lvm.add('theirs', read_only=True)
+        error = self.assertRaises(NO_SUCH, self.driver.manage_existing,
+                                  self.volume(), self.REFERENCE)
+        self.assertIn('lvchange --permission rw', str(error))
+        entry, = self.driver.get_manageable_volumes([], *PAGE)
+        self.assertEqual((False, 'read-only'), (entry['safe_to_manage'],
+                                                entry['reason_not_safe']))
+
     def test_volume_of_cinder(self):
         managed = self.volume()
         self.add_lv(managed)

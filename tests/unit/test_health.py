@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scheduler and the log are told when storage is in trouble."""
+
+import ddt
+
+from tests.fakes import backend
+
+MIB = backend.MIB
+
+
+class HealthTestCase(backend.BackendTestCase):
+
+    settings = {'lvm_type': 'default'}
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+        self.seen = 0
+
+    def look(self):
+        """Return the stats' pool; forget what was logged before."""
+        self.seen = len(self.log.output)
+        pool, = self.driver.get_volume_stats(refresh=True)['pools']
+        return pool
+
+    def lines(self, level):
+        return [line for line in self.log.output[self.seen:].splitlines()
+                if line.startswith(level)]
+
+    def assert_down(self, text):
+        pool = self.look()
+        self.assertEqual(('down', 0), (pool['backend_state'],
+                                       pool['free_capacity_gb']))
+        line, = self.lines('ERROR')
+        self.assertIn(text, line)
+        self.assertEqual('down', self.look()['backend_state'])
+        self.assertEqual([], self.lines('ERROR'))
+        return pool
+
+
+class TestState(HealthTestCase):
+
+    def test_device_that_goes_and_comes_back(self):
+        self.lvm.add('a')
+        self.lvm.missing.add('/dev/lost')
+        pool = self.assert_down('Back end backend is down. VG vg lacks')
+        self.assertEqual((1, 100), (pool['total_volumes'],
+                                    pool['total_capacity_gb']))
+        self.lvm.missing.clear()
+        self.assertEqual('up', self.look()['backend_state'])
+        self.assertIn('backend is up again', *self.lines('INFO'))
+
+    def test_lvm_that_cannot_be_asked(self):
+        self.lvm.add('a')
+        self.look()
+        self.machine.missing.add('vgs')
+        pool = self.assert_down('LVM cannot be asked')
+        # The rest is what was known before.
+        self.assertEqual((1, 100), (pool['total_volumes'],
+                                    pool['total_capacity_gb']))
+
+    def test_lvm_that_could_never_be_asked(self):
+        self.machine.missing.add('lvs')
+        self.assertEqual(0, self.assert_down('lvs')['total_capacity_gb'])
+
+    def test_another_fault(self):
+        self.lvm.missing.add('/dev/lost')
+        self.look()
+        self.machine.missing.add('vgs')
+        self.assert_down('LVM cannot be asked')
+
+
+@ddt.ddt
+class TestCowSnapshots(HealthTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm.add('a', 64 * MIB)
+
+    def add(self, size_mib, percent, state=''):
+        self.lvm.add('s', size_mib * MIB, origin='a', reported={
+            'data_percent': percent, 'lv_snapshot_invalid': state})
+        self.look()
+
+    def test_filling(self):
+        self.add(16, '79.99')
+        self.assertEqual([], self.lines('WARNING'))
+        self.add(16, '80.00')
+        self.assertIn('s is more than 80 % full', *self.lines('WARNING'))
+        self.add(16, '95.00')
+        self.assertEqual([], self.lines('WARNING'))
+        # Extended, it fills once more.
+        self.add(32, '40.00')
+        self.add(32, '80.00')
+        self.assertEqual(1, len(self.lines('WARNING')))
+
+    def test_overflowed(self):
+        self.add(16, '80.00')
+        self.add(16, '100.00', 'snapshot invalid')
+        self.assertIn('s has overflowed', *self.lines('ERROR'))
+        self.look()
+        self.assertEqual([], self.lines('ERROR'))
+        self.assertEqual('up', self.look()['backend_state'])
+
+    @ddt.data((68, '99.00', ''), (16, '', 'unknown'))
+    @ddt.unpack
+    def test_nothing_to_tell(self, *facts):
+        """Of one that holds a whole rewrite, or is inactive."""
+        self.add(*facts)
+        self.assertEqual([], self.lines('WARNING') + self.lines('ERROR'))
+
+
+class TestAdvice(backend.BackendTestCase):
+
+    def warnings(self):
+        self.make_driver()
+        return [line for line in self.log.output.splitlines()
+                if line.startswith('WARNING cinder_lvm_driver')]
+
+    def test_nothing_to_say(self):
+        self.assertEqual([], self.warnings())
+
+    def test_advice(self):
+        self.machine.lvm_conf = ('thin_pool_autoextend_threshold=100\n'
+                                 'monitoring=1\n')
+        self.assertIn('thin_pool_autoextend_threshold', *self.warnings())
+
+    def test_configuration_that_cannot_be_read(self):
+        self.machine.missing.add('lvmconfig')
+        self.assertEqual([], self.warnings())
+        self.assertIn('cannot be read', self.log.output)
+
+    def test_configuration_that_says_nothing(self):
+        self.machine.lvm_conf = ''
+        self.assertEqual([], self.warnings())
+        self.assertIn('did not name', self.log.output)
