@@ -49,11 +49,11 @@ EXPECTED = {
         'activate-missing', 'create-missing', 'extend-missing',
         'rename-missing', 'snapshot-missing'],
     # What no verb of the driver can meet, and needs no name therefore.
-    lvm.CommandOfLVMFailed: ['convert-inactive'],
+    lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
     lvm.VolumeGroupExported: ['create-exported'],
     lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
     lvm.LogicalVolumeOfWrongKind: [
-        'convert-thin', 'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',
+        'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',
         'thin-snapshot-of-linear'],
 }
 
