@@ -152,11 +152,12 @@ class NvmetPortalsTest(NvmetTestCase):
                 self.assert_round_trip(volume, dict(connection, data=data))
 
     def test_address_that_is_not_there(self):
-        driver = self.make_driver(target_ip_address='192.0.2.1')
+        driver = self.make_driver(target_ip_address='192.0.2.1',
+                                  target_port=4421)
         volume = self.create()
         with self.assert_raises_with(
                 exception.VolumeBackendAPIException,
-                r'192\.0\.2\.1:4420: Cannot assign requested address'):
+                r'192\.0\.2\.1:4421: Cannot assign requested address'):
             driver.create_export(self.context, volume, self.connector)
 
 
