@@ -28,6 +28,7 @@ class MigrationTest(base.BackendTestCase):
     """From thick to thin to mirrored and back, on one host."""
 
     settings = THICK
+    pv_sizes = (3 * GIB,)
 
     @classmethod
     def setUpClass(cls):
@@ -125,7 +126,7 @@ class RetypeTest(test_attach.AttachTestCase):
     """Other numbers of copies while a host has the volume."""
 
     settings = THICK
-    pv_sizes = (2 * GIB,) * 3
+    pv_sizes = (3 * GIB,) * 3
     diff = {'extra_specs': {'volume_backend_name': ('one', 'other')}}
 
     def retype(self, volume, mirrors, lvm_type='default'):

@@ -363,7 +363,7 @@ class MirroredVolumesTest(base.BackendTestCase):
     settings = {'lvm_type': 'default', 'lvm_mirrors': 1,
                 'volume_clear_size': 8}
     segtype = 'raid1'
-    pv_sizes = (4 * GIB, 4 * GIB, 4 * GIB)
+    pv_sizes = (6 * GIB,) * 3
 
     test_create_and_delete = VolumeVerbs.test_create_and_delete
     test_snapshot_keeps_data_that_the_volume_loses = (
@@ -409,8 +409,8 @@ class MirroredVolumesTest(base.BackendTestCase):
     def test_stats(self):
         self.create(1)
         pool, = self.driver.get_volume_stats(refresh=True)['pools']
-        self.assertAlmostEqual(6, pool['total_capacity_gb'], delta=0.02)
-        self.assertAlmostEqual(4, pool['free_capacity_gb'], delta=0.02)
+        self.assertAlmostEqual(9, pool['total_capacity_gb'], delta=0.02)
+        self.assertAlmostEqual(6, pool['free_capacity_gb'], delta=0.02)
         self.assertEqual(1, pool['provisioned_capacity_gb'])
         self.assertIs(True, pool['thick_provisioning_support'])
 
