@@ -172,7 +172,8 @@ class FakeLVM:
             for pv, size in self.pvs.items()]
         # A VG has a row for each of its PVs if these are asked about.
         return self._report('vg', options,
-                            rows if ',pv_' in ',' + options['-o'] else rows[:1])
+                            rows if ',pv_' in f',{options["-o"]}'
+                            else rows[:1])
 
     def _lvs(self, options, words):
         self._check_group(*words)

@@ -4,12 +4,14 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 
 from tests.functional import base
 from tests.functional import test_attach
 from tests.functional import test_nvmet
+from tests.functional import test_tgt
 
 VOLUMES = 20
 # open-iscsi's default; the test machine's is shorter, to fail sooner.
@@ -100,7 +102,7 @@ class RestartCases:
         return dict(line.split() for line in found.splitlines())
 
 
-class LioRestartTest(RestartCases, test_attach.AttachTestCase):
+class ISCSIRestartCases(RestartCases):
 
     pv_sizes = (6 * base.GIB,)
 
@@ -111,6 +113,9 @@ class LioRestartTest(RestartCases, test_attach.AttachTestCase):
 
     def lose(self, volume):
         self.driver.remove_export(self.context, volume)
+
+
+class LioRestartTest(ISCSIRestartCases, test_attach.AttachTestCase):
 
     def identities(self):
         return self.inodes(f'{test_attach.CONFIGFS}/iscsi', 'iqn.*')
@@ -136,3 +141,12 @@ class NvmetRestartTest(RestartCases, test_nvmet.NvmetTestCase):
 
     def identities(self):
         return self.inodes(f'{test_nvmet.CONFIGFS}/subsystems', 'nqn.iqn*')
+
+
+class TgtRestartTest(ISCSIRestartCases, test_tgt.TgtTestCase):
+
+    def identities(self):
+        """Return the numbers of each target's sessions."""
+        shown = self.daemon.try_ask('target').stdout
+        return {block.split(None, 2)[1]: re.findall(r'I_T nexus: (\d+)', block)
+                for block in re.split(r'(?m)^Target ', shown)[1:]}
