@@ -35,6 +35,10 @@ class MachineError(TestVMError):
     """The machine failed to boot or died."""
 
 
+class KernelDied(MachineError):
+    """The kernel itself came to its end before anything of ours ran."""
+
+
 class MachineTimeout(TestVMError):
     """CMD had not ended when the time was up."""
 

@@ -113,6 +113,7 @@ def _connection(folder: str) -> tuple[socket.socket, socket.socket]:
         listening.listen(1)
         connected = socket.socket(socket.AF_UNIX)
         connected.connect(path)
+        os.unlink(path)
     finally:
         os.close(descriptor)
     return listening, connected
@@ -238,7 +239,9 @@ class Job:
         when = ('while the command ran' if progress.running else
                 f'while booting (it was at: {progress.stage})')
         if pumps.OUTPUT in closed or pumps.QEMU in closed:
-            raise errors.MachineError(
+            died = (errors.KernelDied if progress.stage == stream.KERNEL
+                    else errors.MachineError)
+            raise died(
                 f'the machine died {when}{self._how_qemu_ended()}')
         if pumps.VIRTIOFSD in closed:
             self._told_by[pumps.VIRTIOFSD] = (

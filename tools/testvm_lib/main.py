@@ -83,8 +83,26 @@ def run(argv: Sequence[str]) -> int:
             reporter.say(f'ready: Linux {parts.kernel.release}, '
                          f'{parts.accel}')
             return 0
+        return boot(chosen, parts, reporter)
+
+
+def boot(chosen: options.Options, parts: job.Parts,
+         reporter: report.Reporter) -> int:
+    """Run the machine and return the command's exit status.
+
+    An emulated kernel panics in its first second at times (one start in
+    some thirty, QEMU 7.2 with several emulation threads, while the kernel
+    patches its own code); the second start is another throw of the dice.
+
+    :raises errors.TestVMError: when it cannot be run
+    """
+    try:
         with job.Job(chosen, parts, reporter) as one:
             return one.run()
+    except errors.KernelDied as error:
+        reporter.say(f'{error.sentence}; it is started once more')
+    with job.Job(chosen, parts, reporter) as one:
+        return one.run()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,6 +10,9 @@ this run; before ``TOKEN run`` there is nothing else, between that and
 from collections.abc import Callable
 import dataclasses
 
+# The first stage of the boot, in which nothing of ours runs.
+KERNEL = 'the kernel'
+
 
 @dataclasses.dataclass
 class Progress:
@@ -21,7 +24,7 @@ class Progress:
     :ivar failure: the sentence that the guest gave up with
     """
 
-    stage: str = 'the kernel'
+    stage: str = KERNEL
     running: bool = False
     status: int | None = None
     failure: str | None = None

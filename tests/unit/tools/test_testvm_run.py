@@ -17,6 +17,7 @@ from testvm_lib import errors
 from testvm_lib import job
 from testvm_lib import kernel
 from testvm_lib import machine
+from testvm_lib import main
 from testvm_lib import options
 from testvm_lib import pump
 from testvm_lib import report
@@ -289,6 +290,30 @@ class TestJob(testtools.TestCase):
         self.assertEqual('the machine died while booting (it was at: udev)',
                          error.sentence)
         self.assertEqual(125, error.status)
+
+    def test_death_of_the_kernel(self):
+        one = self._job()
+        one._pump.closed = {pump.OUTPUT}
+        error = self.assertRaises(errors.KernelDied, one._check)
+        self.assertEqual(
+            'the machine died while booting (it was at: the kernel)',
+            error.sentence)
+
+    def test_kernel_that_died_is_started_once_more(self):
+        reporter = mock.Mock()
+        died = errors.KernelDied('it died')
+        for outcomes, expected in (([died, 7], 7), ([3], 3),
+                                   ([died, died], None)):
+            one = mock.MagicMock()
+            one.__enter__.return_value.run.side_effect = outcomes
+            one.__exit__.return_value = False
+            with mock.patch.object(main.job, 'Job', return_value=one):
+                if expected is None:
+                    self.assertRaises(errors.KernelDied, main.boot, None,
+                                      None, reporter)
+                else:
+                    self.assertEqual(expected,
+                                     main.boot(None, None, reporter))
 
     def test_death_while_running(self):
         one = self._job()
