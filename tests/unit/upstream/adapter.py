@@ -142,7 +142,10 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         self.settings = options.Settings.read(self.configuration)
         self._copier = Copier(self)
         fake = self.vg or self._new_fake()
-        self.vg = self._given_vg = brick.Brick(fake, self)
+        # A mock has no name to tell.
+        name = (fake.vg_name if isinstance(fake.vg_name, str)
+                else self.settings.volume_group)
+        self.vg = self._given_vg = brick.Brick(fake, name, self)
         self._note(self.vg, arguments)
         self._remover = wiping.Remover(self.vg, self._copier)
         # Theirs takes all that is not 'thin' for thick until it is set up.
@@ -161,8 +164,15 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         """Return the VG of a driver that was given none."""
         name = self.settings.volume_group
         if self._verb == 'check_for_setup_error':
-            return in_tree.lvm.LVM(name, 'sudo', executor=self._execute)
+            return self.open_brick(name)
         return fake_lvm.FakeBrickLVM(name, False, None, 'default')
+
+    def open_brick(self, vg_name):
+        """Return Cinder's own VG object, of a VG that is there."""
+        return in_tree.lvm.LVM(vg_name, 'sudo', executor=self._execute)
+
+    def _open_group(self, vg_name):
+        return brick.Destination(vg_name, self)
 
     def _note(self, double, arguments):
         """Let the double know the sizes and names that a verb is given."""

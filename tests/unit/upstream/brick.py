@@ -10,6 +10,7 @@ is asked before the driver asks for it.
 import decimal
 import functools
 
+from cinder.volume import volume_utils
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver import lvm
@@ -44,6 +45,7 @@ class Volume:
     is_cow_origin = False
     is_invalid = False
     is_merging = False
+    is_mirrored = types.LogicalVolume.is_mirrored
     is_private = types.LogicalVolume.is_private
     is_read_only = False
     metadata_percent = None
@@ -82,8 +84,9 @@ class Volume:
 
     @functools.cached_property
     def is_open(self):
+        # A mock that was taught no answer says of no LV that it is open.
         ask = getattr(self._brick.fake, 'lv_is_open', None)
-        return bool(ask and ask(self.name))
+        return ask is not None and ask(self.name) is True
 
     @functools.cached_property
     def origin(self):
@@ -112,11 +115,9 @@ class Brick:
         running tell of LVs, by their names
     """
 
-    def __init__(self, fake, owner):
+    def __init__(self, fake, vg_name, owner):
         self.fake = fake
-        # A mock has no name to tell.
-        self.vg_name = (fake.vg_name if isinstance(fake.vg_name, str)
-                        else owner.settings.volume_group)
+        self.vg_name = vg_name
         self.known_sizes = {}
         self.known_origins = {}
         self._owner = owner
@@ -163,6 +164,9 @@ class Brick:
 
     def get_group(self):
         self.fake.update_volume_group_info()
+        return self._facts()
+
+    def _facts(self):
         return types.VolumeGroup(
             name=self.vg_name, extent_size_bytes=4 * 2 ** 20,
             size_bytes=_bytes(self.fake.vg_size),
@@ -243,3 +247,34 @@ class Brick:
         except processutils.ProcessExecutionError as exc:
             raise lvm.CommandOfLVMFailed(str(exc)) from (
                 process.CommandFailed(arguments, 5, '', exc.stderr or ''))
+
+
+class Destination(Brick):
+    """The VG that a volume is moved to; the test has told only its name.
+
+    Brick looks whether there is a VG of that name, and opens it.
+    """
+
+    # No test has a thin one.
+    _is_thin = False
+
+    def __init__(self, vg_name, owner):
+        super().__init__(None, vg_name, owner)
+
+    def get_group(self):
+        if self.vg_name not in [
+                group['name']
+                for group in volume_utils.get_all_volume_groups()]:
+            raise lvm.VolumeGroupNotFound(
+                f'VG {self.vg_name} was not found')
+        self.fake = self._owner.open_brick(self.vg_name)
+        return self._facts()
+
+    def find_volume(self, name):
+        # Brick removes what it has made there without asking for it.
+        return self._volume(name, None) if name in self.known_sizes else None
+
+    def create_volume(self, name, size_bytes):
+        self.known_sizes[name] = size_bytes
+        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
+                  'default', 0, self)

@@ -70,10 +70,13 @@ GROUPS = (
             lvm_migrate_volume_diff_host
             lvm_migrate_volume_in_use
             lvm_migrate_volume_no_loc_info
+            lvm_migrate_volume_proceed
             lvm_type_auto_no_lvs
             lvm_type_auto_thin_pool_exists
             lvm_unmanage
-            lvm_volume_group_missing"""),
+            lvm_volume_group_missing
+            retype_volume
+            update_migrated_volume"""),
         *_named(_ISCSI, """
             get_volume_stats
             multiattach_terminate_connection
@@ -112,15 +115,24 @@ GROUPS = (
               lvm_type_auto_no_thin_pool
               lvm_type_auto_no_thin_support"""),
           shows="'default' != 'thin'|in get_volumes"),
-    Group(DIFFERS, 'The verb is not built yet; Cinder does without it.',
-          _named(_DRIVER, """
-              lvm_migrate_volume_proceed
-              lvm_migrate_volume_proceed_with_thin
-              lvm_migrate_volume_same_volume_group
-              lvm_migrate_volume_volume_copy_error
-              retype_volume
-              update_migrated_volume"""),
-          shows='False is not True|False, None|not implemented'),
+    Group(DIFFERS,
+          'A migration within the VG converts the LV in place if LVM can do '
+          'that, instead of refusing what takes no copy.',
+          _named(_DRIVER, 'lvm_migrate_volume_same_volume_group'),
+          shows=r'returned \(True, None\)'),
+    Group(DIFFERS,
+          'Whether a copy may leave out zeroes is decided by where it goes: '
+          'the test moves a thin volume to thick ones, which do not read as '
+          'zeroes where nothing was written.',
+          _named(_DRIVER, 'lvm_migrate_volume_proceed_with_thin'),
+          shows=r'Expected: copy_volume.*sparse=True\)\n'
+                r'\s*Actual: copy_volume.*sparse=False\)'),
+    Group(DIFFERS,
+          'A copy that fails is told by an exception of Cinder, and the LV '
+          'that holds a part of it is wiped before it is removed.',
+          _named(_DRIVER, 'lvm_migrate_volume_volume_copy_error'),
+          shows="(?s)cinder-wipe-test"
+                ".*VolumeBackendAPIException: .*'dd' ended"),
     Group(ELSEWHERE,
           'The test is of the class that Cinder has for tgt, and never '
           'reaches a volume driver.',
