@@ -30,6 +30,8 @@ from tests.functional import fixtures
 CONF = cfg.CONF
 GIB = units.Gi
 MIB = units.Mi
+# What a deleted thick LV is called until it is wiped.
+WIPED_LATER = 'cinder-wipe-'
 ROOT_COMMANDS = set()
 SECRETS = set()
 
@@ -179,8 +181,9 @@ class TestCase(unittest.TestCase):
                 for line in out.splitlines()]
 
     def lv_names(self):
-        """Return the names of all visible LVs of the test's VG."""
-        return {name for name, in self.lvs()}
+        """Return the names of all visible LVs but those being wiped."""
+        return {name for name, in self.lvs()
+                if not name.startswith(WIPED_LATER)}
 
     def lv(self, name, fields):
         """Return values of one LV."""
@@ -240,8 +243,8 @@ class BackendTestCase(TestCase):
 
     def wait_until_wiped(self):
         """Wait for what the driver does after it has deleted something."""
-        wait_until(lambda: not any(name.startswith('cinder-wipe-')
-                                   for name in self.lv_names()),
+        wait_until(lambda: not any(name.startswith(WIPED_LATER)
+                                   for name, in self.lvs()),
                    'deleted LVs are wiped')
 
     def _assert_nothing_left(self):
