@@ -6,7 +6,7 @@ below it only the values of ``types``.
 """
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import contextlib
 import logging
 from typing import Any
@@ -167,6 +167,19 @@ class ISCSITarget(base.Target):
     @abc.abstractmethod
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
         """Lock one initiator out, or without a name all of them."""
+
+
+def try_each(requests: Iterable[types.ExportRequest],
+             step: Callable[[types.ExportRequest], None],
+             ) -> dict[str, Exception]:
+    """Take a step for each request; return what went wrong by volume id."""
+    failures: dict[str, Exception] = {}
+    for request in requests:
+        try:
+            step(request)
+        except errors.TargetError as exc:
+            failures[request.volume_id] = exc
+    return failures
 
 
 def _initiator(connector: base.Connector) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import validation
-from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets import kernel
@@ -46,14 +45,9 @@ class LioTarget(iscsi.ISCSITarget):
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:
-        failures: dict[str, Exception] = {}
         present = lio.list_targets() if requests else {}
-        for request in requests:
-            try:
-                self._ensure_target(request, present.get(request.target_iqn))
-            except errors.TargetError as exc:
-                failures[request.volume_id] = exc
-        return failures
+        return iscsi.try_each(requests, lambda request: self._ensure_target(
+            request, present.get(request.target_iqn)))
 
     def _ensure_target(self, request: types.ExportRequest,
                        present: Mapping[str, Any] | None) -> None:

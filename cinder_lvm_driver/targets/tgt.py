@@ -113,9 +113,8 @@ class TgtTarget(iscsi.ISCSITarget):
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:
-        failures: dict[str, Exception] = {}
         if not requests:
-            return failures
+            return {}
         try:
             present = tgt.list_targets()
             for portal, reason in self._listen(types.unique_portals(
@@ -124,12 +123,8 @@ class TgtTarget(iscsi.ISCSITarget):
                             portal, reason)
         except errors.TargetError as exc:
             return {request.volume_id: exc for request in requests}
-        for request in requests:
-            try:
-                self._ensure_target(request, present.get(request.target_iqn))
-            except errors.TargetError as exc:
-                failures[request.volume_id] = exc
-        return failures
+        return iscsi.try_each(requests, lambda request: self._ensure_target(
+            request, present.get(request.target_iqn)))
 
     def _ensure_target(self, request: types.ExportRequest,
                        present: Mapping[str, Any] | None) -> None:
