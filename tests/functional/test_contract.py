@@ -13,6 +13,7 @@ class Contract:
     Give ``MODULE``, and ``VARIABLE``, by which it is told two LVs.
     """
 
+    seconds = 120
     pv_sizes = (256 * base.MIB,)
 
     def test_on_this_kernel(self):

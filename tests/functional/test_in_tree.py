@@ -11,6 +11,8 @@ from tests.functional import test_attach
 class BothWays:
     """Each driver takes what the other one made, with its data."""
 
+    seconds = 150
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

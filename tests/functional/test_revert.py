@@ -38,6 +38,8 @@ class KilledRunner:
 class RevertVerbs:
     """What holds for thin and thick volumes."""
 
+    seconds = 50
+
     def setUp(self):
         super().setUp()
         self.volume = self.make_volume()
