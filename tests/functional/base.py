@@ -261,6 +261,25 @@ class BackendTestCase(TestCase):
         self.addCleanup(self.driver.delete_volume, volume)
         return volume
 
+    def create_small(self, size=64 * MIB):
+        """Create a volume smaller than Cinder's, deleted after the test.
+
+        Whatever reads or writes all of a volume takes the emulated machine
+        long.
+        """
+        if self.settings['lvm_type'] == 'thin':
+            kind = '-V', f'{size}b', '--thinpool', f'{self.vg_name}-pool'
+        elif self.settings.get('lvm_mirrors'):
+            kind = '--type', 'raid1', '-m', 1, '-L', f'{size}b'
+        else:
+            kind = '-L', f'{size}b'
+        self.root.run('lvcreate', '-qq', '-y', *kind, '-n', 'small',
+                      self.vg_name)
+        volume = self.volume()
+        self.driver.manage_existing(volume, {'source-name': 'small'})
+        self.addCleanup(self.driver.delete_volume, volume)
+        return volume
+
     def create_snapshot(self, volume):
         """Create a snapshot that is deleted after the test."""
         snapshot = self.snapshot(volume)

@@ -71,7 +71,7 @@ class ImageVerbs:
         os.truncate(raw, 64 * MIB)
         for disk_format in self.disk_formats:
             with self.subTest(disk_format):
-                volume = self.typed(self.create())
+                volume = self.typed(self.create_small(96 * MIB))
                 image_id, path = self.image(disk_format)
                 self.root.run('qemu-img', 'convert', '-f', 'raw', '-O',
                               disk_format, raw, path)
@@ -93,12 +93,12 @@ class ThinImagesTest(ImageVerbs, base.BackendTestCase):
     disk_formats = ('raw', 'qcow2')
 
     def check_blocks(self, volume):
-        # 4 MiB of data, 60 MiB of zeroes.
+        # 4 MiB of data, 60 MiB of zeroes, in 96 MiB.
         percent, = self.lv(volume.name, 'data_percent')
-        self.assertAlmostEqual(4 / 10.24, float(percent), delta=0.02)
+        self.assertAlmostEqual(4 * 100 / 96, float(percent), delta=0.1)
 
     def test_written_volume_is_written_over(self):
-        volume = self.create()
+        volume = self.create_small()
         device = self.device(volume.name)
         self.write(device, 'old', size=8 * MIB)
         image_id, path = self.image('raw', os.urandom(MIB))

@@ -7,7 +7,6 @@ from cinder_lvm_driver.provisioning import revert
 from tests.functional import base
 
 GIB = base.GIB
-MIB = base.MIB
 
 
 class Killed(BaseException):
@@ -123,13 +122,8 @@ class ThickRevertTest(RevertVerbs, base.BackendTestCase):
     larger = 1
 
     def make_volume(self):
-        """Return a volume of 64 MiB, for snapshots cost as much again."""
-        self.root.run('lvcreate', '-qq', '-y', '-L', 64 * MIB // MIB, '-n',
-                      'small', self.vg_name)
-        volume = self.volume()
-        self.driver.manage_existing(volume, {'source-name': 'small'})
-        self.addCleanup(self.driver.delete_volume, volume)
-        return volume
+        # Its snapshots cost as much again each.
+        return self.create_small()
 
     def test_merge_that_nobody_waits_for(self):
         contents = self.contents()

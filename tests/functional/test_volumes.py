@@ -47,7 +47,7 @@ class VolumeVerbs:
         self.assertIn(one.name + '0', self.lv_names())
 
     def test_snapshot_keeps_data_that_the_volume_loses(self):
-        volume = self.create()
+        volume = self.create_small()
         device = self.device(volume.name)
         self.write(device, 'before')
         before = self.checksum(device)
@@ -60,9 +60,10 @@ class VolumeVerbs:
         self.assertNotEqual(before, self.checksum(device))
 
     def test_larger_volume_from_snapshot_and_from_volume(self):
-        volume = self.create()
+        volume = self.create_small()
+        end = 60 * MIB
         self.write(self.device(volume.name), 'data')
-        self.write(self.device(volume.name), 'tail', GIB - 4 * MIB)
+        self.write(self.device(volume.name), 'tail', end)
         snapshot = self.create_snapshot(volume)
         from_snapshot, clone = self.volume(2), self.volume(2)
         self.driver.create_volume_from_snapshot(from_snapshot, snapshot)
@@ -71,7 +72,7 @@ class VolumeVerbs:
         self.addCleanup(self.driver.delete_volume, clone)
         for copy in from_snapshot, clone:
             self.assertEqual((str(2 * GIB),), self.lv(copy.name, 'lv_size'))
-            for offset in 0, GIB - 4 * MIB:
+            for offset in 0, end:
                 self.assertEqual(
                     self.checksum(self.device(volume.name), offset),
                     self.checksum(self.device(copy.name), offset))
@@ -361,7 +362,7 @@ class MirroredVolumesTest(base.BackendTestCase):
     """raid1 on three PVs; what is not here is as with linear LVs."""
 
     settings = {'lvm_type': 'default', 'lvm_mirrors': 1,
-                'volume_clear_size': 8}
+                'volume_clear': 'none'}
     segtype = 'raid1'
     pv_sizes = (6 * GIB,) * 3
 
@@ -381,30 +382,32 @@ class MirroredVolumesTest(base.BackendTestCase):
                         f'dev.raid.speed_limit_max={was.strip()}')
 
     def test_data_is_on_two_pvs_and_stays_when_one_is_left(self):
-        volume = self.create()
+        volume = self.create_small()
         device = self.device(volume.name)
         self.write(device, 'data')
         with self.opened(device):
-            self.driver.extend_volume(volume, 2)
-        self.write(device, 'tail', 2 * GIB - 4 * MIB)
+            self.driver.extend_volume(volume, 1)
+        self.write(device, 'tail', GIB - 4 * MIB)
         legs = self.lvs('lv_name,devices,lv_size', '-a', '-S',
                         f'lv_name=~^{volume.name}_rimage')
         self.assertEqual(2, len({name for name, *_ in legs}))
         self.assertEqual(2, len({where.partition('(')[0]
                                  for _, where, _ in legs}))
-        for offset in 0, 2 * GIB - 4 * MIB:
+        for offset in 0, GIB - 4 * MIB:
             self.assertEqual(
                 {self.checksum(device, offset)},
                 {self.checksum(naming.device_mapper_path(
                     self.vg_name, f'{volume.name}_rimage_{leg}'), offset)
                  for leg in (0, 1)})
-        clone = self.volume(2)
-        self.driver.create_cloned_volume(clone, volume)
+        small, clone = self.create_small(), self.volume()
+        self.write(self.device(small.name), 'small')
+        self.driver.create_cloned_volume(clone, small)
         self.addCleanup(self.driver.delete_volume, clone)
         self.assertEqual(('raid1',), self.lv(clone.name, 'segtype'))
-        self.assertEqual(self.checksum(device),
+        self.assertEqual(self.checksum(self.device(small.name)),
                          self.checksum(self.device(clone.name)))
-        self.assertEqual({volume.name, clone.name}, self.lv_names())
+        self.assertEqual({volume.name, small.name, clone.name},
+                         self.lv_names())
 
     def test_stats(self):
         self.create(1)
