@@ -15,6 +15,7 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
+from cinder_lvm_driver.lvm.group import cow_store_bytes
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import LogicalVolume
@@ -43,4 +44,5 @@ __all__ = (
     'VolumeGroup',
     'VolumeGroupExported',
     'VolumeGroupNotFound',
+    'cow_store_bytes',
 )

@@ -21,6 +21,14 @@ _RESERVED = re.compile(
 _POOL_SHARE_PERCENT = 95
 
 
+def cow_store_bytes(origin_bytes: int) -> int:
+    """Return the size of a store that can hold all of a COW origin.
+
+    It needs room for its own metadata too, 16 bytes for a chunk of 4 KiB.
+    """
+    return origin_bytes + origin_bytes // 128 + 8 * 2 ** 20
+
+
 def is_valid_name(name: str) -> bool:
     """Tell whether LVM would take a text as the name of an LV."""
     return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
@@ -169,8 +177,7 @@ class LVM:
                             size_bytes: int) -> None:
         """Create a COW snapshot that can hold a rewrite of its whole origin.
 
-        The store needs room for its own metadata too (16 bytes for a chunk
-        of 4 KiB); LVM takes off what is more than enough. Not a percentage:
+        LVM takes off what is more than enough. Not a percentage:
         ``100%ORIGIN`` is an upper limit, and where the VG is short of space
         LVM makes a smaller store, which overflows (2.03.16: 52 MiB of 76).
 
@@ -180,7 +187,7 @@ class LVM:
         """
         self._commands.change(
             'lvcreate', '--yes', '--snapshot',
-            '--size', f'{size_bytes + size_bytes // 128 + 8 * 2 ** 20}b',
+            '--size', f'{cow_store_bytes(size_bytes)}b',
             '--name', name, f'{self.vg_name}/{origin}')
 
     def create_thin_snapshot(self, name: str, origin: str, *,

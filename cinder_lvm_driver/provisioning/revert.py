@@ -34,6 +34,8 @@ def revert(vg: lvm.LVM, volume: lvm.LogicalVolume,
     The volume keeps its size where it was extended since; all its snapshots
     are kept. When a step fails, the volume is as it was.
 
+    :raises lvm.InsufficientSpace: a thick volume was extended, and there is
+        no room for a snapshot of the size that it has now
     :raises lvm.LogicalVolumeInUse: the volume is open
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
@@ -107,6 +109,14 @@ def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:
 
 def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
            snapshot: lvm.LogicalVolume) -> None:
+    # The new snapshot is of the size that the volume has now.
+    freed_bytes = vg.get_group().free_bytes + snapshot.size_bytes
+    needed_bytes = lvm.cow_store_bytes(volume.size_bytes)
+    if freed_bytes < needed_bytes:
+        raise lvm.InsufficientSpace(
+            f'LV {volume.name} was extended since snapshot {snapshot.name}: '
+            f'to keep the snapshot, {needed_bytes - freed_bytes} bytes more '
+            f'must be free in VG {vg.vg_name}')
     tag = _TAG + snapshot.name
     with contextlib.ExitStack() as undo:
         vg.add_tag(volume.name, tag)

@@ -119,6 +119,7 @@ class ThinRevertTest(RevertVerbs, base.BackendTestCase):
 class ThickRevertTest(RevertVerbs, base.BackendTestCase):
 
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
+    pv_sizes = (6 * GIB,)
     larger = 1
 
     def make_volume(self):

@@ -153,6 +153,15 @@ class TestThick(Cases, RevertTestCase):
         self.assertRaises(NotImplementedError, revert.revert, self.vg,
                           lvs['w'], lvs['s1'])
 
+    def test_no_room_to_keep_the_snapshot(self):
+        self.lvm.volumes['v'].size = 256 * MIB
+        self.lvm.add('w', 240 * MIB)
+        before = self.state()
+        error = self.assertRaises(lvm.InsufficientSpace, self.revert)
+        self.assertIn('bytes more must be free in VG vg', str(error))
+        self.assertEqual(before, self.state())
+        self.assertEqual([], self.tags())
+
     def test_thin_snapshot(self):
         self.add_thin_pool()
         self.add_thin('t')
