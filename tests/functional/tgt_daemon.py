@@ -44,15 +44,6 @@ class Daemon:
         self.kill()
         self.start()
 
-    def restore(self):
-        """Make the targets of all files, as tgt.service does at its start."""
-        for state in 'offline', 'ready':
-            self._root.run('tgtadm', '--op', 'update', '--mode', 'sys',
-                           '--name', 'State', '-v', state)
-            if state == 'offline':
-                self._root.run('tgt-admin', '-e', '-c',
-                               '/etc/tgt/targets.conf')
-
     def try_ask(self, mode):
         return self._root.try_run('tgtadm', '--lld', 'iscsi', '--op', 'show',
                                   '--mode', mode)
