@@ -9,6 +9,7 @@ import collections
 from collections.abc import Iterable
 import logging
 import threading
+import time
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
@@ -17,6 +18,9 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
+
+CLOSING_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 class Remover:
     """Removes LVs of a VG, those to be wiped in the background, in turn."""
@@ -39,10 +43,7 @@ class Remover:
             raise lvm.InvalidRequest(
                 f'LV {volume.name} is a thin pool and is not removed: other '
                 f'volumes are in it. Give it another name')
-        if volume.is_open:
-            raise lvm.LogicalVolumeInUse(
-                f'LV {volume.name} is in use: end what has its device open '
-                f'on this host')
+        self._wait_until_closed(volume)
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
             return
@@ -51,6 +52,22 @@ class Remover:
         doomed = naming.doomed(volume.name)
         self._vg.rename_volume(volume.name, doomed)
         self._wipe_later([doomed])
+
+    def _wait_until_closed(self, volume: lvm.LogicalVolume) -> None:
+        """Give a target and udev the moment they need to let go of an LV.
+
+        tgtd closes a device some time after its target was deleted, and udev
+        opens each that was written to (LP#1270192).
+        """
+        deadline = time.monotonic() + CLOSING_SECONDS
+        now: lvm.LogicalVolume | None = volume
+        while now is not None and now.is_open:
+            if time.monotonic() >= deadline:
+                raise lvm.LogicalVolumeInUse(
+                    f'LV {volume.name} is in use: end what has its device '
+                    f'open on this host')
+            threading.Event().wait(_POLL_SECONDS)
+            now = self._vg.find_volume(volume.name)
 
     def resume(self, names: Iterable[str]) -> None:
         """Go on with LVs that were to be wiped when the service ended.

@@ -9,6 +9,7 @@ from oslo_concurrency import processutils
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import process
+from cinder_lvm_driver import wiping
 from tests.fakes import lvm
 
 _PREFIXES = {'ionice': 2, 'cgexec': 3}
@@ -72,6 +73,8 @@ class FakeMachine(fixtures.Fixture):
         self.useFixture(fixtures.MockPatchObject(
             copying, '_attribute', self.block_attribute))
         self.useFixture(work_at_once())
+        self.useFixture(fixtures.MockPatchObject(
+            wiping, 'CLOSING_SECONDS', 0))
 
     # What tests ask for ---------------------------------------------------
 
