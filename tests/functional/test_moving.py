@@ -45,10 +45,11 @@ class MigrationTest(base.BackendTestCase):
                                                 **settings)
 
     def names(self, kind):
-        """Return the names of the LVs of a back end, without its pool."""
+        """Return the LVs of a back end but its pool and those being wiped."""
         out = self.root.run('lvs', '--noheadings', '-o', 'lv_name',
                             self.groups[kind])
-        return {name for name in out.split() if not name.endswith('-pool')}
+        return {name for name in out.split() if not (
+            name.endswith('-pool') or name.startswith(base.WIPED_LATER))}
 
     def device_at(self, kind, volume):
         return f'/dev/{self.groups[kind]}/{volume.name}'
