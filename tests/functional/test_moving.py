@@ -2,7 +2,6 @@
 """Volumes that move to another VG, and LVs that are converted in use."""
 
 import contextlib
-import time
 
 from cinder import exception
 from cinder.volume.drivers import lvm as in_tree
@@ -147,10 +146,9 @@ class RetypeTest(test_attach.AttachTestCase):
             self.root.run('sysctl', '-q', f'{limit}={was}')
 
     def wait_for_equal_copies(self, volume):
-        deadline = time.monotonic() + 120
-        while self.lv(volume.name, 'sync_percent') != ('100.00',):
-            self.assertLess(time.monotonic(), deadline, 'no end of copying')
-            time.sleep(0.5)
+        base.wait_until(
+            lambda: self.lv(volume.name, 'sync_percent') == ('100.00',),
+            'the copies are equal', 120)
 
     def legs(self, volume):
         """Return checksums of the volume's copies, each by itself."""

@@ -8,6 +8,7 @@ import time
 
 from cinder import exception
 
+from tests.functional import base
 from tests.functional import test_attach
 from tests.functional import test_cost
 from tests.functional import test_in_tree
@@ -27,7 +28,7 @@ class TgtTestCase(test_attach.AttachTestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = tgt_daemon.Daemon(test_attach.base._agent)
+        cls.daemon = tgt_daemon.Daemon(base._agent)
         cls.addClassCleanup(cls.daemon.kill)
         cls.daemon.start()
         super().setUpClass()
@@ -164,7 +165,7 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
         self.addCleanup(self.driver.remove_export, self.context, volume)
         volume.provider_location = export['location']
         volume.provider_auth = export['auth']
-        test_attach.base.SECRETS.add(volume.provider_auth.split()[2])
+        base.SECRETS.add(volume.provider_auth.split()[2])
         with self.connected(self.attach(volume)) as (_brick, path):
             self.assertEqual(before, self.checksum(path))
             self.assertTrue(self.root.try_run(
@@ -197,10 +198,9 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
 
     def wait_for_sessions(self, count):
         """Wait until this machine has so many sessions that work."""
-        deadline = time.monotonic() + _DEADLINE
-        while self.sessions().count('LOGGED_IN') != count:
-            self.assertGreater(deadline, time.monotonic(), self.sessions())
-            time.sleep(0.2)
+        base.wait_until(
+            lambda: self.sessions().count('LOGGED_IN') == count,
+            f'{count} sessions are logged in', _DEADLINE)
 
     def log_in_as(self, initiator, data):
         """Have this machine log in as another host, too."""
@@ -272,10 +272,10 @@ class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
 
     @classmethod
     def setUpClass(cls):
-        test_attach.base._agent.run(
+        base._agent.run(
             'tee', tgt_daemon.CONFIGURATION,
             text=f'include {VOLUMES_DIR}/*\n')
-        cls.addClassCleanup(test_attach.base._agent.run, 'rm', '-f',
+        cls.addClassCleanup(base._agent.run, 'rm', '-f',
                             tgt_daemon.CONFIGURATION)
         super().setUpClass()
 
