@@ -96,7 +96,7 @@ class BothWays:
         taker.delete_volume(copy)
         taker.delete_snapshot(snapshot)
         taker.delete_volume(volume)
-        self.assertEqual(self._names_before, self.lv_names())
+        self.assertEqual(self.names_at_start, self.lv_names())
 
     def assert_same_stats(self):
         """Compare all that the scheduler is told; upstream rounds more."""
