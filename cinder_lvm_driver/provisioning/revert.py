@@ -40,6 +40,7 @@ def revert(vg: lvm.LVM, volume: lvm.LogicalVolume,
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
     """
+    volume = vg.wait_until_closed(volume)
     if volume.is_open:
         raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:

@@ -276,9 +276,14 @@ class BackendTestCase(TestCase):
 
     def _assert_nothing_left(self):
         left = self.wait_until_wiped() - self.names_at_start
+        if not left:
+            return
+        seen = self.root.try_run(
+            'bash', '-c', 'dmsetup info -c -o name,open,suspended; '
+            'fuser -v /dev/dm-* 2>&1; dmesg | tail -n 40').stdout
         for name in left:
             self.root.try_run('lvremove', '-ff', '-y', self.device(name))
-        self.assertEqual(set(), left, 'LVs were left behind')
+        self.fail(f'LVs were left behind: {left}\n{seen}')
 
     def create(self, size=1, **values):
         """Create a volume that is deleted after the test."""
