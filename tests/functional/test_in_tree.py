@@ -112,10 +112,7 @@ class BothWays:
         self.assertEqual(theirs, ours)
 
 
-class ThinBothWaysTest(BothWays, test_attach.AttachTestCase):
+class LioBothWaysTest(BothWays, test_attach.AttachTestCase):
+    """Of thin volumes; those of the tests of tgtd are thick."""
+
     settings = {'lvm_type': 'thin'}
-
-
-class ThickBothWaysTest(BothWays, test_attach.AttachTestCase):
-    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
-    pv_sizes = (6 * test_attach.GIB,)
