@@ -127,7 +127,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             if naming.is_left_over(name) and not lv.is_open:
                 LOG.warning('Removing LV %s, which was only needed for a '
                             'moment', name)
-                self._remover.remove(lv)
+                errors.attempt(f'LV {name} cannot be removed; that is tried '
+                               f'again at the next start',
+                               self._remover.remove, lv)
         self._remover.resume(volumes)
 
     def _open_group(self, vg_name: str) -> lvm.LVM:

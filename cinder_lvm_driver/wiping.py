@@ -91,11 +91,9 @@ class Remover:
                     self._is_working = False
                     return
                 name = self._doomed.popleft()
-            try:
-                self._wipe_and_remove(name)
-            except errors.DriverError as exc:
-                LOG.error('LV %s of a deleted volume is not wiped; that is '
-                          'tried again at the next start: %s', name, exc)
+            errors.attempt(f'LV {name} of a deleted volume is not wiped; '
+                           f'that is tried again at the next start',
+                           self._wipe_and_remove, name)
 
     def _wipe_and_remove(self, name: str) -> None:
         volume = self._vg.find_volume(name)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
 import decimal
-import logging
 from typing import Protocol
 
 from oslo_utils import excutils
@@ -20,8 +19,6 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.provisioning import health
-
-LOG = logging.getLogger(__name__)
 
 
 class DeviceFiller(Protocol):
@@ -238,8 +235,7 @@ class Provisioning(abc.ABC):
             undo.pop_all()
 
     def _discard(self, name: str) -> None:
-        try:
-            self._remove(self._vg.get_volume(name))
-        except errors.DriverError as exc:
-            LOG.error('LV %s was only needed for a moment and cannot be '
-                      'removed; remove it by hand: %s', name, exc)
+        errors.attempt(
+            f'LV {name} was only needed for a moment and cannot be removed; '
+            f'remove it by hand',
+            lambda: self._remove(self._vg.get_volume(name)))

@@ -521,6 +521,23 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assertEqual({origin, 'clone-snap-2', 'cinder-export-1'},
                          self.machine.names())
 
+    def test_left_over_that_cannot_be_removed_stops_nothing(self):
+        volume = self.create(is_open=True)
+        for name in 'clone-snap-1', 'clone-snap-2':
+            self.lvm.add(name, GIB, origin=volume.name)
+        split = self.lvm._lvconvert
+
+        def fail_once(options, words):
+            self.lvm._lvconvert = split
+            raise fake_lvm.Failure('Broken by the test.')
+
+        self.lvm._lvconvert = fail_once
+        self.make_driver()
+        self.assertEqual({volume.name, 'clone-snap-1'},
+                         self.machine.names())
+        self.assertIn('LV clone-snap-1 cannot be removed; that is tried '
+                      'again at the next start', self.log.output)
+
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')
         volume = self.volume()
