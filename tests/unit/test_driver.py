@@ -511,20 +511,24 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assertEqual('x', lv.content)
 
     def test_what_an_interrupted_clone_left_is_removed(self):
-        self.create()
-        origin, = self.machine.names()
-        for name, is_open in (('clone-snap-1', False), ('clone-snap-2', True),
-                              ('cinder-export-1', True)):
+        origin = self.create().name
+        removed, kept = (f'clone-snap-{self.volume().name}' for _ in '12')
+        for name, is_open in ((removed, False), (kept, True),
+                              ('cinder-export-1', True),
+                              ('clone-snap-of-the-operator', False)):
             self.lvm.add(name, GIB, origin=origin, is_open=is_open)
         self.make_driver()
-        self.assert_wiped('clone-snap-1')
-        self.assertEqual({origin, 'clone-snap-2', 'cinder-export-1'},
+        self.assert_wiped(removed)
+        self.assertEqual({origin, kept, 'cinder-export-1',
+                          'clone-snap-of-the-operator'},
                          self.machine.names())
 
     def test_left_over_that_cannot_be_removed_stops_nothing(self):
-        volume = self.create(is_open=True)
-        for name in 'clone-snap-1', 'clone-snap-2':
-            self.lvm.add(name, GIB, origin=volume.name)
+        origin = self.create(is_open=True).name
+        kept, removed = sorted(
+            f'clone-snap-{self.volume().name}' for _ in '12')
+        for name in kept, removed:
+            self.lvm.add(name, GIB, origin=origin)
         split = self.lvm._lvconvert
 
         def fail_once(options, words):
@@ -533,10 +537,9 @@ class TestThick(VolumeVerbs, DriverTestCase):
 
         self.lvm._lvconvert = fail_once
         self.make_driver()
-        self.assertEqual({volume.name, 'clone-snap-1'},
-                         self.machine.names())
-        self.assertIn('LV clone-snap-1 cannot be removed; that is tried '
-                      'again at the next start', self.log.output)
+        self.assertEqual({origin, kept}, self.machine.names())
+        self.assertIn(f'LV {kept} cannot be removed; that is tried again at '
+                      'the next start', self.log.output)
 
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')
