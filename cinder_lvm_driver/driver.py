@@ -217,7 +217,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                 if name not in lvs:
                     raise lvm.LogicalVolumeNotFound(
                         f'LV {name} was not found in VG {self.vg.vg_name}')
-            revert.revert(self.vg, *(lvs[name] for name in names))
+            revert.revert(self.vg, lvs, *names)
 
     def snapshot_revert_use_temp_snapshot(self) -> bool:
         """Tell whether a revert is to be preceded by another snapshot.

@@ -27,22 +27,25 @@ _TAG = 'cinder.revert_to='
 _MERGE_POLL_SECONDS = 5
 
 
-def revert(vg: lvm.LVM, volume: lvm.LogicalVolume,
-           snapshot: lvm.LogicalVolume) -> None:
+def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
+           volume_name: str, snapshot_name: str) -> None:
     """Give a volume the data of one of its snapshots.
 
     The volume keeps its size where it was extended since; all its snapshots
     are kept. When a step fails, the volume is as it was.
 
+    :param volumes: all LVs of the VG by name, the two among them
     :raises lvm.InsufficientSpace: a thick volume was extended, and there is
         no room for a snapshot of the size that it has now
     :raises lvm.LogicalVolumeInUse: the volume is open
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
     """
+    volume, snapshot = volumes[volume_name], volumes[snapshot_name]
     if volume.is_open:
         raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
+        _clear(vg, volumes, volume)
         _swap(vg, volume, snapshot)
     elif snapshot.is_cow_snapshot and snapshot.origin == volume.name:
         _merge(vg, volume, snapshot)
@@ -67,6 +70,15 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
 
 
 # Thin ---------------------------------------------------------------------
+
+def _clear(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
+           volume: lvm.LogicalVolume) -> None:
+    """Remove what an earlier revert of a volume could not remove."""
+    names = set(volumes)
+    for name in (naming.revert_to(volume.name),
+                 naming.revert_from(volume.name)):
+        _recover_swap(vg, name, names)
+
 
 def _swap(vg: lvm.LVM, volume: lvm.LogicalVolume,
           snapshot: lvm.LogicalVolume) -> None:
