@@ -31,7 +31,7 @@ class LioTarget(iscsi.ISCSITarget):
         kernel.check_addresses(self.portals, 'lioadm')
         kernel.load_modules(_MODULES, 'lioadm', self.runner)
         kernel.check_tree('target')
-        with host.privileged_daemon():
+        with host.lock(_LOCK), host.privileged_daemon():
             lio.list_targets()
         for portal in self.portals:
             if not host.is_local(portal):

@@ -61,7 +61,7 @@ class NvmetTarget(base.Target):
                             self.runner)
         kernel.check_tree('nvmet')
         self._check_rdma()
-        with host.privileged_daemon():
+        with host.lock(_LOCK), host.privileged_daemon():
             nvmet.list_subsystems()
         if self.key_file.is_used:
             with host.lock(_LOCK):
