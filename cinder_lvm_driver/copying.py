@@ -156,6 +156,7 @@ def _attribute(device: str, name: str) -> int:
     try:
         with open(f'/sys/class/block/{node}/{name}') as file:
             return int(file.read())
-    except FileNotFoundError as exc:
+    # ENODEV and the like: it goes while it is asked.
+    except OSError as exc:
         raise DeviceNotFound(
             f'{device} is not a block device of this host') from exc

@@ -176,7 +176,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             if lv.is_cow_origin:
                 raise lvm.LogicalVolumeInUse(
                     f'LV {lv.name} has COW snapshots; delete them first')
-            self._remover.remove(lv)
+            self._remove(lv)
 
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
@@ -196,7 +196,13 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                 LOG.info('LV of snapshot %s is not there; nothing to delete',
                          snapshot.name)
                 return
+            self._remove(lv)
+
+    def _remove(self, lv: lvm.LogicalVolume) -> None:
+        try:
             self._remover.remove(lv)
+        except lvm.LogicalVolumeNotFound as exc:
+            LOG.info('LV %s was deleted by somebody else: %s', lv.name, exc)
 
     def revert_to_snapshot(self, context: cinder_context.RequestContext,
                            volume: objects.Volume,

@@ -20,6 +20,8 @@ _DOOMED = 'cinder-wipe-'
 # What a volume is to become when it is reverted, and what it was before.
 _REVERT_TO = 'cinder-revert-to-'
 _REVERT_FROM = 'cinder-revert-from-'
+# A copy of an LV of another VG, until it is complete.
+_ARRIVING = 'cinder-arriving-'
 # A writable stand-in for a snapshot that is attached to a host.
 _SNAPSHOT_EXPORT = 'cinder-export-'
 
@@ -66,9 +68,14 @@ def snapshot_export(lv_name: str) -> str:
     return _SNAPSHOT_EXPORT + lv_name
 
 
+def arriving(lv_name: str) -> str:
+    """Return the name of an LV while it is copied from another VG."""
+    return _ARRIVING + lv_name
+
+
 def is_left_over(lv_name: str) -> bool:
     """Tell whether an LV that nobody has open is of no use any more."""
-    return (lv_name.startswith(_SNAPSHOT_EXPORT)
+    return (lv_name.startswith((_ARRIVING, _SNAPSHOT_EXPORT))
             or lv_name.startswith(_CLONE_SOURCE)
             and _ID.search(lv_name) is not None)
 

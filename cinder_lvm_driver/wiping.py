@@ -22,6 +22,7 @@ LOG = logging.getLogger(__name__)
 CLOSING_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 
+
 class Remover:
     """Removes LVs of a VG, those to be wiped in the background, in turn."""
 
@@ -38,6 +39,7 @@ class Remover:
 
         :raises lvm.InvalidRequest: it is a thin pool
         :raises lvm.LogicalVolumeInUse: it is open
+        :raises lvm.LogicalVolumeNotFound: somebody else has removed it
         """
         if volume.is_thin_pool:
             raise lvm.InvalidRequest(
@@ -68,6 +70,9 @@ class Remover:
                     f'open on this host')
             threading.Event().wait(_POLL_SECONDS)
             now = self._vg.find_volume(volume.name)
+        if now is None:
+            raise lvm.LogicalVolumeNotFound(
+                f'LV {volume.name} went before it could be removed')
 
     def resume(self, names: Iterable[str]) -> None:
         """Go on with LVs that were to be wiped when the service ended.
@@ -91,9 +96,14 @@ class Remover:
                     self._is_working = False
                     return
                 name = self._doomed.popleft()
-            errors.attempt(f'LV {name} of a deleted volume is not wiped; '
-                           f'that is tried again at the next start',
-                           self._wipe_and_remove, name)
+            complaint = (f'LV {name} of a deleted volume is not wiped; that '
+                         f'is tried again at the next start')
+            try:
+                errors.attempt(complaint, self._wipe_and_remove, name)
+            # Whatever it is: LVs that are deleted later need a worker too,
+            # and none is started as long as this one counts as being at it.
+            except Exception:  # noqa: BLE001
+                LOG.exception('%s', complaint)
 
     def _wipe_and_remove(self, name: str) -> None:
         volume = self._vg.find_volume(name)

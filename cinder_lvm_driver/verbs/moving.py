@@ -115,7 +115,7 @@ class MoveVerbs:
         if not source.active:
             self.vg.activate_lv(source.name)
         kind.prepare()
-        kind.create_copy(source, source.name, size_bytes)
+        kind.take_in(source, size_bytes)
         errors.attempt(
             f'LV {source.name} was moved to another VG, and what it was in '
             f'VG {source.vg_name} cannot be removed; remove it by hand',

@@ -252,6 +252,22 @@ class VolumeVerbs:
         self.driver.delete_snapshot(self.snapshot(volume))
         self.assertEqual(2, self.log.output.count('nothing to delete'))
 
+    def test_delete_what_goes_meanwhile(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        find = self.driver.vg.find_volume
+
+        def find_and_lose(name):
+            found = find(name)
+            self.lvm.volumes.pop(name)
+            return found
+
+        with mock.patch.object(self.driver.vg, 'find_volume', find_and_lose):
+            self.driver.delete_snapshot(snapshot)
+            self.driver.delete_volume(volume)
+        self.assertEqual(2, self.log.output.count(
+            'was deleted by somebody else'))
+
     def test_delete_of_an_inactive_volume(self):
         volume = self.create(active=False)
         self.driver.delete_volume(volume)
@@ -513,12 +529,14 @@ class TestThick(VolumeVerbs, DriverTestCase):
     def test_what_an_interrupted_clone_left_is_removed(self):
         origin = self.create().name
         removed, kept = (f'clone-snap-{self.volume().name}' for _ in '12')
+        arrived = f'cinder-arriving-{self.volume().name}'
         for name, is_open in ((removed, False), (kept, True),
+                              (arrived, False),
                               ('cinder-export-1', True),
                               ('clone-snap-of-the-operator', False)):
             self.lvm.add(name, GIB, origin=origin, is_open=is_open)
         self.make_driver()
-        self.assert_wiped(removed)
+        self.assert_wiped(arrived, removed)
         self.assertEqual({origin, kept, 'cinder-export-1',
                           'clone-snap-of-the-operator'},
                          self.machine.names())

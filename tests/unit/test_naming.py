@@ -33,13 +33,15 @@ class TestNaming(base.TestCase):
         moments = {naming.clone_source(self.volume),
                    naming.revert_to(self.volume),
                    naming.revert_from(self.volume),
+                   naming.arriving(self.volume),
                    naming.snapshot_export('_snapshot-1'), *doomed}
         for name in moments:
             self.assertTrue(naming.is_temporary(name))
             self.assertTrue(group.is_valid_name(name))
             self.assertEqual(name in doomed, naming.is_doomed(name))
-            self.assertEqual('clone' in name or 'export' in name,
-                             naming.is_left_over(name))
+            self.assertEqual(
+                any(word in name for word in ('clone', 'export', 'arriving')),
+                naming.is_left_over(name))
             self.assertEqual(self.volume if 'revert' in name else None,
                              naming.reverted(name))
         for name in ('volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1',

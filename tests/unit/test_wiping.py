@@ -31,6 +31,8 @@ class TestRemover(base.TestCase):
     def wipe(self, device):
         name = device.removeprefix('/dev/vg/')
         self.assertTrue(self.lvm.volumes[name].active)
+        if 'mistake' in name:
+            raise ZeroDivisionError
         if 'broken' in name:
             raise process.CommandFailed(('dd',), 1, '', 'I/O error')
         self.wiped.append(name)
@@ -94,6 +96,28 @@ class TestRemover(base.TestCase):
         self.wait = lambda seconds: setattr(volume, 'is_open', False)
         self.remover.remove(found)
         self.assertNotIn('a', self.lvm.volumes)
+
+    def test_device_that_goes_while_it_is_waited_for(self):
+        self.lvm.add('a', is_open=True)
+        found = self.vg.get_volume('a')
+        self.useFixture(fixtures.MockPatchObject(
+            wiping, 'CLOSING_SECONDS', 60))
+        self.useFixture(fixtures.MockPatchObject(
+            wiping.threading, 'Event', lambda: self))
+        self.wait = lambda seconds: self.lvm.volumes.clear()
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.remover.remove,
+                          found)
+        self.assertEqual([], self.works)
+
+    def test_mistake_of_ours_does_not_end_the_wiping(self):
+        for name in 'mistake', 'a':
+            self.remove(name)
+        self.works.pop()()
+        self.assertIn('ZeroDivisionError', self.log.output)
+        self.remove('b')
+        self.works.pop()()
+        name, = self.lvm.volumes
+        self.assertIn('mistake', name)
 
     def test_nothing_to_resume(self):
         self.lvm.add('a')
