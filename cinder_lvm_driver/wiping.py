@@ -102,7 +102,7 @@ class Remover:
                 errors.attempt(complaint, self._wipe_and_remove, name)
             # Whatever it is: LVs that are deleted later need a worker too,
             # and none is started as long as this one counts as being at it.
-            except Exception:  # noqa: BLE001
+            except Exception:
                 LOG.exception('%s', complaint)
 
     def _wipe_and_remove(self, name: str) -> None:
