@@ -153,8 +153,9 @@ class TestCopier(base.TestCase):
 
     def test_image(self):
         self.make_copier().write_image('/image', 'qcow2', '/device')
-        self.assert_ran('prlimit --as=4294967296 qemu-img convert -n --target-is-zero -t none '
-                        '-O raw -f qcow2 /image /device')
+        self.assert_ran('prlimit --as=4294967296 qemu-img convert -n '
+                        '--target-is-zero -t none -O raw -f qcow2 /image '
+                        '/device')
 
     def test_failure(self):
         self.runner.run_long.side_effect = process.CommandFailed(
