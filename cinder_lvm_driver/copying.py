@@ -23,6 +23,9 @@ from cinder_lvm_driver import process
 _SECTOR_BYTES = 512
 # The kernel zeroes so much between two looks at whether it is to stop.
 _ZEROOUT_STEP_BYTES = units.Gi
+# Of address space for a conversion: a quarter is enough with QEMU 7.2, but
+# each of its threads reserves some for itself.
+_CONVERSION_BYTES = 4 * units.Gi
 
 
 class DeviceNotFound(errors.DriverError):
@@ -55,13 +58,19 @@ class Copier:
         Left to itself qemu-img writes the zeroes too, because it cannot know
         what a device reads as; a thin LV is full then (QEMU 7.2).
 
+        A hostile image must not take all the memory of this host. Its time
+        is not limited: that depends on the size, which is the volume's at
+        most. Cinder, which limits ``qemu-img info`` only, starts a Python
+        for that; prlimit(1) becomes qemu-img itself.
+
         :param image_format: QEMU's word; never left to be guessed, since
             what a tenant uploads decides what the guess is
         :raises process.CommandFailed: qemu-img failed
         """
         self._run_limited(
-            path, device, 'qemu-img', 'convert', '-n', '--target-is-zero',
-            '-t', 'none', '-O', 'raw', '-f', image_format, path, device)
+            path, device, 'prlimit', f'--as={_CONVERSION_BYTES}',
+            'qemu-img', 'convert', '-n', '--target-is-zero', '-t', 'none',
+            '-O', 'raw', '-f', image_format, path, device)
 
     @property
     def wipes(self) -> bool:
@@ -156,6 +165,7 @@ def _attribute(device: str, name: str) -> int:
     try:
         with open(f'/sys/class/block/{node}/{name}') as file:
             return int(file.read())
-    except FileNotFoundError as exc:
+    # ENODEV and the like: it goes while it is asked.
+    except OSError as exc:
         raise DeviceNotFound(
             f'{device} is not a block device of this host') from exc

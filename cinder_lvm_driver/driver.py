@@ -127,7 +127,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             if naming.is_left_over(name) and not lv.is_open:
                 LOG.warning('Removing LV %s, which was only needed for a '
                             'moment', name)
-                self._remover.remove(lv)
+                errors.attempt(f'LV {name} cannot be removed; that is tried '
+                               f'again at the next start',
+                               self._remover.remove, lv)
         self._remover.resume(volumes)
 
     def _open_group(self, vg_name: str) -> lvm.LVM:
@@ -174,7 +176,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             if lv.is_cow_origin:
                 raise lvm.LogicalVolumeInUse(
                     f'LV {lv.name} has COW snapshots; delete them first')
-            self._remover.remove(lv)
+            self._remove(lv)
 
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
@@ -194,7 +196,13 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                 LOG.info('LV of snapshot %s is not there; nothing to delete',
                          snapshot.name)
                 return
+            self._remove(lv)
+
+    def _remove(self, lv: lvm.LogicalVolume) -> None:
+        try:
             self._remover.remove(lv)
+        except lvm.LogicalVolumeNotFound as exc:
+            LOG.info('LV %s was deleted by somebody else: %s', lv.name, exc)
 
     def revert_to_snapshot(self, context: cinder_context.RequestContext,
                            volume: objects.Volume,
@@ -215,7 +223,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                 if name not in lvs:
                     raise lvm.LogicalVolumeNotFound(
                         f'LV {name} was not found in VG {self.vg.vg_name}')
-            revert.revert(self.vg, *(lvs[name] for name in names))
+            revert.revert(self.vg, lvs, *names)
 
     def snapshot_revert_use_temp_snapshot(self) -> bool:
         """Tell whether a revert is to be preceded by another snapshot.

@@ -7,16 +7,21 @@ of our own, which say what is to become of them: a name survives a crash, and
 LVM changes it in one step.
 """
 
+import re
 import uuid
 
 _RESERVED_PREFIX = 'snapshot'
-# A snapshot from which a clone is being copied.
+# A snapshot from which a clone is being copied. The word is the in-tree
+# driver's, and an operator's LV may begin with it too: ours have an id.
 _CLONE_SOURCE = 'clone-snap-'
+_ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 # A deleted LV that is to be wiped and then removed.
 _DOOMED = 'cinder-wipe-'
 # What a volume is to become when it is reverted, and what it was before.
 _REVERT_TO = 'cinder-revert-to-'
 _REVERT_FROM = 'cinder-revert-from-'
+# A copy of an LV of another VG, until it is complete.
+_ARRIVING = 'cinder-arriving-'
 # A writable stand-in for a snapshot that is attached to a host.
 _SNAPSHOT_EXPORT = 'cinder-export-'
 
@@ -63,9 +68,16 @@ def snapshot_export(lv_name: str) -> str:
     return _SNAPSHOT_EXPORT + lv_name
 
 
+def arriving(lv_name: str) -> str:
+    """Return the name of an LV while it is copied from another VG."""
+    return _ARRIVING + lv_name
+
+
 def is_left_over(lv_name: str) -> bool:
     """Tell whether an LV that nobody has open is of no use any more."""
-    return lv_name.startswith((_CLONE_SOURCE, _SNAPSHOT_EXPORT))
+    return (lv_name.startswith((_ARRIVING, _SNAPSHOT_EXPORT))
+            or lv_name.startswith(_CLONE_SOURCE)
+            and _ID.search(lv_name) is not None)
 
 
 def is_doomed(lv_name: str) -> bool:
@@ -83,8 +95,8 @@ def reverted(lv_name: str) -> str | None:
 
 def is_temporary(lv_name: str) -> bool:
     """Tell whether an LV is no object of Cinder's, but one of ours."""
-    return lv_name.startswith((_CLONE_SOURCE, _DOOMED, _REVERT_TO,
-                               _REVERT_FROM, _SNAPSHOT_EXPORT))
+    return (is_left_over(lv_name) or is_doomed(lv_name)
+            or reverted(lv_name) is not None)
 
 
 def device_mapper_path(vg_name: str, lv_name: str) -> str:

@@ -35,6 +35,7 @@ class Remover:
 
         :raises lvm.InvalidRequest: it is a thin pool
         :raises lvm.LogicalVolumeInUse: it is open
+        :raises lvm.LogicalVolumeNotFound: somebody else has removed it
         """
         if volume.is_thin_pool:
             raise lvm.InvalidRequest(
@@ -78,11 +79,14 @@ class Remover:
                     self._is_working = False
                     return
                 name = self._doomed.popleft()
+            complaint = (f'LV {name} of a deleted volume is not wiped; that '
+                         f'is tried again at the next start')
             try:
-                self._wipe_and_remove(name)
-            except errors.DriverError as exc:
-                LOG.error('LV %s of a deleted volume is not wiped; that is '
-                          'tried again at the next start: %s', name, exc)
+                errors.attempt(complaint, self._wipe_and_remove, name)
+            # Whatever it is: LVs that are deleted later need a worker too,
+            # and none is started as long as this one counts as being at it.
+            except Exception:
+                LOG.exception('%s', complaint)
 
     def _wipe_and_remove(self, name: str) -> None:
         volume = self._vg.find_volume(name)

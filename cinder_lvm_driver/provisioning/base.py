@@ -169,6 +169,32 @@ class Provisioning(abc.ABC):
                 source.path, f'/dev/{self._vg.vg_name}/{name}',
                 source.virtual_size_bytes, sparse=self.reads_zeroes)
 
+    def take_in(self, source: lvm.LogicalVolume, size_bytes: int) -> None:
+        """Create an LV with the name and the data of one of another VG.
+
+        It has another name until it is complete, so that half of a volume is
+        never taken for all of it, and whoever finds it after a crash knows
+        that it is of no use.
+
+        :param source: active, and used by nobody
+        :param size_bytes: of the new LV; never less than the source's
+        :raises lvm.InsufficientSpace: it does not fit
+        :raises lvm.LogicalVolumeExists: the name is taken
+        """
+        lvs = self._vg.get_volumes()
+        if source.name in lvs:
+            raise lvm.LogicalVolumeExists(
+                f'VG {self._vg.vg_name} has an LV {source.name} already')
+        arriving = naming.arriving(source.name)
+        if arriving in lvs:
+            LOG.warning('Removing LV %s, which an interrupted migration left',
+                        arriving)
+            self._remove(lvs[arriving])
+        with self._undone_on_failure() as undo:
+            self.create_copy(source, arriving, size_bytes)
+            undo.callback(self._discard, arriving)
+            self._vg.rename_volume(arriving, source.name)
+
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:
         """Create an LV with the data that a volume has now.
@@ -238,8 +264,7 @@ class Provisioning(abc.ABC):
             undo.pop_all()
 
     def _discard(self, name: str) -> None:
-        try:
-            self._remove(self._vg.get_volume(name))
-        except errors.DriverError as exc:
-            LOG.error('LV %s was only needed for a moment and cannot be '
-                      'removed; remove it by hand: %s', name, exc)
+        errors.attempt(
+            f'LV {name} was only needed for a moment and cannot be removed; '
+            f'remove it by hand',
+            lambda: self._remove(self._vg.get_volume(name)))

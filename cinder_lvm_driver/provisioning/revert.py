@@ -9,7 +9,7 @@ What is under way is written on the LVs, as names and as a tag, so that
 ``recover`` can complete it or take it back after a crash at any point.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 import contextlib
 import functools
 import logging
@@ -27,23 +27,26 @@ _TAG = 'cinder.revert_to='
 _MERGE_POLL_SECONDS = 5
 
 
-def revert(vg: lvm.LVM, volume: lvm.LogicalVolume,
-           snapshot: lvm.LogicalVolume) -> None:
+def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
+           volume_name: str, snapshot_name: str) -> None:
     """Give a volume the data of one of its snapshots.
 
     The volume keeps its size where it was extended since; all its snapshots
     are kept. When a step fails, the volume is as it was.
 
+    :param volumes: all LVs of the VG by name, the two among them
     :raises lvm.InsufficientSpace: a thick volume was extended, and there is
         no room for a snapshot of the size that it has now
     :raises lvm.LogicalVolumeInUse: the volume is open
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
     """
+    volume, snapshot = volumes[volume_name], volumes[snapshot_name]
     volume = vg.wait_until_closed(volume)
     if volume.is_open:
         raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
+        _clear(vg, volumes, volume)
         _swap(vg, volume, snapshot)
     elif snapshot.is_cow_snapshot and snapshot.origin == volume.name:
         _merge(vg, volume, snapshot)
@@ -60,30 +63,38 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
     """
     names = set(volumes)
     for name in sorted(volumes):
-        with _reported(name):
-            _recover_swap(vg, name, names)
+        _attempt(name, _recover_swap, vg, name, names)
     for volume in volumes.values():
         for tag in volume.tags:
             if tag.startswith(_TAG):
-                with _reported(volume.name):
-                    _recover_merge(vg, volume, tag)
+                _attempt(volume.name, _recover_merge, vg, volume, tag)
 
 
 # Thin ---------------------------------------------------------------------
+
+def _clear(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
+           volume: lvm.LogicalVolume) -> None:
+    """Remove what an earlier revert of a volume could not remove."""
+    names = set(volumes)
+    for name in (naming.revert_to(volume.name),
+                 naming.revert_from(volume.name)):
+        _recover_swap(vg, name, names)
+
 
 def _swap(vg: lvm.LVM, volume: lvm.LogicalVolume,
           snapshot: lvm.LogicalVolume) -> None:
     new, old = naming.revert_to(volume.name), naming.revert_from(volume.name)
     with contextlib.ExitStack() as undo:
         vg.create_thin_snapshot(new, snapshot.name, activate=True)
-        undo.callback(_quietly, vg.delete, new)
+        undo.callback(_attempt, volume.name, vg.delete, new)
         if volume.size_bytes > snapshot.size_bytes:
             vg.extend_volume(new, volume.size_bytes)
         vg.rename_volume(volume.name, old)
-        undo.callback(_quietly, vg.rename_volume, old, volume.name)
+        undo.callback(_attempt, volume.name, vg.rename_volume, old,
+                      volume.name)
         vg.rename_volume(new, volume.name)
         undo.pop_all()
-    _quietly(vg.delete, old)
+    _attempt(volume.name, vg.delete, old)
 
 
 def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:
@@ -121,7 +132,7 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
     tag = _TAG + snapshot.name
     with contextlib.ExitStack() as undo:
         vg.add_tag(volume.name, tag)
-        undo.callback(_quietly, vg.delete_tag, volume.name, tag)
+        undo.callback(_attempt, volume.name, vg.delete_tag, volume.name, tag)
         vg.merge_snapshot(snapshot.name)
         undo.pop_all()
     _snapshot_again(vg, volume, tag)
@@ -144,31 +155,22 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
     LOG.warning('Completing the interrupted revert of LV %s to %s',
                 volume.name, snapshot_name)
     vg.resume_merge(volume.name)
-    background.start('lvm-revert',
-                     functools.partial(_complete_merge, vg, volume, tag))
+    background.start('lvm-revert', functools.partial(
+        _attempt, volume.name, _complete_merge, vg, volume, tag))
 
 
 def _complete_merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
                     tag: str) -> None:
-    with _reported(volume.name):
-        while vg.get_volume(volume.name).is_merging:
-            threading.Event().wait(_MERGE_POLL_SECONDS)
-        _snapshot_again(vg, volume, tag)
+    while vg.get_volume(volume.name).is_merging:
+        threading.Event().wait(_MERGE_POLL_SECONDS)
+    _snapshot_again(vg, volume, tag)
 
 
 # Both ---------------------------------------------------------------------
 
-@contextlib.contextmanager
-def _reported(name: str) -> Iterator[None]:
-    """Log what goes wrong with an LV instead of raising it."""
-    try:
-        yield
-    except errors.DriverError as exc:
-        LOG.error('A revert that concerns LV %s left something behind, which '
-                  'is looked after at the next start: %s', name, exc)
-
-
-def _quietly(step: Callable[..., None], name: str, *arguments: str) -> None:
-    """Take a step whose failure is not what the caller is to be told."""
-    with _reported(name):
-        step(name, *arguments)
+def _attempt(name: str, step: Callable[..., None],
+             *arguments: object) -> None:
+    """Take a step of the revert of an LV, and log its failure."""
+    errors.attempt(
+        f'A revert that concerns LV {name} left something behind, which is '
+        f'looked after at the next start', step, *arguments)

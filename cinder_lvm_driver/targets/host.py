@@ -4,21 +4,36 @@
 from collections.abc import Iterator
 import contextlib
 import socket
-from typing import Any
 
 from oslo_concurrency import lockutils
+from oslo_config import cfg
 from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
 
+# What is raised where the daemon that runs as root cannot be started, or ends
+# while it is asked something; the next question starts it anew.
+DAEMON_FAILURES = (daemon.FailedToDropPrivileges, OSError)
 
-def lock(name: str) -> contextlib.AbstractContextManager[Any]:
-    """Keep the other back ends on this host out of a target."""
-    held: contextlib.AbstractContextManager[Any] = lockutils.lock(
-        name, lock_file_prefix='cinder-', external=True)
-    return held
+
+@contextlib.contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Keep the other back ends on this host out of a target.
+
+    :raises TargetConfigurationError: there is no place for lock files
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lockutils.lock(
+                name, lock_file_prefix='cinder-', external=True))
+        except (cfg.RequiredOptError, OSError) as exc:
+            raise errors.TargetConfigurationError(
+                f'what back ends of one host share cannot be locked: {exc}. '
+                'Set lock_path in section [oslo_concurrency] to a directory '
+                'that cinder-volume can write to') from exc
+        yield
 
 
 @contextlib.contextmanager
@@ -29,7 +44,7 @@ def privileged_daemon() -> Iterator[None]:
     """
     try:
         yield
-    except (daemon.FailedToDropPrivileges, OSError) as exc:
+    except DAEMON_FAILURES as exc:
         raise errors.TargetConfigurationError(
             'the privileged daemon of this driver cannot be started: '
             f'{exc}. See that the filter file of cinder-lvm-driver is '

@@ -61,8 +61,8 @@ class ISCSITarget(base.Target):
         else:
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
         target = self._create_target(types.ExportRequest(
-            volume.id, target_iqn, volume_path, self.portals, chap,
-            _initiators(volume), read_only))
+            volume.id, volume.name_id, target_iqn, volume_path, self.portals,
+            chap, _initiators(volume), read_only))
         export = types.IscsiExport(
             self.portals, target, target_iqn, self.LUN)
         return {'location': export.format(), 'auth': chap.format()}
@@ -80,7 +80,7 @@ class ISCSITarget(base.Target):
                 failures[volume.id] = exc
                 continue
             requests.append(types.ExportRequest(
-                volume.id, export.target_iqn, volume_path,
+                volume.id, volume.name_id, export.target_iqn, volume_path,
                 types.unique_portals(export.portals, self.portals), chap,
                 _initiators(volume)))
         failures.update(self._ensure_targets(requests))

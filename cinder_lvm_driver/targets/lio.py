@@ -31,7 +31,7 @@ class LioTarget(iscsi.ISCSITarget):
         kernel.check_addresses(self.portals, 'lioadm')
         kernel.load_modules(_MODULES, 'lioadm', self.runner)
         kernel.check_tree('target')
-        with host.privileged_daemon():
+        with host.lock(_LOCK), host.privileged_daemon():
             lio.list_targets()
         for portal in self.portals:
             if not host.is_local(portal):
@@ -66,7 +66,7 @@ class LioTarget(iscsi.ISCSITarget):
                 for initiator_iqn in request.initiators]
         with host.lock(_LOCK):
             reply = lio.create_target(
-                request.target_iqn, request.device, request.volume_id,
+                request.target_iqn, request.device, request.serial,
                 [portal.canonical for portal in request.portals],
                 self.driver_volume_type == 'iser', acls, all_portals,
                 request.read_only)

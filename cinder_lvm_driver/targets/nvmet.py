@@ -3,7 +3,6 @@
 
 from collections.abc import Iterable, Mapping
 import contextlib
-import glob
 import logging
 from typing import Any
 import zlib
@@ -17,18 +16,10 @@ from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import dhchap
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import host
-from cinder_lvm_driver.targets import kernel
 from cinder_lvm_driver.targets import nvmeof
-from cinder_lvm_driver.targets import types
+from cinder_lvm_driver.targets import nvmet_setup
 
 LOG = logging.getLogger(__name__)
-
-# The name is that of cinder.volume.targets.nvmet.
-_LOCK = 'nvmetcli'
-# So many namespaces the kernel says that a subsystem has
-# (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h).
-_LAST_NSID = 1024
-_RDMA_DEVICES = '/sys/class/infiniband/*'
 
 
 class NvmetTarget(base.Target):
@@ -39,90 +30,30 @@ class NvmetTarget(base.Target):
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         super().__init__(configuration, runner)
-        self.target_prefix = configuration.target_prefix
-        self.share_target = configuration.lvm_share_target
-        self.first_port_id = configuration.nvmet_port_id
-        self.nsid = configuration.nvmet_ns_id
-        self.info_version = configuration.nvmeof_conn_info_version
-        self.transport = nvmeof.TRANSPORTS.get(configuration.target_protocol)
-        self.addresses = (configuration.target_ip_address,
-                          *(configuration.target_secondary_ip_addresses
-                            or ()))
-        self.port = configuration.target_port
+        self.settings = nvmet_setup.Settings.read(configuration)
         self.key_file = dhchap.KeyFile(configuration.lvm_nvme_key_file,
                                        configuration.lvm_nvme_require_keys)
 
-    # Setup ----------------------------------------------------------------
-
     def check_for_setup_error(self) -> None:
-        self._check_options()
-        self.key_file.read()
-        kernel.load_modules(('nvmet', f'nvmet_{self.transport}'), 'nvmet',
-                            self.runner)
-        kernel.check_tree('nvmet')
-        self._check_rdma()
-        with host.privileged_daemon():
-            nvmet.list_subsystems()
-        if self.key_file.is_used:
-            with host.lock(_LOCK):
-                can_authenticate = nvmet.can_authenticate()
-            if not can_authenticate:
-                raise errors.TargetConfigurationError(
-                    'this kernel cannot authenticate NVMe hosts: it was '
-                    'built without CONFIG_NVME_TARGET_AUTH, so '
-                    'lvm_nvme_key_file and lvm_nvme_require_keys cannot be '
-                    'set')
-        for address in self.addresses:
-            if not host.is_local(types.Portal(address, self.port)):
-                LOG.warning(
-                    'Address %s is none of this host. Volumes cannot be '
-                    'exported before it is there.', address)
-
-    def _check_rdma(self) -> None:
-        """The kernel opens a port for RDMA without any device for it."""
-        if self.transport == 'rdma' and not glob.glob(_RDMA_DEVICES):
-            raise errors.TargetConfigurationError(
-                'target_protocol is nvmet_rdma, but this host has no RDMA '
-                'device')
-
-    def _check_options(self) -> None:
-        if self.transport is None:
-            raise errors.TargetConfigurationError(
-                f"target_protocol is '{self.configuration.target_protocol}', "
-                "but target_helper 'nvmet' speaks only "
-                + ' and '.join(nvmeof.TRANSPORTS))
-        if len(self.addresses) > 1 and self.info_version == 1:
-            raise errors.TargetConfigurationError(
-                'target_secondary_ip_addresses need nvmeof_conn_info_version '
-                '2: version 1 has room for one address')
-        kernel.check_addresses(
-            [types.Portal(address, self.port) for address in self.addresses],
-            'nvmet')
-        for option, value, last in (
-                ('nvmet_port_id', self.first_port_id, 65535),
-                ('nvmet_ns_id', self.nsid, _LAST_NSID)):
-            if not 1 <= value <= last:
-                raise errors.TargetConfigurationError(
-                    f'{option} is {value}, which is not between 1 and {last}')
-        try:
-            validation.nqn('target_prefix', self._nqn('x' * 36))
-        except errors.InvalidArgument as exc:
-            raise errors.TargetConfigurationError(
-                f"target_prefix '{self.target_prefix}' does not begin an NVMe "
-                'Qualified Name such as 2014-08.org.example:cinder') from exc
+        nvmet_setup.check(self.settings, self.key_file, self.runner)
 
     # Cinder's verbs -------------------------------------------------------
 
     def create_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str, *,
                       read_only: bool = False) -> dict[str, str]:
-        connectors = base.connectors(volume)
-        if self._is_shared(volume, bool(connectors)):
+        attached = bool(base.connectors(volume))
+        if self._is_shared(volume, attached):
             return {'location': volume_path, 'auth': ''}
-        export = self._own_export(volume, bool(connectors))
+        export = self._own_export(volume, attached)
+        keys = self.key_file.read()
+        connectors, problem = self._let_in(volume, keys)
+        if problem:
+            LOG.warning('Of the hosts that have volume %s, one is left out: '
+                        '%s', volume.id, problem)
         request = self._own_request(volume, volume_path, export, connectors,
-                                    self.key_file.read())
-        self._serve(request, nvmeof.canonical(*self.portals))
+                                    keys)
+        self._serve(request, nvmeof.canonical(*self.settings.portals))
         return {'location': export.format(), 'auth': ''}
 
     def initialize_connection(self, volume: base.Volume,
@@ -133,7 +64,8 @@ class NvmetTarget(base.Target):
         if nvmeof.is_shared(volume.provider_location):
             request = self._shared_request(
                 volume, volume.provider_location, connector, keys)
-            subsystem_nqn, portals = request.subsystem_nqn, self.portals
+            subsystem_nqn = request.subsystem_nqn
+            portals = self.settings.portals
             reply = self._serve(request, request.portals)
             nsid = reply['nsid']
         else:
@@ -141,11 +73,12 @@ class NvmetTarget(base.Target):
             subsystem_nqn, nsid = export.subsystem_nqn, export.nsid
             portals = [(transport, address, str(port))
                        for transport, address, port in export.portals]
-            with host.lock(_LOCK):
+            with host.lock(nvmet_setup.LOCK):
                 reply = nvmet.allow_host(
                     subsystem_nqn, host_nqn, keys.find(host_nqn))
         data = nvmeof.connection_properties(
-            self.info_version, subsystem_nqn, portals, nsid, volume.name_id)
+            self.settings.info_version, subsystem_nqn, portals, nsid,
+            volume.name_id)
         data['encrypted'] = volume.encryption_key_id is not None
         if reply['discard']:
             data['discard'] = True
@@ -162,7 +95,7 @@ class NvmetTarget(base.Target):
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
-        with host.lock(_LOCK):
+        with host.lock(nvmet_setup.LOCK):
             if connector is None:
                 nvmet.deny_all_hosts(subsystem_nqn)
             else:
@@ -171,7 +104,7 @@ class NvmetTarget(base.Target):
     def _withdraw(self, volume: base.Volume,
                   connector: base.Connector | None) -> None:
         """Take a volume out of the subsystem of a host, or of all hosts."""
-        with host.lock(_LOCK):
+        with host.lock(nvmet_setup.LOCK):
             if connector is not None:
                 names = [self._host_subsystem(connector)]
             else:
@@ -190,13 +123,13 @@ class NvmetTarget(base.Target):
         try:
             subsystem_nqn = _parse_export(volume).subsystem_nqn
         except errors.InvalidExport:
-            subsystem_nqn = self._nqn(volume.id)
-        with host.lock(_LOCK):
+            subsystem_nqn = self.settings.nqn(volume.id)
+        with host.lock(nvmet_setup.LOCK):
             nvmet.delete_subsystem(subsystem_nqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
         _host_nqn(connector)
-        if self.share_target:
+        if self.settings.share_target:
             self._host_subsystem(connector)
         return True
 
@@ -210,13 +143,13 @@ class NvmetTarget(base.Target):
         """Have the kernel tell the hosts; theirs grow without a rescan."""
         if nvmeof.is_shared(volume.provider_location):
             names = [self._host_subsystem(connector)
-                     for connector in base.connectors(volume)]
+                     for connector in self._usable_connectors(volume)]
         else:
             names = []
             with contextlib.suppress(errors.InvalidExport):
                 names = [_parse_export(volume).subsystem_nqn]
         for subsystem_nqn in dict.fromkeys(names):
-            with host.lock(_LOCK):
+            with host.lock(nvmet_setup.LOCK):
                 nvmet.revalidate_sizes(subsystem_nqn)
 
     # Bringing exports back ------------------------------------------------
@@ -243,14 +176,9 @@ class NvmetTarget(base.Target):
                   ) -> list[nvmeof.NamespaceRequest]:
         """Return what a volume needs; hosts without a key stay out."""
         keys = self.key_file.read()
-        connectors = []
-        for connector in base.connectors(volume):
-            try:
-                keys.find(_host_nqn(connector))
-            except (errors.NoHostKey, errors.InvalidConnector) as exc:
-                failures[volume.id] = exc
-            else:
-                connectors.append(connector)
+        connectors, problem = self._let_in(volume, keys)
+        if problem:
+            failures[volume.id] = problem
         if nvmeof.is_shared(volume.provider_location):
             return [self._shared_request(volume, volume_path, connector, keys)
                     for connector in connectors]
@@ -267,7 +195,7 @@ class NvmetTarget(base.Target):
         keys = {(host_nqn, key) for request in requests
                 for host_nqn, key in request.hosts if key is not None}
         if keys:
-            with host.lock(_LOCK):
+            with host.lock(nvmet_setup.LOCK):
                 nvmet.set_keys(sorted(keys))
         present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
@@ -291,8 +219,9 @@ class NvmetTarget(base.Target):
                 requests: list[nvmeof.NamespaceRequest],
                 failures: dict[str, Exception]) -> None:
         """Serve subsystems on ports; one is enough for I/O to go on."""
-        with host.lock(_LOCK):
-            refused = nvmet.listen(list(unheard.items()), self.first_port_id)
+        with host.lock(nvmet_setup.LOCK):
+            refused = nvmet.listen(list(unheard.items()),
+                                   self.settings.first_port_id)
         for request in requests:
             problems = refused.get(request.subsystem_nqn, [])
             if problems and len(problems) == len(request.portals):
@@ -307,12 +236,12 @@ class NvmetTarget(base.Target):
 
     def _serve(self, request: nvmeof.NamespaceRequest,
                portals: Iterable[nvmeof.Portal]) -> Mapping[str, Any]:
-        with host.lock(_LOCK):
+        with host.lock(nvmet_setup.LOCK):
             reply: Mapping[str, Any] = nvmet.create_namespace(
                 request.subsystem_nqn, request.device, request.uuid,
                 request.nsid, request.lowest_nsid, request.highest_nsid,
-                list(request.hosts), list(portals), self.first_port_id,
-                request.exclusive)
+                list(request.hosts), list(portals),
+                self.settings.first_port_id, request.exclusive)
         return reply
 
     def _own_request(self, volume: base.Volume, device: str,
@@ -323,7 +252,7 @@ class NvmetTarget(base.Target):
         return nvmeof.NamespaceRequest(
             volume.id, export.subsystem_nqn, device, volume.name_id,
             export.nsid, export.nsid, export.nsid,
-            nvmeof.canonical(*export.portals, *self.portals),
+            nvmeof.canonical(*export.portals, *self.settings.portals),
             _hosts(connectors, keys))
 
     def _shared_request(self, volume: base.Volume, device: str,
@@ -332,8 +261,9 @@ class NvmetTarget(base.Target):
         """Ask for one of the namespaces of a host's subsystem."""
         return nvmeof.NamespaceRequest(
             volume.id, self._host_subsystem(connector), device,
-            volume.name_id, self._shared_nsid(volume, connector), self.nsid,
-            _LAST_NSID, nvmeof.canonical(*self.portals),
+            volume.name_id, self._shared_nsid(volume, connector),
+            self.settings.nsid, nvmet_setup.LAST_NSID,
+            nvmeof.canonical(*self.settings.portals),
             _hosts([connector], keys), exclusive=True)
 
     def _shared_nsid(self, volume: base.Volume,
@@ -349,25 +279,46 @@ class NvmetTarget(base.Target):
             if nsid.isdecimal() and self.are_same_connector(
                     attachment.connector or {}, connector):
                 return int(nsid)
-        span: int = _LAST_NSID - self.nsid + 1
-        first: int = self.nsid
-        return first + zlib.crc32(volume.name_id.encode()) % span
+        span = nvmet_setup.LAST_NSID - self.settings.nsid + 1
+        return (self.settings.nsid
+                + zlib.crc32(volume.name_id.encode()) % span)
 
-    # Names ----------------------------------------------------------------
+    # Hosts and names ------------------------------------------------------
 
-    @property
-    def portals(self) -> tuple[nvmeof.Portal, ...]:
-        return tuple((str(self.transport), address, self.port)
-                     for address in self.addresses)
+    def _usable_connectors(self, volume: base.Volume,
+                           ) -> list[base.Connector]:
+        """Return the connectors of the hosts that a volume is attached to.
 
-    def _nqn(self, name: str) -> str:
-        return f'nqn.{self.target_prefix}-{name}'
+        Those that make no sense are of another time or helper, and nobody
+        can be let in by them.
+        """
+        found = []
+        for connector in base.connectors(volume):
+            with contextlib.suppress(errors.InvalidConnector):
+                _host_nqn(connector)
+                if nvmeof.is_shared(volume.provider_location):
+                    self._host_subsystem(connector)
+                found.append(connector)
+        return found
+
+    def _let_in(self, volume: base.Volume, keys: dhchap.Keys,
+                ) -> tuple[list[base.Connector], errors.NoHostKey | None]:
+        """Return which hosts a volume is for, and why others are not."""
+        connectors, problem = [], None
+        for connector in self._usable_connectors(volume):
+            try:
+                keys.find(_host_nqn(connector))
+            except errors.NoHostKey as exc:
+                problem = exc
+            else:
+                connectors.append(connector)
+        return connectors, problem
 
     def _host_subsystem(self, connector: base.Connector) -> str:
         """Return the name of the subsystem of a host."""
         name = base.said(connector, 'host')
         try:
-            return validation.nqn('host', self._nqn(name or '/'))
+            return validation.nqn('host', self.settings.nqn(name or '/'))
         except errors.InvalidArgument as exc:
             raise errors.InvalidConnector('host') from exc
 
@@ -375,18 +326,20 @@ class NvmetTarget(base.Target):
         """Tell how to serve a volume: as until now while hosts use it."""
         if attached and volume.provider_location:
             return nvmeof.is_shared(volume.provider_location)
-        return bool(self.share_target)
+        return self.settings.share_target
 
     def _own_export(self, volume: base.Volume,
                     attached: bool) -> nvmeof.NvmeExport:
         """Return where a volume is found: as until now while hosts use it."""
-        subsystem_nqn, nsid = self._nqn(volume.id), self.nsid
+        subsystem_nqn = self.settings.nqn(volume.id)
+        nsid = self.settings.nsid
         if attached:
             with contextlib.suppress(errors.InvalidExport):
                 known = _parse_export(volume)
                 subsystem_nqn, nsid = known.subsystem_nqn, known.nsid
-        return nvmeof.NvmeExport(self.addresses, self.port,
-                                 str(self.transport), subsystem_nqn, nsid)
+        return nvmeof.NvmeExport(
+            self.settings.addresses, self.settings.port,
+            self.settings.transport, subsystem_nqn, nsid)
 
 
 def _host_nqn(connector: base.Connector) -> str:

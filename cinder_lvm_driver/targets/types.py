@@ -113,9 +113,15 @@ class IscsiExport:
 
 @dataclasses.dataclass(frozen=True)
 class ExportRequest:
-    """A device that is to be served, and the initiators that may use it."""
+    """A device that is to be served, and the initiators that may use it.
+
+    :ivar serial: what initiators know the disk by: the volume's ``name_id``.
+        After a volume was migrated while it was in use, its ``id`` is that
+        of another disk; for all others both are equal
+    """
 
     volume_id: str
+    serial: str
     target_iqn: str
     device: str
     portals: tuple[Portal, ...]

@@ -13,6 +13,7 @@ from typing import Any
 from cinder import context as cinder_context
 from cinder import objects
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.targets import base as targets
@@ -87,7 +88,11 @@ class SnapshotAttachVerbs:
                     self.vg.create_thin_snapshot(served, lv.name,
                                                  activate=True)
                     # Cinder does not remove an export that it never got.
-                    undo.callback(self._remove_stand_in, served)
+                    undo.callback(
+                        errors.attempt,
+                        f'LV {served} was only needed to serve a snapshot '
+                        f'and cannot be removed; remove it by hand',
+                        self.vg.delete, served)
             else:
                 served = lv.name
                 self.vg.activate_lv(served)
@@ -97,13 +102,6 @@ class SnapshotAttachVerbs:
             undo.pop_all()
         return {'provider_location': export['location'],
                 'provider_auth': export['auth']}
-
-    def _remove_stand_in(self, name: str) -> None:
-        try:
-            self.vg.delete(name)
-        except lvm.LVMError as exc:
-            LOG.error('LV %s was only needed to serve a snapshot and cannot '
-                      'be removed; remove it by hand: %s', name, exc)
 
     def initialize_connection_snapshot(self, snapshot: objects.Snapshot,
                                        connector: dict,

@@ -12,6 +12,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver import translate
 
 LOG = logging.getLogger(__name__)
@@ -70,8 +71,7 @@ class ExportVerbs:
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
-            # OSError: the privileged daemon is gone.
-            except (errors.DriverError, OSError) as exc:
+            except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
                 LOG.error('The attached volumes cannot be served in one '
                           'pass: %s', exc)
             LOG.info('%d of %d attached volumes are served',

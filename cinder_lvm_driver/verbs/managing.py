@@ -53,8 +53,7 @@ class ManageVerbs:
             managed as a volume
         """
         lv = self._referenced(volume, existing_ref, manage.VOLUME)
-        if volume_utils.check_already_managed_volume(
-                manage.cinder_id(lv.name, manage.VOLUME)):
+        if _is_managed(manage.cinder_id(lv.name, manage.VOLUME)):
             raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
         self._rename(lv.name, volume.name)
 
@@ -113,3 +112,17 @@ class ManageVerbs:
                                {manage.lv_name(item, kind): item['id']
                                 for item in known})
         return volume_utils.paginate_entries_list(found, *page)
+
+
+def _is_managed(known_id: str | None) -> bool:
+    """Tell whether the LV of an id belongs to a volume of Cinder.
+
+    That of a volume that was migrated while it was in use bears the id of
+    one that Cinder has forgotten.
+    """
+    if not known_id:
+        return False
+    return bool(volume_utils.check_already_managed_volume(known_id)
+                or objects.VolumeList.get_all(
+                    cinder_context.get_admin_context(),
+                    filters={'_name_id': known_id}))

@@ -116,13 +116,11 @@ class MoveVerbs:
         if not source.active:
             self.vg.activate_lv(source.name)
         kind.prepare()
-        kind.create_copy(source, source.name, size_bytes)
-        try:
-            self._remover.remove(source)
-        except errors.DriverError as exc:
-            LOG.error('LV %s was moved to another VG, and what it was in VG '
-                      '%s cannot be removed; remove it by hand: %s',
-                      source.name, source.vg_name, exc)
+        kind.take_in(source, size_bytes)
+        errors.attempt(
+            f'LV {source.name} was moved to another VG, and what it was in '
+            f'VG {source.vg_name} cannot be removed; remove it by hand',
+            self._remover.remove, source)
 
     def update_migrated_volume(self, ctxt: cinder_context.RequestContext,
                                volume: objects.Volume,

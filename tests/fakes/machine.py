@@ -12,7 +12,7 @@ from cinder_lvm_driver.lvm import group as lvm_group
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
-_PREFIXES = {'ionice': 2, 'cgexec': 3}
+_PREFIXES = {'ionice': 2, 'cgexec': 3, 'prlimit': 2}
 
 
 def work_at_once():
@@ -136,7 +136,7 @@ class FakeMachine(fixtures.Fixture):
         return self._answer(program, argv)
 
     def _answer(self, program, argv):
-        if program in _PREFIXES:
+        while program in _PREFIXES:
             argv = argv[_PREFIXES[program]:]
             program = argv[0]
         if program == 'blkdiscard':

@@ -148,13 +148,14 @@ class TestCopier(base.TestCase):
             self.make_copier().write_image('/a', 'raw', '/b')
         self.assertEqual(
             [('cgexec', '-g', 'blkio:/a-/b', 'dd'),
-             ('cgexec', '-g', 'blkio:/a-/b', 'qemu-img')],
+             ('cgexec', '-g', 'blkio:/a-/b', 'prlimit')],
             [call.args[:4] for call in self.runner.run_long.mock_calls])
 
     def test_image(self):
         self.make_copier().write_image('/image', 'qcow2', '/device')
-        self.assert_ran('qemu-img convert -n --target-is-zero -t none '
-                        '-O raw -f qcow2 /image /device')
+        self.assert_ran('prlimit --as=4294967296 qemu-img convert -n '
+                        '--target-is-zero -t none -O raw -f qcow2 /image '
+                        '/device')
 
     def test_failure(self):
         self.runner.run_long.side_effect = process.CommandFailed(

@@ -252,6 +252,22 @@ class VolumeVerbs:
         self.driver.delete_snapshot(self.snapshot(volume))
         self.assertEqual(2, self.log.output.count('nothing to delete'))
 
+    def test_delete_what_goes_meanwhile(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        find = self.driver.vg.find_volume
+
+        def find_and_lose(name):
+            found = find(name)
+            self.lvm.volumes.pop(name)
+            return found
+
+        with mock.patch.object(self.driver.vg, 'find_volume', find_and_lose):
+            self.driver.delete_snapshot(snapshot)
+            self.driver.delete_volume(volume)
+        self.assertEqual(2, self.log.output.count(
+            'was deleted by somebody else'))
+
     def test_delete_of_an_inactive_volume(self):
         volume = self.create(active=False)
         self.driver.delete_volume(volume)
@@ -511,15 +527,37 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assertEqual('x', lv.content)
 
     def test_what_an_interrupted_clone_left_is_removed(self):
-        self.create()
-        origin, = self.machine.names()
-        for name, is_open in (('clone-snap-1', False), ('clone-snap-2', True),
-                              ('cinder-export-1', True)):
+        origin = self.create().name
+        removed, kept = (f'clone-snap-{self.volume().name}' for _ in '12')
+        arrived = f'cinder-arriving-{self.volume().name}'
+        for name, is_open in ((removed, False), (kept, True),
+                              (arrived, False),
+                              ('cinder-export-1', True),
+                              ('clone-snap-of-the-operator', False)):
             self.lvm.add(name, GIB, origin=origin, is_open=is_open)
         self.make_driver()
-        self.assert_wiped('clone-snap-1')
-        self.assertEqual({origin, 'clone-snap-2', 'cinder-export-1'},
+        self.assert_wiped(arrived, removed)
+        self.assertEqual({origin, kept, 'cinder-export-1',
+                          'clone-snap-of-the-operator'},
                          self.machine.names())
+
+    def test_left_over_that_cannot_be_removed_stops_nothing(self):
+        origin = self.create(is_open=True).name
+        kept, removed = sorted(
+            f'clone-snap-{self.volume().name}' for _ in '12')
+        for name in kept, removed:
+            self.lvm.add(name, GIB, origin=origin)
+        split = self.lvm._lvconvert
+
+        def fail_once(options, words):
+            self.lvm._lvconvert = split
+            raise fake_lvm.Failure('Broken by the test.')
+
+        self.lvm._lvconvert = fail_once
+        self.make_driver()
+        self.assertEqual({origin, kept}, self.machine.names())
+        self.assertIn(f'LV {kept} cannot be removed; that is tried again at '
+                      'the next start', self.log.output)
 
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')

@@ -19,5 +19,17 @@ class TestErrors(base.TestCase):
     def test_root(self, error):
         self.assertTrue(issubclass(error, errors.DriverError))
 
+    def test_attempt_that_fails_is_logged(self):
+        def fail(number):
+            raise errors.ConfigurationError(f'number {number}')
+
+        errors.attempt('LV a is left', fail, 5)
+        self.assertIn('ERROR cinder_lvm_driver.errors: LV a is left: '
+                      'number 5', self.log.output)
+
+    def test_attempt_hides_no_mistake_of_ours(self):
+        self.assertRaises(ZeroDivisionError, errors.attempt, 'x',
+                          lambda: 1 / 0)
+
     def test_lvm_does_not_tell_what_lvm_did_not_say(self):
         self.assertFalse(issubclass(process.CommandTimedOut, lvm.LVMError))

@@ -35,8 +35,9 @@ DAEMON = ('oslo-rootwrap-daemon', '/etc/cinder/rootwrap.conf')
 HELPER = ('privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
           '--privsep_context', 'cinder_lvm_driver.privileged.context',
           '--privsep_sock_path', '/tmp/tmp1/privsep.sock')
-IMAGE = ('qemu-img', 'convert', '-n', '--target-is-zero', '-t', 'none', '-O',
-         'raw', '-f', 'qcow2', '/var/lib/cinder/conversion/image_fetch_1_2',
+IMAGE = ('prlimit', '--as=5', 'qemu-img', 'convert', '-n',
+         '--target-is-zero', '-t', 'none', '-O', 'raw', '-f', 'qcow2',
+         '/var/lib/cinder/conversion/image_fetch_1_2',
          '/dev/mapper/vg-volume--1')
 DD = ('dd', 'if=/a', 'of=/b', 'count=1', 'bs=1M')
 
@@ -198,8 +199,9 @@ class TestRefused(FilterTestCase):
     def test_other_programs_at_low_priority(self, argv):
         self.assertIsNone(self.allows(argv))
 
-    @ddt.data((-1, '/dev/sda'), (-1, '/dev/mapper/../sda'), (9, 'vmdk'),
-              (1, 'dd'), (-2, '/etc/shadow'), (2, '-S'),
+    @ddt.data((-1, '/dev/sda'), (-1, '/dev/mapper/../sda'), (11, 'vmdk'),
+              (3, 'dd'), (-2, '/etc/shadow'), (4, '-S'), (2, 'sh'),
+              (1, '--pid=1'), (1, '--as=5:'), (0, 'qemu-img'),
               (-2, '/x/../image_fetch_1'), (-2, '/image_fetch_1/../shadow'))
     @ddt.unpack
     def test_other_conversions_of_images(self, position, word):

@@ -11,6 +11,8 @@ from tests import base
 @ddt.ddt
 class TestNaming(base.TestCase):
 
+    volume = 'volume-6bbd1c1c-4fa5-4f24-8a21-2f2ddac3a1b7'
+
     @ddt.data(('snapshot-1', '_snapshot-1'), ('snapshots', '_snapshots'),
               ('shot', 'shot'), ('volume-1', 'volume-1'))
     @ddt.unpack
@@ -26,20 +28,24 @@ class TestNaming(base.TestCase):
         self.assertEqual(path, naming.device_mapper_path(vg_name, lv_name))
 
     def test_names_of_our_own(self):
-        doomed = {naming.doomed('volume-1') for _ in range(2)}
+        doomed = {naming.doomed(self.volume) for _ in range(2)}
         self.assertEqual(2, len(doomed))
-        moments = {naming.clone_source('volume-1'),
-                   naming.revert_to('volume-1'),
-                   naming.revert_from('volume-1'),
+        moments = {naming.clone_source(self.volume),
+                   naming.revert_to(self.volume),
+                   naming.revert_from(self.volume),
+                   naming.arriving(self.volume),
                    naming.snapshot_export('_snapshot-1'), *doomed}
         for name in moments:
             self.assertTrue(naming.is_temporary(name))
             self.assertTrue(group.is_valid_name(name))
             self.assertEqual(name in doomed, naming.is_doomed(name))
-            self.assertEqual('clone' in name or 'export' in name,
-                             naming.is_left_over(name))
-            self.assertEqual('volume-1' if 'revert' in name else None,
+            self.assertEqual(
+                any(word in name for word in ('clone', 'export', 'arriving')),
+                naming.is_left_over(name))
+            self.assertEqual(self.volume if 'revert' in name else None,
                              naming.reverted(name))
-        for name in 'volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1':
+        for name in ('volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1',
+                     'clone-snap-of-the-operator'):
             self.assertFalse(naming.is_temporary(name))
+            self.assertFalse(naming.is_left_over(name))
             self.assertIsNone(naming.reverted(name))

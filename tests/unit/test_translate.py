@@ -5,6 +5,7 @@ from unittest import mock
 
 from cinder import exception
 import ddt
+from oslo_privsep import daemon
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
@@ -37,7 +38,9 @@ class TestTranslate(base.TestCase):
         lvm.VolumeGroupNotFound('text'), lvm.CommandOfLVMFailed('text'),
         errors.ConfigurationError('text'), target_errors.TargetError('text'),
         process.CommandFailed(('lvs',), 5, '', 'text'),
-        process.CommandTimedOut(('text',), 3))
+        process.CommandTimedOut(('text',), 3),
+        OSError('Premature eof of text'),
+        daemon.FailedToDropPrivileges('text exited non-zero'))
     def test_backend_fails(self, error):
         for about in ({}, {'volume': VOLUME}, {'snapshot': SNAPSHOT}):
             exc = self.translated(error, **about)

@@ -32,6 +32,8 @@ class TestRemover(base.TestCase):
     def wipe(self, device):
         name = device.removeprefix('/dev/vg/')
         self.assertTrue(self.lvm.volumes[name].active)
+        if 'mistake' in name:
+            raise ZeroDivisionError
         if 'broken' in name:
             raise process.CommandFailed(('dd',), 1, '', 'I/O error')
         self.wiped.append(name)
@@ -84,6 +86,16 @@ class TestRemover(base.TestCase):
         self.assertRaises(lvm.InvalidRequest, self.remove, 'pool',
                           segtype='thin-pool')
         self.assertEqual({'a', 'pool'}, set(self.lvm.volumes))
+
+    def test_mistake_of_ours_does_not_end_the_wiping(self):
+        for name in 'mistake', 'a':
+            self.remove(name)
+        self.works.pop()()
+        self.assertIn('ZeroDivisionError', self.log.output)
+        self.remove('b')
+        self.works.pop()()
+        name, = self.lvm.volumes
+        self.assertIn('mistake', name)
 
     def test_nothing_to_resume(self):
         self.lvm.add('a')

@@ -159,11 +159,12 @@ class TestQuestions(base.TestCase):
                                   self.vg.get_volume, 'b')
         self.assertEqual('LV b was not found in VG vg', str(error))
 
-    def wait_until_closed(self, name, seconds):
+    def wait_until_closed(self, name, seconds, meanwhile=None):
         volume = self.lvm.add(name, is_open=True)
         found = self.vg.get_volume(name)
         event = mock.Mock()
-        event.wait = lambda seconds: setattr(volume, 'is_open', False)
+        event.wait = lambda seconds: (
+            meanwhile() if meanwhile else setattr(volume, 'is_open', False))
         self.useFixture(fixtures.MockPatchObject(
             group, 'CLOSING_SECONDS', seconds))
         self.useFixture(fixtures.MockPatchObject(
@@ -172,6 +173,10 @@ class TestQuestions(base.TestCase):
 
     def test_volume_that_is_let_go_of_late(self):
         self.assertFalse(self.wait_until_closed('a', 60).is_open)
+
+    def test_volume_that_goes_while_it_is_waited_for(self):
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.wait_until_closed,
+                          'a', 60, self.lvm.volumes.clear)
 
     def test_volume_that_stays_open(self):
         self.assertTrue(self.wait_until_closed('a', 0).is_open)

@@ -42,8 +42,7 @@ class RevertTestCase(provisioning.ProvisioningTestCase):
                 for name, volume in self.lvm.volumes.items()}
 
     def revert(self):
-        lvs = self.vg.get_volumes()
-        revert.revert(self.vg, lvs['v'], lvs['s2'])
+        revert.revert(self.vg, self.vg.get_volumes(), 'v', 's2')
 
     def assert_reverted(self):
         expected = dict(self.before)
@@ -132,6 +131,19 @@ class TestThin(Cases, RevertTestCase):
         revert.recover(self.vg, self.vg.get_volumes())
         self.assert_reverted()
 
+    def test_what_an_earlier_revert_left_is_in_nobodys_way(self):
+        for word in 'from', 'to':
+            self.add_thin(f'cinder-revert-{word}-v', 16, content='old')
+        self.revert()
+        self.assert_reverted()
+
+    def test_left_over_that_is_in_use(self):
+        self.add_thin('cinder-revert-from-v', 16, is_open=True)
+        before = self.state()
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.revert)
+        self.assertIn('cinder-revert-from-v in use', str(error))
+        self.assertEqual(before, self.state())
+
 
 @ddt.ddt
 class TestThick(Cases, RevertTestCase):
@@ -149,9 +161,8 @@ class TestThick(Cases, RevertTestCase):
 
     def test_snapshot_of_another_volume(self):
         self.lvm.add('w', 16 * MIB)
-        lvs = self.vg.get_volumes()
         self.assertRaises(NotImplementedError, revert.revert, self.vg,
-                          lvs['w'], lvs['s1'])
+                          self.vg.get_volumes(), 'w', 's1')
 
     def test_no_room_to_keep_the_snapshot(self):
         self.lvm.volumes['v'].size = 256 * MIB
@@ -165,9 +176,8 @@ class TestThick(Cases, RevertTestCase):
     def test_thin_snapshot(self):
         self.add_thin_pool()
         self.add_thin('t')
-        lvs = self.vg.get_volumes()
         error = self.assertRaises(NotImplementedError, revert.revert,
-                                  self.vg, lvs['v'], lvs['t'])
+                                  self.vg, self.vg.get_volumes(), 'v', 't')
         self.assertIn('LV t (thin)', str(error))
 
     def test_merge_that_goes_on(self):

@@ -53,7 +53,27 @@ class TestTargetPrefix(base.TestCase):
 class TestLock(base.TestCase):
 
     def test_name(self):
-        with mock.patch.object(lockutils, 'lock') as lock:
-            host.lock('x')
-        lock.assert_called_once_with('x', lock_file_prefix='cinder-',
-                                     external=True)
+        with mock.patch.object(lockutils, 'lock') as lock, host.lock('x'):
+            lock.assert_called_once_with('x', lock_file_prefix='cinder-',
+                                         external=True)
+
+    def take(self):
+        with host.lock('x'):
+            self.fail('there is no lock')
+
+    def test_no_place_for_lock_files(self):
+        self.config.config(group='oslo_concurrency', lock_path=None)
+        error = self.assertRaises(errors.TargetConfigurationError, self.take)
+        self.assertIn('Set lock_path in section [oslo_concurrency]',
+                      str(error))
+
+    def test_place_that_cannot_be_written_to(self):
+        self.config.config(group='oslo_concurrency', lock_path='/proc/none')
+        self.assertRaises(errors.TargetConfigurationError, self.take)
+
+    def test_error_of_what_is_done_meanwhile_is_its_own(self):
+        def fail():
+            with host.lock('x'):
+                raise FileNotFoundError
+
+        self.assertRaises(FileNotFoundError, fail)

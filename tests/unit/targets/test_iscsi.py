@@ -91,7 +91,7 @@ class TestExport(IscsiTestCase):
         chap = types.Chap.parse(export['auth'])
         self.assertEqual((20, 16), (len(chap.username), len(chap.secret)))
         self.assertEqual([('create', types.ExportRequest(
-            volume.id, iqn(volume), '/dev/vg/lv',
+            volume.id, volume.id, iqn(volume), '/dev/vg/lv',
             (PORTAL, types.Portal('::1', 3260)), chap))], target.calls)
         self.assertNotIn(chap.secret, self.log.output)
 
@@ -162,7 +162,7 @@ class TestEnsure(IscsiTestCase):
         self.assertEqual({}, target.ensure_exports(
             None, [(volume, '/dev/vg/lv')]))
         self.assertEqual([('ensure', [types.ExportRequest(
-            volume.id, iqn(volume), '/dev/vg/lv',
+            volume.id, volume.id, iqn(volume), '/dev/vg/lv',
             (types.Portal('10.0.0.8', 3260), PORTAL,
              types.Portal('10.0.0.9', 3260)),
             types.Chap('name', 'secret123456'), (HOST['initiator'],))])],

@@ -134,11 +134,12 @@ class TestVerbs(LioTestCase):
         connection = self.target.initialize_connection(volume, HOST)
         self.assertNotIn('discard', connection['data'])
 
-    def test_serial_is_the_volume_id(self):
-        volume = fake_volume.volume()
+    def test_serial_is_the_id_that_hosts_know_the_volume_by(self):
+        """As it was made, also after it was migrated while in use."""
+        volume = fake_volume.volume(name_id=fake_volume.UUID % 7)
         self.target.create_export(None, volume, DEVICES[0])
         hba, = (self.lio.root / 'core').directories()
-        self.assertIn(volume.id, (hba / iqn(volume) / 'wwn').read(
+        self.assertIn(volume.name_id, (hba / iqn(volume) / 'wwn').read(
             'vpd_unit_serial'))
 
     def test_iser(self):

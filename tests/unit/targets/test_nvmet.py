@@ -14,7 +14,6 @@ from cinder_lvm_driver.targets import nvmet
 from tests import base
 from tests.contract import test_nvmet as contract
 from tests.unit.privileged import fake_nvmet
-from tests.unit.targets import fake_kernel
 from tests.unit.targets import fake_nvmetcli
 from tests.unit.targets import fake_volume
 
@@ -81,80 +80,6 @@ class NvmetTestCase(base.TestCase):
 
     def key(self, host_nqn):
         return (self.nvmet.root / 'hosts' / host_nqn).read('dhchap_key')
-
-
-@ddt.ddt
-class TestSetup(NvmetTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.kernel = self.useFixture(fake_kernel.FakeKernel('nvmet'))
-
-    def assert_refused(self, pattern, **values):
-        error = self.assertRaises(
-            errors.TargetConfigurationError,
-            self.make(**values).check_for_setup_error)
-        self.assertIn(pattern, str(error))
-
-    def test_all_is_well(self):
-        self.target.check_for_setup_error()
-        self.assertEqual([mock.call('modprobe', 'nvmet'),
-                          mock.call('modprobe', 'nvmet_tcp')],
-                         self.runner.run.mock_calls)
-        self.assertNotIn('WARNING', self.log.output)
-        self.assertEqual('nvmeof', self.target.protocol)
-
-    def test_rdma(self):
-        with mock.patch.object(nvmet, '_RDMA_DEVICES', '/sys/*'):
-            self.make(target_protocol='nvmet_rdma').check_for_setup_error()
-        self.runner.run.assert_called_with('modprobe', 'nvmet_rdma')
-        with mock.patch.object(nvmet, '_RDMA_DEVICES', '/none/*'):
-            self.assert_refused('this host has no RDMA device',
-                                target_protocol='nvmet_rdma')
-
-    @ddt.data(
-        ("target_protocol is 'iscsi', but", {'target_protocol': 'iscsi'}),
-        ("'x' is no IP address", {'target_ip_address': 'x'}),
-        ('nvmet_port_id is 0', {'nvmet_port_id': 0}),
-        ('nvmet_ns_id is 0', {'nvmet_ns_id': 0}),
-        ('nvmet_ns_id is 1025', {'nvmet_ns_id': 1025}),
-        ("target_prefix 'a b' does not", {'target_prefix': 'a b'}),
-        ("does not begin an NVMe", {'target_prefix': 'x' * 190}),
-        ('need nvmeof_conn_info_version 2', {
-            'target_secondary_ip_addresses': ['10.0.0.2'],
-            'nvmeof_conn_info_version': 1}),
-        ('lvm_nvme_key_file is not', {'lvm_nvme_require_keys': True}),
-        ('cannot be read', {'lvm_nvme_key_file': '/nonexistent'}))
-    @ddt.unpack
-    def test_options(self, pattern, values):
-        self.assert_refused(pattern, **values)
-
-    def test_no_configfs(self):
-        self.kernel.unmount()
-        self.assert_refused('configfs is not mounted')
-
-    def test_no_daemon(self):
-        with mock.patch.object(verbs, 'list_subsystems', side_effect=OSError):
-            self.assert_refused('the privileged daemon of this driver cannot')
-
-    def test_no_module(self):
-        self.runner.run.side_effect = process.CommandFailed(
-            ('modprobe', 'x'), 1, '', 'not found')
-        self.assert_refused('the kernel module nvmet, which target_helper '
-                            'nvmet needs, cannot be loaded')
-
-    def test_address_of_another_host(self):
-        self.make(target_ip_address='10.0.0.2').check_for_setup_error()
-        self.assertIn('Address 10.0.0.2 is none of this host',
-                      self.log.output)
-
-    def test_keys(self):
-        values = {'lvm_nvme_key_file': self.write_keys({}),
-                  'lvm_nvme_require_keys': True}
-        self.make(**values).check_for_setup_error()
-        with mock.patch.object(verbs, 'can_authenticate',
-                               return_value=False):
-            self.assert_refused('this kernel cannot authenticate', **values)
 
 
 @ddt.ddt
@@ -256,6 +181,17 @@ class TestOwnSubsystem(NvmetTestCase):
         self.target.extend_target(made)
         self.assertEqual([f'subsystems/{nqn(made)}/namespaces/10'],
                          self.nvmet.os.revalidated)
+
+    @ddt.data({}, {'nqn': 'x'}, {'host': 'b', 'ip': '10.0.0.8'})
+    def test_stored_connector_that_makes_no_sense(self, connector):
+        made = volume(connectors=[connector, HOST])
+        self.target.create_export(None, made, DEVICES[0])
+        self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
+        verbs.delete_subsystem(nqn(made))
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(made, DEVICES[0])]))
+        self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
+        self.target.extend_target(made)
 
     def test_under_the_lock_of_the_in_tree_driver(self):
         made = volume(connectors=[HOST])
@@ -390,6 +326,13 @@ class TestSharedSubsystem(NvmetTestCase):
         self.target.extend_target(made)
         self.assertEqual(2, len(self.nvmet.os.revalidated))
 
+    def test_stored_connector_that_makes_no_sense(self):
+        made = shared_volume(connectors=[{'nqn': HOST['nqn']}, {}, HOST])
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(made, DEVICES[0])]))
+        self.target.extend_target(made)
+        self.assertEqual([self.name], list(verbs.list_subsystems()))
+
 
 class TestKeys(NvmetTestCase):
 
@@ -422,6 +365,14 @@ class TestKeys(NvmetTestCase):
         self.assertIsInstance(failures[made.id], errors.NoHostKey)
         self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
         self.assertEqual(contract.KEY, self.key(HOST['nqn']))
+
+    def test_host_whose_key_was_taken_away_is_in_nobodys_way(self):
+        made = volume(connectors=[OTHER_HOST])
+        self.target.create_export(None, made, DEVICES[0])
+        self.target.initialize_connection(made, HOST)
+        self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
+        self.assertIn(f'host {OTHER_HOST["nqn"]} has no DH-HMAC-CHAP key',
+                      self.log.output)
 
     def test_ensure_gives_the_keys_of_now(self):
         made = volume(connectors=[HOST])

@@ -46,7 +46,7 @@ class TestChap(base.TestCase):
 
     def test_the_secret_is_not_shown(self):
         chap = types.Chap('name', 's3cret')
-        request = types.ExportRequest('id', IQN, '/dev/vg/lv', (), chap)
+        request = types.ExportRequest('id', 'id', IQN, '/dev/vg/lv', (), chap)
         for text in (repr(chap), str(chap), '%s' % chap, repr(request)):
             self.assertNotIn('s3cret', text)
 

@@ -87,7 +87,8 @@ class Copier:
     def copy(self, source, destination, size_bytes, *, sparse):
         try:
             volume_utils.copy_volume(
-                self._mapped(source), self._mapped(destination),
+                self._mapped(source),
+                self._mapped(destination.replace(naming.arriving(''), '')),
                 size_bytes // units.Mi,
                 self._owner.configuration.volume_dd_blocksize,
                 execute=self._owner._execute, sparse=sparse)

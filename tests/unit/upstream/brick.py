@@ -277,7 +277,17 @@ class Destination(Brick):
         # Brick removes what it has made there without asking for it.
         return self._volume(name, None) if name in self.known_sizes else None
 
+    def get_volumes(self):
+        # Brick does not look what is there.
+        return {}
+
     def create_volume(self, name, size_bytes):
         self.known_sizes[name] = size_bytes
-        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
-                  'default', 0, self)
+        # Brick copies to an LV that has its name from the start.
+        self._run(self._owner._create_volume,
+                  name.removeprefix(naming.arriving('')),
+                  _sizestr(size_bytes), 'default', 0, self)
+
+    def rename_volume(self, name, new_name):
+        if name != naming.arriving(new_name):
+            super().rename_volume(name, new_name)

@@ -51,7 +51,7 @@ class ImageTestCase(backend.BackendTestCase):
 
     def conversions(self):
         return [argv for argv in self.machine.as_root
-                if argv[0] == 'qemu-img']
+                if 'qemu-img' in argv]
 
     def assert_left_to_cinder(self, disable_sparse=False):
         self.fetched.assert_called_once_with(
@@ -103,7 +103,7 @@ class TestFreshThinVolume(ImageTestCase):
         self.download.assert_not_called()
 
     def test_conversion_fails(self):
-        self.machine.refused.add('qemu-img')
+        self.machine.refused.add('prlimit')
         error = self.assertRaises(exception.VolumeBackendAPIException,
                                   self.copy)
         self.assertIn('lvm-driver.filters', str(error))

@@ -22,14 +22,20 @@ class ManageTestCase(backend.BackendTestCase):
         super().setUp()
         self.driver = self.make_driver()
         self.known = set()
+        self.migrated = []
         for owner, name, answer in (
                 (volume_utils, 'check_already_managed_volume',
                  lambda volume_id: volume_id in self.known),
                 (objects.Snapshot, 'exists',
-                 lambda context, snapshot_id: snapshot_id in self.known)):
+                 lambda context, snapshot_id: snapshot_id in self.known),
+                (objects.VolumeList, 'get_all', self.find_by_name_id)):
             patcher = mock.patch.object(owner, name, answer)
             patcher.start()
             self.addCleanup(patcher.stop)
+
+    def find_by_name_id(self, context, filters):
+        return [volume for volume in self.migrated
+                if volume._name_id == filters['_name_id']]
 
     def add_snapshot(self, volume, name='shot'):
         return self.lvm.add(name, volume.size * backend.GIB, active=False,
@@ -87,6 +93,15 @@ class TestManage(ManageTestCase):
         managed = self.volume()
         self.add_lv(managed)
         self.known.add(managed.id)
+        self.assertRaises(exception.ManageExistingAlreadyManaged,
+                          self.driver.manage_existing, self.volume(),
+                          {'source-name': managed.name})
+        self.assertIn(managed.name, self.machine.names())
+
+    def test_volume_that_cinder_migrated_while_it_was_in_use(self):
+        managed = self.volume(_name_id=str(uuid.uuid4()))
+        self.add_lv(managed)
+        self.migrated.append(managed)
         self.assertRaises(exception.ManageExistingAlreadyManaged,
                           self.driver.manage_existing, self.volume(),
                           {'source-name': managed.name})

@@ -9,6 +9,7 @@ from cinder.volume.drivers import lvm as in_tree
 import ddt
 from oslo_concurrency import processutils
 
+from cinder_lvm_driver import wiping
 from tests.fakes import backend
 
 GIB = backend.GIB
@@ -67,7 +68,7 @@ class TestMigrate(MovingTestCase):
                          [size for _, _, size in self.machine.wiped])
         # Blocks of zeroes are left out where they read as zeroes anyway.
         copies = [argv for argv in self.machine.as_root
-                  if f'of=/dev/other/{volume.name}' in argv]
+                  if f'of=/dev/other/cinder-arriving-{volume.name}' in argv]
         self.assertEqual([lvm_type == 'thin'],
                          ['conv=nocreat,sparse' in argv for argv in copies])
 
@@ -187,6 +188,28 @@ class TestMigrate(MovingTestCase):
         self.assertIn(volume.name, wiped)
         self.assertEqual([0, GIB], extent)
         self.assertEqual({}, self.other.volumes)
+
+    def test_end_of_the_service_in_the_middle_of_the_copy(self):
+        volume = self.volume_with_data()
+        with mock.patch.object(wiping.Remover, 'remove'), \
+                mock.patch.object(self.driver._copier, 'copy',
+                                  side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, self.migrate, volume,
+                              self.place())
+        half = f'cinder-arriving-{volume.name}'
+        self.assertEqual({half}, set(self.other.volumes))
+        self.assertEqual('data', self.lv(volume).content)
+        self.assertEqual(MOVED, self.migrate(volume, self.place()))
+        self.assertEqual({volume.name}, set(self.other.volumes))
+        self.assertIn(f'Removing LV {half}', self.log.output)
+
+    def test_copy_that_another_one_is_at(self):
+        volume = self.volume_with_data()
+        half = self.other.add(f'cinder-arriving-{volume.name}', GIB,
+                              is_open=True)
+        self.assertRaises(BACKEND_ERROR, self.migrate, volume, self.place())
+        self.assertEqual([half], list(self.other.volumes.values()))
+        self.assertEqual('data', self.lv(volume).content)
 
     def test_same_group_and_layout(self):
         volume = self.volume_with_data()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from unittest import mock
+
+import ddt
+
+from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import nvmet_setup
+from tests.unit.targets import fake_kernel
+from tests.unit.targets import test_nvmet
+
+
+@ddt.ddt
+class TestSetup(test_nvmet.NvmetTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.kernel = self.useFixture(fake_kernel.FakeKernel('nvmet'))
+
+    def assert_refused(self, pattern, **values):
+        error = self.assertRaises(
+            errors.TargetConfigurationError,
+            self.make(**values).check_for_setup_error)
+        self.assertIn(pattern, str(error))
+
+    def test_all_is_well(self):
+        self.target.check_for_setup_error()
+        self.assertEqual([mock.call('modprobe', 'nvmet'),
+                          mock.call('modprobe', 'nvmet_tcp')],
+                         self.runner.run.mock_calls)
+        self.assertNotIn('WARNING', self.log.output)
+        self.assertEqual('nvmeof', self.target.protocol)
+
+    def test_rdma(self):
+        with mock.patch.object(nvmet_setup, '_RDMA_DEVICES', '/sys/*'):
+            self.make(target_protocol='nvmet_rdma').check_for_setup_error()
+        self.runner.run.assert_called_with('modprobe', 'nvmet_rdma')
+        with mock.patch.object(nvmet_setup, '_RDMA_DEVICES', '/none/*'):
+            self.assert_refused('this host has no RDMA device',
+                                target_protocol='nvmet_rdma')
+
+    @ddt.data(
+        ("target_protocol is 'iscsi', but", {'target_protocol': 'iscsi'}),
+        ("'x' is no IP address", {'target_ip_address': 'x'}),
+        ('nvmet_port_id is 0', {'nvmet_port_id': 0}),
+        ('nvmet_ns_id is 0', {'nvmet_ns_id': 0}),
+        ('nvmet_ns_id is 1025', {'nvmet_ns_id': 1025}),
+        ("target_prefix 'a b' does not", {'target_prefix': 'a b'}),
+        ("does not begin an NVMe", {'target_prefix': 'x' * 190}),
+        ('need nvmeof_conn_info_version 2', {
+            'target_secondary_ip_addresses': ['10.0.0.2'],
+            'nvmeof_conn_info_version': 1}),
+        ('lvm_nvme_key_file is not', {'lvm_nvme_require_keys': True}),
+        ('cannot be read', {'lvm_nvme_key_file': '/nonexistent'}))
+    @ddt.unpack
+    def test_options(self, pattern, values):
+        self.assert_refused(pattern, **values)
+
+    def test_no_configfs(self):
+        self.kernel.unmount()
+        self.assert_refused('configfs is not mounted')
+
+    def test_no_daemon(self):
+        with mock.patch.object(verbs, 'list_subsystems', side_effect=OSError):
+            self.assert_refused('the privileged daemon of this driver cannot')
+
+    def test_no_module(self):
+        self.runner.run.side_effect = process.CommandFailed(
+            ('modprobe', 'x'), 1, '', 'not found')
+        self.assert_refused('the kernel module nvmet, which target_helper '
+                            'nvmet needs, cannot be loaded')
+
+    def test_address_of_another_host(self):
+        self.make(target_ip_address='10.0.0.2').check_for_setup_error()
+        self.assertIn('Address 10.0.0.2 is none of this host',
+                      self.log.output)
+
+    def test_keys(self):
+        values = {'lvm_nvme_key_file': self.write_keys({}),
+                  'lvm_nvme_require_keys': True}
+        self.make(**values).check_for_setup_error()
+        with mock.patch.object(verbs, 'can_authenticate',
+                               return_value=False):
+            self.assert_refused('this kernel cannot authenticate', **values)
+
+    def test_no_place_for_lock_files(self):
+        self.config.config(group='oslo_concurrency', lock_path=None)
+        self.assert_refused('Set lock_path in section [oslo_concurrency]')
