@@ -106,6 +106,10 @@ class AttachTestCase(base.BackendTestCase):
         attachment.connection_info = dict(connection['data'])
         return connection
 
+    def connected(self, connection):
+        """Have a volume connected to this host."""
+        return self.host.connected(connection)
+
     def assert_round_trip(self, volume, connection):
         """Fail unless what the host writes is on the LV."""
         with self.host.connected(connection) as (_brick, path):
@@ -232,23 +236,24 @@ class RecoveryCases:
             self.driver.ensure_export(self.context, gone)
 
 
-class AttachCases(AccessCases, RecoveryCases):
-    """What a target in the kernel keeps of an attachment of a thin volume.
+class LifeCases:
+    """One attachment from its beginning to its end.
 
-    Give ``assert_is(volume, path)``, which looks at the identity of a disk.
+    Give ``assert_is(volume, path)``, which looks at the identity of a disk,
+    and ``live_on(volume, connection, brick, path)``.
     """
 
     def test_life_of_an_attachment(self):
         volume = self.export()
         connection = self.attach(volume)
-        lv = self.device(volume.name)
-        with self.host.connected(connection) as (brick, path):
+        with self.connected(connection) as (brick, path):
             with self.subTest('the disk is the volume'):
                 self.assert_is(volume, path)
             with self.subTest('what the host writes is on the LV'):
                 self.write(path, volume.id)
                 written = self.checksum(path)
-                self.assertEqual(written, self.checksum(lv))
+                self.assertEqual(written,
+                                 self.checksum(self.device(volume.name)))
             with self.subTest('delete is refused'):
                 with self.assertRaises(exception.VolumeIsBusy):
                     self.driver.delete_volume(volume)
@@ -257,14 +262,23 @@ class AttachCases(AccessCases, RecoveryCases):
                 self.assertEqual(2 * GIB, brick.extend_volume(
                     connection['data']))
                 self.assertEqual(written, self.checksum(path))
-            with self.subTest('discard returns blocks to the pool'):
-                used, = self.lv(volume.name, 'data_percent')
-                self.root.run('blkdiscard', path)
-                left, = self.lv(volume.name, 'data_percent')
-                self.assertGreater(float(used), 0)
-                self.assertEqual(0, float(left))
+            self.live_on(volume, connection, brick, path)
+            with self.subTest('the disk still is the volume'):
+                self.assert_is(volume, path)
         self.assertFalse(self.driver.terminate_connection(
             volume, self.connector))
+
+
+class AttachCases(AccessCases, RecoveryCases, LifeCases):
+    """What a target in the kernel keeps of an attachment of a thin volume."""
+
+    def live_on(self, volume, _connection, _brick, path):
+        with self.subTest('discard returns blocks to the pool'):
+            used, = self.lv(volume.name, 'data_percent')
+            self.root.run('blkdiscard', path)
+            left, = self.lv(volume.name, 'data_percent')
+            self.assertGreater(float(used), 0)
+            self.assertEqual(0, float(left))
 
 
 class ISCSICases:
