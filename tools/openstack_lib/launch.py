@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of tools/openstack, on this machine."""
+
+import argparse
+from collections.abc import Sequence
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+
+from cloud_lib import errors
+from cloud_lib import preparing
+from openstack_lib import access
+from openstack_lib import control
+from openstack_lib import options
+from openstack_lib import passwords
+from openstack_lib import services
+from openstack_lib import settings
+
+
+class Progress:
+    """Tells the person how far it is, and since when."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
+              flush=True)
+
+
+class Launch:
+    """One call of tools/openstack."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self._chosen = chosen
+        self._say = Progress()
+        folder = chosen.folder or os.path.join(preparing.setup('cache'),
+                                               'openstack')
+        self._places = settings.Places(os.path.realpath(folder))
+        self._services = services.Services(self._places)
+
+    def run(self) -> int:
+        """Do what the verb says; return the exit status."""
+        verb = getattr(self, self._chosen.verb)
+        return int(verb() or 0)
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Hold the scratch folder's lock: one verb at a time changes it."""
+        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
+        with open(self._places.path('lock'), 'w') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.CloudError(
+                    'another tools/openstack works on '
+                    f'{self._places.root}') from None
+            yield
+
+    def _settings(self) -> settings.Settings:
+        """Return what the cloud was made with."""
+        try:
+            with open(self._places.settings) as file:
+                return settings.Settings.from_json(file.read())
+        except FileNotFoundError:
+            raise errors.CloudError(
+                'there is no cloud; "tools/openstack up" makes one'
+            ) from None
+
+    def _venv(self, name: str) -> str:
+        with open(self._places.environments) as file:
+            return str(json.load(file)[name])
+
+    def up(self) -> None:
+        """Start what does not run."""
+        with self._alone():
+            wanted = options.wanted(self._chosen)
+            self._refuse_others(wanted)
+            preparing.setup('packages')
+            preparing.setup('packages', 'openstack')
+            release = [wanted.cinder] if wanted.cinder else []
+            made = {'services': preparing.setup('openstack', *release),
+                    'tempest': preparing.setup('tempest')}
+            control.concurrency(wanted, made['services'])
+            settings.write_private(self._places.environments,
+                                   json.dumps(made))
+            settings.write_private(self._places.settings, wanted.to_json())
+            self._say('packages are installed')
+            plane = control.Control(wanted, self._places, made['services'],
+                                    self._say)
+            plane.configure()
+            plane.up()
+
+    def _refuse_others(self, wanted: settings.Settings) -> None:
+        """Raise an error when the data is that of another cloud."""
+        if os.path.exists(self._places.settings):
+            found = self._settings().differences(wanted)
+            if found:
+                raise errors.CloudError(
+                    f'the cloud in {self._places.root} was made with other '
+                    f'settings ({"; ".join(found)}); remove it with '
+                    '"tools/openstack down --wipe" first')
+
+    def down(self) -> None:
+        """Stop everything."""
+        with self._alone():
+            for name in self._services.names():
+                self._services.stop(name)
+                self._say(f'{name} is stopped')
+            if self._chosen.wipe:
+                self._wipe()
+
+    def _wipe(self) -> None:
+        for entry in os.scandir(self._places.root):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self._say('all data is removed')
+
+    def status(self) -> int:
+        """Tell what runs."""
+        self._settings()
+        missing = 0
+        for name in reversed(self._services.names()):
+            process = self._services.process(name)
+            missing += process is None
+            state = f'runs, process {process}' if process else 'has ended'
+            print(f'{name:20} {state}')
+        return 1 if missing else 0
+
+    def shell(self) -> None:
+        """Become a shell that the clients work in."""
+        wanted = self._settings()
+        environment = access.without_credentials(os.environ)
+        environment.update(access.variables(
+            wanted.ports, passwords.ensure(self._places.passwords),
+            self._places.clouds))
+        environment['PATH'] = (f'{self._venv("services")}/bin:'
+                               f'{environment.get("PATH", os.defpath)}')
+        command = self._chosen.command or [
+            environment.get('SHELL') or '/bin/bash']
+        sys.stdout.flush()
+        os.execvpe(command[0], command, environment)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; return the exit status."""
+    chosen = options.parse(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return Launch(chosen).run()
+    except errors.CloudError as error:
+        print(f'openstack: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('openstack: interrupted', file=sys.stderr)
+        return 130
