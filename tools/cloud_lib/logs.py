@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a log of Cinder ends with, and what it complains about."""
 
+import contextlib
+import os
 import re
+from typing import BinaryIO
 
 # A line of oslo.log: date, time, process, level.
 _COMPLAINT = re.compile(r'^\S+ \S+ \d+ (ERROR|CRITICAL) |^Traceback ')
@@ -34,3 +37,11 @@ def reasons(path: str) -> list[str]:
     except FileNotFoundError:
         return []
     return [line for line in found if not _FRAME.search(line)]
+
+
+def begin(path: str) -> BinaryIO:
+    """Return a new log for its owner's eyes; one of before becomes PATH.1."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, f'{path}.1')
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                'ab')

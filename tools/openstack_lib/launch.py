@@ -16,10 +16,18 @@ from cloud_lib import errors
 from cloud_lib import preparing
 from openstack_lib import access
 from openstack_lib import control
+from openstack_lib import facts
+from openstack_lib import guest
+from openstack_lib import node
 from openstack_lib import options
 from openstack_lib import passwords
+from openstack_lib import results
 from openstack_lib import services
 from openstack_lib import settings
+from openstack_lib import tempest
+
+# Ending politely and starting anew.
+RESTART_SECONDS = 200.0
 
 
 class Progress:
@@ -95,6 +103,13 @@ class Launch:
                                     self._say)
             plane.configure()
             plane.up()
+            storage = self._storage()
+            storage.up()
+            storage.wait()
+
+    def _storage(self) -> node.Storage:
+        return node.Storage(self._settings(), self._places,
+                            self._venv('services'), self._say)
 
     def _refuse_others(self, wanted: settings.Settings) -> None:
         """Raise an error when the data is that of another cloud."""
@@ -109,6 +124,8 @@ class Launch:
     def down(self) -> None:
         """Stop everything."""
         with self._alone():
+            if os.path.exists(self._places.settings):
+                self._storage().stop()
             for name in self._services.names():
                 self._services.stop(name)
                 self._say(f'{name} is stopped')
@@ -132,7 +149,83 @@ class Launch:
             missing += process is None
             state = f'runs, process {process}' if process else 'has ended'
             print(f'{name:20} {state}')
+        try:
+            print(self._storage().agent.ask('states'), end='')
+        except errors.CloudError as error:
+            missing += 1
+            print(error)
         return 1 if missing else 0
+
+    def reboot(self) -> None:
+        """Stop the test machine and start it again."""
+        with self._alone():
+            storage = self._storage()
+            storage.stop()
+            self._say('the test machine is stopped')
+            storage.up()
+            storage.wait()
+
+    def restart(self) -> None:
+        """Restart one service, on this machine or on the storage node."""
+        name = self._chosen.service
+        with self._alone():
+            if name in guest.SERVICES:
+                print(self._storage().agent.ask(
+                    'restart', name, seconds=RESTART_SECONDS), end='')
+            else:
+                control.Control(
+                    self._settings(), self._places, self._venv('services'),
+                    self._say).restart(name)
+
+    def node(self) -> int:
+        """Run a command in the test machine."""
+        return self._storage().agent.run(self._chosen.command, _write)
+
+    def attach(self) -> int:
+        """Work volumes from the storage node as a compute node would."""
+        return self._storage().agent.run(
+            [f'{self._venv("services")}/bin/python', '-m',
+             'openstack_lib.attach', self._places.root], _write)
+
+    def tempest(self) -> int:
+        """Run tests, compare them with the record, write them down."""
+        chosen, wanted = self._chosen, self._settings()
+        regex = tempest.SMOKE if chosen.smoke else chosen.regex or tempest.ALL
+        venv = self._venv('tempest')
+        work = tempest.Tempest(wanted, self._places, venv)
+        with open(self._places.path('resources.json')) as file:
+            work.configure(json.load(file)['image'])
+        start = time.monotonic()
+        found = work.run(
+            work.command(regex, chosen.exclude, chosen.concurrency),
+            lambda result: print(result.line(), flush=True))
+        seconds = time.monotonic() - start
+        with open(tempest.RECORD) as record:
+            comparison = results.compare(
+                found, results.read(record),
+                whole=regex == tempest.ALL and not chosen.exclude)
+        print('\n' + '\n'.join(comparison.lines()))
+        print(f'\n{results.totals(found)}, {seconds:.0f} s')
+        if chosen.save:
+            self._save(found, seconds, f'{regex}, {chosen.concurrency} at a '
+                       'time' + (f', without {chosen.exclude}'
+                                 if chosen.exclude else ''))
+        return 0 if comparison.good else 1
+
+    def _save(self, found: Sequence[results.Result], seconds: float,
+              what: str) -> None:
+        """Write the results down."""
+        head = facts.gather(
+            self._settings(), found, what, seconds, {
+                'tree': facts.tree(),
+                'services': facts.versions(
+                    tempest.site(self._venv('services')), facts.SERVICES),
+                'tests with': facts.versions(
+                    tempest.site(self._venv('tempest')), facts.TESTS),
+                'storage node': facts.machine(self._storage().agent)})
+        with open(self._chosen.save, 'w') as file:
+            file.write(results.write(found, head))
+        print(f'written to {self._chosen.save}')
 
     def shell(self) -> None:
         """Become a shell that the clients work in."""
@@ -147,6 +240,11 @@ class Launch:
             environment.get('SHELL') or '/bin/bash']
         sys.stdout.flush()
         os.execvpe(command[0], command, environment)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -115,9 +115,7 @@ class Services:
         """Start a service; return False if it runs already."""
         if self.process(service.name) is not None:
             return False
-        path = self.log(service.name)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-                          0o600), 'wb') as log:
+        with logs.begin(self.log(service.name)) as log:
             process = subprocess.Popen(
                 service.command, env=dict(service.environment),
                 cwd=self._places.root, stdin=subprocess.DEVNULL, stdout=log,
