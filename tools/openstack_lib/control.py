@@ -19,7 +19,6 @@ from openstack_lib import passwords
 from openstack_lib import services
 from openstack_lib import settings
 
-NAMES = ('keystone', 'glance', 'cinder-api', 'cinder-scheduler')
 # Folders of the scratch folder; none of them is for other users.
 FOLDERS = ('log', 'run', 'etc/keystone', 'etc/glance', 'etc/cinder', 'keys',
            'keys/fernet', 'keys/credential', 'glance/images',

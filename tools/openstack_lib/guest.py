@@ -137,9 +137,9 @@ def start_tgtd(log: str) -> None:
     os.makedirs(os.path.dirname(TGT_CONFIG), exist_ok=True)
     with open(TGT_CONFIG, 'w') as file:
         file.write(f'include {configuration.NODE_STATE}/volumes/*\n')
-    with logs.begin(log) as file:
+    with logs.begin(log) as output:
         subprocess.Popen(['tgtd', '--foreground'], stdin=subprocess.DEVNULL,
-                         stdout=file, stderr=subprocess.STDOUT,
+                         stdout=output, stderr=subprocess.STDOUT,
                          start_new_session=True)
 
     def ready() -> bool:

@@ -2,7 +2,7 @@
 """The verbs of tools/openstack, on this machine."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 import fcntl
 import json
@@ -58,7 +58,7 @@ class Launch:
         return int(verb() or 0)
 
     @contextlib.contextmanager
-    def _alone(self):
+    def _alone(self) -> Iterator[None]:
         """Hold the scratch folder's lock: one verb at a time changes it."""
         os.makedirs(self._places.root, mode=0o700, exist_ok=True)
         with open(self._places.path('lock'), 'w') as file:

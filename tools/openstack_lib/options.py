@@ -39,7 +39,8 @@ def _release(text: str) -> str:
     return text
 
 
-def _add_up(add: argparse._SubParsersAction) -> None:
+def _add_up(
+        add: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     defaults = settings.Settings()
     option = add.add_parser(
         'up', help='start everything that does not run yet',
@@ -83,7 +84,8 @@ def _add_up(add: argparse._SubParsersAction) -> None:
            '(default: %(default)s)')
 
 
-def _add_tempest(add: argparse._SubParsersAction) -> None:
+def _add_tempest(
+        add: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     option = add.add_parser(
         'tempest', help='run tempest and compare with upstream\'s driver',
         allow_abbrev=False).add_argument
