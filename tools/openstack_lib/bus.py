@@ -89,9 +89,10 @@ class Bus:
         environment = self._environment()
         return [
             services.Service(
-                NAMES, ['epmd'], environment,
+                NAMES, ['epmd'], environment, self._ports.names,
                 lambda: services.listens(self._ports.names)),
             services.Service(
                 NAME, [f'{_scripts()}/rabbitmq-server'], environment,
+                self._ports.bus,
                 lambda: services.listens(self._ports.bus)),
         ]

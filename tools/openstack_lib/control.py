@@ -156,7 +156,7 @@ class Control:
              '--threads', str(WEB_THREADS), '--timeout', str(WEB_SECONDS),
              '--graceful-timeout', '10', '--no-control-socket',
              f'openstack_lib.apis:{function}()'],
-            self._environment(),
+            self._environment(), port,
             lambda: services.answers(f'http://{settings.LOOPBACK}:{port}/'))
 
     def _scheduler(self) -> services.Service:
@@ -165,7 +165,7 @@ class Control:
             [f'{self._venv}/bin/cinder-scheduler', '--config-file',
              f'{self._places.etc}/cinder/cinder.conf'],
             self._environment(**concurrency(self._wanted, self._venv)),
-            lambda: True)
+            0, lambda: True)
 
     def _run(self, title: str, *command: str,
              more: Mapping[str, str] | None = None) -> None:

@@ -64,7 +64,7 @@ class Database:
              '--innodb-flush-log-at-trx-commit=0',
              '--innodb-buffer-pool-size=256M',
              '--character-set-server=utf8mb3'],
-            {'PATH': PATH, 'LC_ALL': 'C.UTF-8'},
+            {'PATH': PATH, 'LC_ALL': 'C.UTF-8'}, self._port,
             lambda: services.listens(self._port))
 
     def make_accounts(self, password: str) -> None:

@@ -64,7 +64,8 @@ class Storage:
     def service(self) -> services.Service:
         """Return the process of the test machine."""
         return services.Service(NAME, self.command(), os.environ,
-                                self._answers, BOOT_SECONDS)
+                                self._wanted.ports.node, self._answers,
+                                BOOT_SECONDS)
 
     def _answers(self) -> bool:
         try:

@@ -30,6 +30,7 @@ LOOK_SECONDS = 0.5
 class Service:
     """One process.
 
+    :ivar port: of the loopback, where nobody else may listen
     :ivar ready: whether it is of use already
     :ivar seconds: how long that may take
     """
@@ -37,6 +38,7 @@ class Service:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    port: int
     ready: Callable[[], bool]
     seconds: float = 120.0
 
@@ -115,6 +117,11 @@ class Services:
         """Start a service; return False if it runs already."""
         if self.process(service.name) is not None:
             return False
+        if service.port and listens(service.port):
+            raise ServiceFailed(
+                f'{service.name}: something else listens to port '
+                f'{service.port} of {settings.LOOPBACK}; choose another '
+                '--port-base')
         with logs.begin(self.log(service.name)) as log:
             process = subprocess.Popen(
                 service.command, env=dict(service.environment),

@@ -44,9 +44,9 @@ class _Scratch(testtools.TestCase):
 
 class TestServices(_Scratch):
 
-    def _service(self, *command, ready=lambda: True, seconds=10.0):
+    def _service(self, *command, ready=lambda: True, seconds=10.0, port=0):
         return services.Service('one', command, {'PATH': os.environ['PATH']},
-                                ready, seconds)
+                                port, ready, seconds)
 
     def test_start_twice_and_stop(self):
         service = self._service('sleep', '60')
@@ -95,6 +95,15 @@ class TestServices(_Scratch):
                 log.write(text)
         self.assertEqual(['c'], logs.tail(path, 1))
         self.assertEqual(['b'], logs.tail(f'{path}.1', 1))
+
+    def test_port_of_somebody_else(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            service = self._service('sleep', '60',
+                                    port=server.getsockname()[1])
+            error = self.assertRaises(services.ServiceFailed,
+                                      self.services.launch, service)
+        self.assertIn('something else listens to port', str(error))
+        self.assertIsNone(self.services.process('one'))
 
     def test_ports(self):
         with socket.create_server(('127.0.0.1', 0)) as server:
