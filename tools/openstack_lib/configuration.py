@@ -161,6 +161,8 @@ class Configuration:
                 'rpc_response_timeout': PATIENCE,
                 'service_down_time': PATIENCE, 'report_interval': 10,
                 'debug': self._wanted.debug,
+                # A thousand lines at each start of an emulated process.
+                'log_options': False,
                 'enabled_backends': ','.join(names),
                 'default_volume_type': names[0],
                 'glance_api_servers':

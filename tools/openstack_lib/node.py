@@ -4,6 +4,7 @@
 from collections.abc import Callable
 import datetime
 import os
+from typing import Any
 
 from cloud_lib import errors
 from cloud_lib import preparing
@@ -25,6 +26,7 @@ BOOT_SECONDS = 600.0
 DRIVER_SECONDS = 900.0
 END_SECONDS = 240.0
 LOOK_SECONDS = 2.0
+_POOLS = '/v3/scheduler-stats/get_pools?detail=true'
 
 
 class Storage:
@@ -122,8 +124,9 @@ class Storage:
         def ready() -> bool:
             self._services.require_alive(NAME)
             self.require_services()
-            seen = api.send('GET', '/v3/os-services')['services']
-            return wanted <= fresh(seen, start)
+            listed = api.send('GET', '/v3/os-services')['services']
+            pools = api.send('GET', _POOLS)['pools']
+            return wanted <= running(listed, start) | serving(pools, start)
 
         name = 'cinder-volume'
         try:
@@ -161,12 +164,24 @@ class Storage:
         self._services.stop(NAME)
 
 
-def fresh(listed: list[dict[str, str]],
-          start: datetime.datetime) -> set[str]:
-    """Return the hosts of services that reported since a time, in UTC.
+def _since(moment: str | None, start: datetime.datetime) -> bool:
+    return bool(moment) and datetime.datetime.fromisoformat(
+        str(moment)) > start
 
-    A service that has not initialised its driver reports nothing.
-    """
+
+def running(listed: list[dict[str, Any]],
+            start: datetime.datetime) -> set[str]:
+    """Return the hosts whose cinder-backup reported since a time, in UTC."""
     return {one['host'] for one in listed
-            if one['state'] == 'up' and one['updated_at']
-            and datetime.datetime.fromisoformat(one['updated_at']) > start}
+            if one['binary'] == 'cinder-backup' and one['state'] == 'up'
+            and _since(one['updated_at'], start)}
+
+
+def serving(pools: list[dict[str, Any]],
+            start: datetime.datetime) -> set[str]:
+    """Return the back ends whose driver told the scheduler since a time.
+
+    That a cinder-volume is up says nothing of its driver.
+    """
+    return {pool['name'].partition('#')[0] for pool in pools
+            if _since(pool['capabilities'].get('timestamp'), start)}

@@ -187,17 +187,26 @@ class TestStorage(_Scratch):
         command = self._storage(settings.Settings(kernel='6.1')).command()
         self.assertEqual('6.1', command[command.index('--kernel') + 1])
 
-    def test_fresh(self):
+    def test_running(self):
         start = datetime.datetime(2026, 1, 1, 12)
-        listed = [
-            {'host': 'a', 'state': 'up',
-             'updated_at': '2026-01-01T12:00:01.000000'},
-            {'host': 'b', 'state': 'up',
-             'updated_at': '2026-01-01T11:59:59.000000'},
-            {'host': 'c', 'state': 'down',
-             'updated_at': '2026-01-01T12:00:01.000000'},
-            {'host': 'd', 'state': 'up', 'updated_at': None}]
-        self.assertEqual({'a'}, node.fresh(listed, start))
+        after, before = '2026-01-01T12:00:01.0', '2026-01-01T11:59:59.0'
+        listed = [{'host': host, 'binary': binary, 'state': state,
+                   'updated_at': moment} for host, binary, state, moment in (
+                       ('a', 'cinder-backup', 'up', after),
+                       ('b', 'cinder-backup', 'up', before),
+                       ('c', 'cinder-backup', 'down', after),
+                       ('d', 'cinder-backup', 'up', None),
+                       ('e', 'cinder-volume', 'up', after))]
+        self.assertEqual({'a'}, node.running(listed, start))
+
+    def test_serving(self):
+        start = datetime.datetime(2026, 1, 1, 12)
+        pools = [{'name': f'{name}#pool', 'capabilities': stats}
+                 for name, stats in (
+                     ('a@b', {'timestamp': '2026-01-01T12:00:01.000001'}),
+                     ('c@d', {'timestamp': '2026-01-01T11:59:59'}),
+                     ('e@f', {}))]
+        self.assertEqual({'a@b'}, node.serving(pools, start))
 
     def test_service_that_ended(self):
         self.storage.agent = mock.Mock()
