@@ -8,6 +8,7 @@ process of its own, with a daemon of its own::
         tests.functional.tgt_on_daemon
 """
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -25,33 +26,41 @@ from tests.unit.privileged import fake_tgtd
 _DEADLINE = 60
 
 
+@contextlib.contextmanager
+def running(folder):
+    """Have the verbs ask a daemon whose socket is in a folder."""
+    with mock.patch.object(tgtd, 'SOCKET', f'{folder}/socket.0'), \
+            subprocess.Popen(
+                ['tgtd', '-f', '--iscsi', 'portal=127.0.0.1:3299'],
+                env={**os.environ, 'TGT_IPC_SOCKET': f'{folder}/socket'},
+            ) as daemon:
+        try:
+            _wait_for_daemon()
+            yield
+        finally:
+            daemon.kill()
+
+
+def _wait_for_daemon():
+    deadline = time.monotonic() + _DEADLINE
+    while True:
+        try:
+            return tgt.describe_daemon()
+        except errors.TargetDaemonNotRunning:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 class OnDaemonTest(test_tgt.Cases, unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        cls.enterClassContext(mock.patch.object(
-            tgtd, 'SOCKET', f'{folder}/socket.0'))
+        cls.enterClassContext(running(cls.enterClassContext(
+            tempfile.TemporaryDirectory())))
         cls.enterClassContext(mock.patch.object(
             privileged.context, 'client_mode', False))
-        daemon = subprocess.Popen(
-            ['tgtd', '-f', '--iscsi', 'portal=127.0.0.1:3299'],
-            env={**os.environ, 'TGT_IPC_SOCKET': f'{folder}/socket'})
-        cls.addClassCleanup(daemon.wait)
-        cls.addClassCleanup(daemon.kill)
-        cls._wait_for_daemon()
-
-    @classmethod
-    def _wait_for_daemon(cls):
-        deadline = time.monotonic() + _DEADLINE
-        while True:
-            try:
-                return tgt.describe_daemon()
-            except errors.TargetDaemonNotRunning:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
 
     # testtools' returns the error.
     def assertRaises(self, error, function, *args, **kwargs):

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much longer one export takes beside hundreds of others.
+
+As root, in the test machine::
+
+    tools/testvm -- "$PWD/benchmarks/run" "$(tools/setup venv)" many [OTHERS]
+
+The verbs of each helper are called in the process, without the daemon that
+runs them as root in a deployment: what is measured is the kernel, tgtd, and
+what the verbs read of them.
+"""
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from unittest import mock
+
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import tgt
+from tests.functional import tgt_on_daemon
+
+ROUNDS = 5
+IQN = 'iqn.2010-10.org.example:{}'
+NQN = 'nqn.iqn.2010-10.org.example:-{}'
+ID = '11111111-2222-3333-4444-{:012}'
+INITIATOR = 'iqn.2001-01.org.example:host'
+HOST = 'nqn.2014-08.org.nvmexpress:uuid:' + ID.format(0)
+SECRET = 'secret123456'
+
+
+class Lio:
+    """LIO; also what the others are like."""
+
+    name = 'lioadm'
+    list_all = staticmethod(lio.list_targets)
+
+    def create(self, number, device):
+        lio.create_target(
+            IQN.format(number), device, ID.format(number),
+            [('127.0.0.1', 3260)], False, [(INITIATOR, 'name', SECRET)])
+
+    def attach_and_detach(self, number):
+        lio.allow_initiator(IQN.format(number), INITIATOR, 'name', SECRET)
+        lio.deny_initiator(IQN.format(number), INITIATOR)
+
+    def delete(self, number):
+        lio.delete_target(IQN.format(number))
+
+
+class Nvmet:
+    name = 'nvmet'
+    list_all = staticmethod(nvmet.list_subsystems)
+
+    def create(self, number, device):
+        nvmet.create_namespace(
+            NQN.format(number), device, ID.format(number), 10, 10, 10,
+            [(HOST, None)], [('tcp', '127.0.0.1', 4420)], 1)
+
+    def attach_and_detach(self, number):
+        nvmet.allow_host(NQN.format(number), HOST)
+        nvmet.deny_host(NQN.format(number), HOST)
+
+    def delete(self, number):
+        nvmet.delete_subsystem(NQN.format(number))
+
+
+class Tgt:
+    name = 'tgtadm'
+    list_all = staticmethod(tgt.list_targets)
+
+    def create(self, number, device):
+        tgt.create_target(
+            IQN.format(number), 'iscsi',
+            (device, f'volume-{ID.format(number)}', True, '', False),
+            (f'name{number}', SECRET), (INITIATOR,))
+
+    def attach_and_detach(self, number):
+        tgt.allow_initiator(IQN.format(number), INITIATOR, f'name{number}',
+                            SECRET)
+        tgt.deny_initiator(IQN.format(number), INITIATOR)
+
+    def delete(self, number):
+        tgt.delete_target(IQN.format(number))
+
+
+@contextlib.contextmanager
+def devices(count):
+    """Give the paths of devices that read as zeroes."""
+    names = [f'many-{number}' for number in range(count)]
+    try:
+        for name in names:
+            subprocess.run(['dmsetup', 'create', name, '--table',
+                            '0 2048 zero'], check=True)
+        yield [f'/dev/mapper/{name}' for name in names]
+    finally:
+        for name in names:
+            subprocess.run(['dmsetup', 'remove', '--retry', name],
+                           check=True)
+
+
+def measure(helper, device):
+    """Return the median seconds of an export's life, and of a report."""
+    lives, reports = [], []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        helper.create(0, device)
+        helper.attach_and_detach(0)
+        helper.delete(0)
+        ended = time.monotonic()
+        helper.list_all()
+        lives.append(ended - began)
+        reports.append(time.monotonic() - ended)
+    return statistics.median(lives), statistics.median(reports)
+
+
+def compare(helper, paths):
+    """Print what one export takes alone and among the others."""
+    measure(helper, paths[0])
+    alone, _ = measure(helper, paths[0])
+    for number, path in enumerate(paths[1:], 1):
+        helper.create(number, path)
+    among, report = measure(helper, paths[0])
+    print(f'{helper.name:8} alone {alone:.3f} s, beside {len(paths) - 1} '
+          f'{among:.3f} s, ratio {among / alone:.1f}; all of them listed in '
+          f'{report:.3f} s', flush=True)
+    for number in range(1, len(paths)):
+        helper.delete(number)
+
+
+def main(others='300'):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(
+            privileged.context, 'client_mode', False))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(tgt_on_daemon.running(folder))
+        paths = stack.enter_context(devices(int(others) + 1))
+        for helper in Lio(), Nvmet(), Tgt():
+            compare(helper, paths)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))
