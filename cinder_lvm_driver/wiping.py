@@ -9,7 +9,6 @@ import collections
 from collections.abc import Iterable
 import logging
 import threading
-import time
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
@@ -18,9 +17,6 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
-
-CLOSING_SECONDS = 10.0
-_POLL_SECONDS = 0.5
 
 
 class Remover:
@@ -46,7 +42,7 @@ class Remover:
                 f'LV {volume.name} is a thin pool and is not removed: other '
                 f'volumes are in it. Give it another name')
         lvm.check_answering(volume)
-        self._wait_until_closed(volume)
+        self._require_closed(volume)
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
             return
@@ -56,24 +52,11 @@ class Remover:
         self._vg.rename_volume(volume.name, doomed)
         self._wipe_later([doomed])
 
-    def _wait_until_closed(self, volume: lvm.LogicalVolume) -> None:
-        """Give a target and udev the moment they need to let go of an LV.
-
-        tgtd closes a device some time after its target was deleted, and udev
-        opens each that was written to (LP#1270192).
-        """
-        deadline = time.monotonic() + CLOSING_SECONDS
-        now: lvm.LogicalVolume | None = volume
-        while now is not None and now.is_open:
-            if time.monotonic() >= deadline:
-                raise lvm.LogicalVolumeInUse(
-                    f'LV {volume.name} is in use: end what has its device '
-                    f'open on this host')
-            threading.Event().wait(_POLL_SECONDS)
-            now = self._vg.find_volume(volume.name)
-        if now is None:
-            raise lvm.LogicalVolumeNotFound(
-                f'LV {volume.name} went before it could be removed')
+    def _require_closed(self, volume: lvm.LogicalVolume) -> None:
+        if self._vg.wait_until_closed(volume).is_open:
+            raise lvm.LogicalVolumeInUse(
+                f'LV {volume.name} is in use: end what has its device open '
+                f'on this host')
 
     def resume(self, names: Iterable[str]) -> None:
         """Go on with LVs that were to be wiped when the service ended.
@@ -110,8 +93,7 @@ class Remover:
         volume = self._vg.find_volume(name)
         if volume is None:
             return
-        if volume.is_open:
-            raise lvm.LogicalVolumeInUse(f'LV {name} is in use')
+        self._require_closed(volume)
         if not volume.active:
             self._vg.activate_lv(name)
         self._copier.wipe(volume.path)

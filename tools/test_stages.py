@@ -314,7 +314,11 @@ def main(arguments: list[str]) -> int:
         print(f'skipped: {line}')
     for title, text in total.failures:
         print(f'\n=== {title}\n{text.rstrip()}')
-    print(f'\n{total}', flush=True)
+    print()
+    for title, text in total.failures:
+        *_, last = '', *text.rstrip().splitlines()
+        print(f'failed: {title}: {last}')
+    print(total, flush=True)
     return 1 if total.failed else 0
 
 

@@ -4,6 +4,8 @@
 from collections.abc import Sequence
 import logging
 import re
+import threading
+import time
 
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
@@ -19,6 +21,8 @@ _RESERVED = re.compile(
     r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
     r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
 _POOL_SHARE_PERCENT = 95
+CLOSING_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 
 def cow_store_bytes(origin_bytes: int) -> int:
@@ -92,6 +96,22 @@ class LVM:
         answer = self._commands.ask(
             report.volumes_command(self.vg_name, name))
         return report.parse_volumes(answer).get(name)
+
+    def wait_until_closed(self,
+                          volume: types.LogicalVolume) -> types.LogicalVolume:
+        """Return what an LV is once nobody has it open, or 10 s later.
+
+        tgtd closes a device some time after its target was deleted, and udev
+        opens each that was written to (LP#1270192).
+
+        :param volume: the LV as it was; asked for again only if it was open
+        :raises errors.LogicalVolumeNotFound: it went meanwhile
+        """
+        deadline = time.monotonic() + CLOSING_SECONDS
+        while volume.is_open and time.monotonic() < deadline:
+            threading.Event().wait(_POLL_SECONDS)
+            volume = self.get_volume(volume.name)
+        return volume
 
     def get_volumes(self) -> dict[str, types.LogicalVolume]:
         """Return all visible LVs by name."""
@@ -314,6 +334,17 @@ class LVM:
         self._commands.change(
             'lvconvert', '--yes', '--type', types.RAID1,
             '--mirrors', str(mirrors), f'{self.vg_name}/{name}')
+
+    def convert_mirror_to_raid1(self, name: str) -> None:
+        """Make a mirror LV a raid1 LV of the same copies, also one in use.
+
+        Told a number of copies, too, LVM only sees to these and leaves the
+        LV a mirror, so that this is a step of its own.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvconvert', '--yes', '--type', types.RAID1,
+                              f'{self.vg_name}/{name}')
 
     def convert_to_linear(self, name: str) -> None:
         """Leave one copy of a mirrored LV, also of one in use.

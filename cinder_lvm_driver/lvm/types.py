@@ -78,6 +78,11 @@ class LogicalVolume:
         return self.segtype == THIN
 
     @property
+    def is_legacy_mirror(self) -> bool:
+        """Whether it has copies in the way that raid1 has replaced."""
+        return self.segtype == MIRROR
+
+    @property
     def is_mirrored(self) -> bool:
         """Whether all of the LV is on several PVs."""
         return self.segtype in (MIRROR, RAID1)

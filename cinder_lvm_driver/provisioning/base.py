@@ -229,7 +229,7 @@ class Provisioning(abc.ABC):
             return
         with contextlib.ExitStack() as taken_down:
             if volume.is_cow_origin and volume.active:
-                if volume.is_open:
+                if self._vg.wait_until_closed(volume).is_open:
                     raise lvm.LogicalVolumeInUse(
                         f'LV {volume.name} is in use and has COW snapshots; '
                         f'LVM cannot extend it now. Detach the volume or '

@@ -66,6 +66,8 @@ class Mirror(thick.Thick):
             return False
         if not volume.active:
             self._vg.activate_lv(volume.name)
+        if volume.is_legacy_mirror:
+            self._vg.convert_mirror_to_raid1(volume.name)
         self._vg.convert_to_raid1(volume.name, self._copies - 1)
         return True
 

@@ -42,6 +42,7 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
         data has to be copied
     """
     volume, snapshot = volumes[volume_name], volumes[snapshot_name]
+    volume = vg.wait_until_closed(volume)
     if volume.is_open:
         raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
     lvm.check_answering(volume)

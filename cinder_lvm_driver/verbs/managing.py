@@ -79,6 +79,8 @@ class ManageVerbs:
                   else None)
         with translate.cinder_errors():
             lv = self.vg.find_volume(lv_name)
+            if lv is not None:
+                lv = self.vg.wait_until_closed(lv)
         return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 
     def _rename(self, lv_name: str, new_name: str) -> None:

@@ -89,6 +89,7 @@ class MoveVerbs:
         lvm.check_answering(lv)
         snapshots = [other.name for other in lvs.values()
                      if other.origin == lv_name and manage.is_snapshot(other)]
+        lv = self.vg.wait_until_closed(lv)
         if lv.is_open or snapshots:
             LOG.warning('LV %s is not moved: %s', lv_name,
                         'it is in use' if lv.is_open else
@@ -146,7 +147,8 @@ class MoveVerbs:
 
     def _take_name(self, lv_name: str, name: str) -> bool:
         try:
-            if self.vg.get_volume(lv_name).is_open:
+            lv = self.vg.get_volume(lv_name)
+            if self.vg.wait_until_closed(lv).is_open:
                 LOG.info('LV %s is in use and keeps its name', lv_name)
                 return False
             self.vg.rename_volume(lv_name, name)

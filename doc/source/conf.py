@@ -14,6 +14,7 @@ project_copyright = author
 extensions = [
     'sphinx.ext.autodoc',
     'option_table',
+    'results_table',
     'upstream_table',
 ]
 exclude_patterns = ['_extensions']

@@ -331,6 +331,9 @@ class FakeLVM:
         if '--mirrors' in options:
             self._convert(volume, int(options['--mirrors']))
             return
+        if '--type' in options:
+            volume.segtype = 'raid1'
+            return
         if not volume.is_cow:
             raise Failure(f'Command not permitted on LV {words[0]}.')
         self._check_closed([volume])
@@ -344,7 +347,9 @@ class FakeLVM:
             raise Failure(f'Command not permitted on LV {volume.name}.')
         if mirrors and not volume.active:
             raise Failure(f'{volume.name} must be active')
-        was, volume.segtype = volume.segtype, 'raid1'
+        was = volume.segtype
+        if was != 'mirror':
+            volume.segtype = 'raid1'
         before = dict(volume.on)
         try:
             if was == 'linear':

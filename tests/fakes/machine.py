@@ -8,8 +8,8 @@ from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
+from cinder_lvm_driver.lvm import group as lvm_group
 from cinder_lvm_driver import process
-from cinder_lvm_driver import wiping
 from tests.fakes import lvm
 
 _PREFIXES = {'ionice': 2, 'cgexec': 3, 'prlimit': 2}
@@ -74,7 +74,7 @@ class FakeMachine(fixtures.Fixture):
             copying, '_attribute', self.block_attribute))
         self.useFixture(work_at_once())
         self.useFixture(fixtures.MockPatchObject(
-            wiping, 'CLOSING_SECONDS', 0))
+            lvm_group, 'CLOSING_SECONDS', 0))
 
     # What tests ask for ---------------------------------------------------
 

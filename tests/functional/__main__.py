@@ -18,7 +18,6 @@ import unittest
 from tests.functional import root
 
 
-_UNPROVEN = 'tests/functional/unproven'
 _PREFIX = 'tests.functional.'
 
 
@@ -95,29 +94,6 @@ def class_suites(tests):
             getattr(test, 'seconds', 0) for test in suite))
 
 
-def unproven():
-    """Return the tests that have not passed on a real kernel as they are.
-
-    They are skipped, and counted as that, unless they are asked for by name:
-    until somebody has seen them pass, a failure tells of the test.
-    """
-    with open(_UNPROVEN) as file:
-        return {line.strip() for line in file
-                if line.strip() and not line.startswith('#')}
-
-
-def without(suite, names, result):
-    """Return a class of tests without some, which are reported as skipped."""
-    rest = unittest.TestSuite()
-    for test in suite:
-        if test.id().removeprefix(_PREFIX) in names:
-            result.startTest(test)
-            result.addSkip(test, f'not seen to pass yet, see {_UNPROVEN}')
-        else:
-            rest.addTest(test)
-    return rest
-
-
 def is_ours(suite, claims):
     """Tell whether no other test machine runs a class of tests."""
     first = next(iter(suite))
@@ -144,16 +120,9 @@ def main(results, pattern=''):
         result.addFailure(unittest.FunctionTestCase(main), (
             AssertionError, AssertionError(f'no test matches {pattern!r}'),
             None))
-    skipped = set() if pattern else unproven()
-    missing = skipped - {test.id().removeprefix(_PREFIX) for test in chosen}
-    if missing:
-        result.addFailure(unittest.FunctionTestCase(main), (
-            AssertionError, AssertionError(
-                f'{_UNPROVEN} names tests that are not there: {missing}'),
-            None))
     for suite in class_suites(chosen):
         if claims is None or is_ours(suite, claims):
-            without(suite, skipped, result).run(result)
+            suite.run(result)
     base.write_evidence(results)
     with open(os.path.join(results, 'summary'), 'w') as summary:
         print(result.summary(), file=summary)

@@ -2,6 +2,7 @@
 """A back end of the driver on a VG of its own, for each test."""
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -36,6 +37,7 @@ ROOT_COMMANDS = set()
 SECRETS = set()
 
 _agent = None
+_runners = []
 _numbers = itertools.count(1)
 
 
@@ -107,9 +109,23 @@ class TestCase(unittest.TestCase):
     def make_driver(cls, driver_class=driver.LVMVolumeDriver, **settings):
         """Return a driver of a class that has been set up."""
         made = cls.construct_driver(driver_class, **settings)
+        if issubclass(driver_class, driver.LVMVolumeDriver):
+            cls.share_daemons(made._runner)
         made.do_setup(cls.context)
         made.check_for_setup_error()
         return made
+
+    @classmethod
+    def share_daemons(cls, runner):
+        """Let a runner use the rootwrap daemons of the first one.
+
+        The emulated machine takes long to start them.
+        """
+        if _runners:
+            runner.start_daemon = functools.partial(
+                _adopt_daemons, runner, _runners[0])
+        else:
+            _runners.append(runner)
 
     @classmethod
     def construct_driver(cls, driver_class=driver.LVMVolumeDriver,
@@ -172,17 +188,19 @@ class TestCase(unittest.TestCase):
 
     # The state of the machine, asked without the driver -------------------
 
-    def lvs(self, fields='lv_name', *arguments):
+    @classmethod
+    def lvs(cls, fields='lv_name', *arguments):
         """Return a report of the test's VG as rows of values."""
-        out = self.root.run('lvs', '--noheadings', '--separator', '|',
-                            '--units', 'b', '--nosuffix', '-o', fields,
-                            *arguments, self.vg_name)
+        out = cls.root.run('lvs', '--noheadings', '--separator', '|',
+                           '--units', 'b', '--nosuffix', '-o', fields,
+                           *arguments, cls.vg_name)
         return [tuple(value.strip() for value in line.split('|'))
                 for line in out.splitlines()]
 
-    def lv_names(self):
+    @classmethod
+    def lv_names(cls):
         """Return the names of all visible LVs but those being wiped."""
-        return {name for name, in self.lvs()
+        return {name for name, in cls.lvs()
                 if not name.startswith(WIPED_LATER)}
 
     def lv(self, name, fields):
@@ -235,24 +253,37 @@ class BackendTestCase(TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.driver = cls.make_driver(**cls.settings)
+        cls.names_at_start = cls.lv_names()
 
     def setUp(self):
         super().setUp()
-        self._names_before = self.lv_names()
         self.addCleanup(self._assert_nothing_left)
 
     def wait_until_wiped(self):
-        """Wait for what the driver does after it has deleted something."""
-        wait_until(lambda: not any(name.startswith(WIPED_LATER)
-                                   for name, in self.lvs()),
-                   'deleted LVs are wiped')
+        """Wait for what the driver does after it has deleted something.
+
+        :return: the names of the LVs that are left
+        """
+        names = set()
+
+        def wiped():
+            names.clear()
+            names.update(name for name, in self.lvs())
+            return not any(name.startswith(WIPED_LATER) for name in names)
+
+        wait_until(wiped, 'deleted LVs are wiped')
+        return names
 
     def _assert_nothing_left(self):
-        self.wait_until_wiped()
-        left = self.lv_names() - self._names_before
+        left = self.wait_until_wiped() - self.names_at_start
+        if not left:
+            return
+        seen = self.root.try_run(
+            'bash', '-c', 'dmsetup info -c -o name,open,suspended; '
+            'fuser -v /dev/dm-* 2>&1; dmesg | tail -n 40').stdout
         for name in left:
             self.root.try_run('lvremove', '-ff', '-y', self.device(name))
-        self.assertEqual(set(), left, 'LVs were left behind')
+        self.fail(f'LVs were left behind: {left}\n{seen}')
 
     def create(self, size=1, **values):
         """Create a volume that is deleted after the test."""
@@ -298,6 +329,10 @@ def wait_until(condition, what, seconds=300):
         if time.monotonic() > deadline:
             raise AssertionError(f'not so after {seconds} s: {what}')
         time.sleep(0.2)
+
+
+def _adopt_daemons(runner, other, _probe):
+    runner._commands, runner._copies = other._commands, other._copies
 
 
 @contextlib.contextmanager

@@ -8,30 +8,17 @@ process of its own::
         tests.functional.lio_on_kernel
 """
 
-import os
 import unittest
-from unittest import mock
 
-from cinder_lvm_driver import privileged
-from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import lio
 from tests.contract import test_lio
-from tests.unit.privileged import fake_configfs
+from tests.functional import on_kernel
 
 
-class OnKernelTest(test_lio.Cases, unittest.TestCase):
+class OnKernelTest(on_kernel.OnKernel, test_lio.Cases, unittest.TestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.devices = os.environ['LIO_DEVICES'].split()
-        self.os = fake_configfs.KillingOs()
-        for patch in (
-                mock.patch.object(configfs, 'os', self.os),
-                mock.patch.object(privileged.context, 'client_mode', False)):
-            self.enterContext(patch)
-        self.addCleanup(self._clean_up)
+    VARIABLE = 'LIO_DEVICES'
 
-    def _clean_up(self):
-        self.os.steps_left = None
+    def clean_up(self):
         for target in (test_lio.TARGET, test_lio.LONGER):
             lio.delete_target(target)

@@ -10,31 +10,17 @@ process of its own::
 
 import os
 import unittest
-from unittest import mock
 
-from cinder_lvm_driver import privileged
-from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import nvmet
 from tests.contract import test_nvmet
-from tests.unit.privileged import fake_configfs
+from tests.functional import on_kernel
 
 
-class OnKernelTest(test_nvmet.Cases, unittest.TestCase):
+class OnKernelTest(on_kernel.OnKernel, test_nvmet.Cases, unittest.TestCase):
 
-    maxDiff = None
+    VARIABLE = 'NVMET_DEVICES'
 
-    def setUp(self):
-        super().setUp()
-        self.devices = os.environ['NVMET_DEVICES'].split()
-        self.os = fake_configfs.KillingOs()
-        for patch in (
-                mock.patch.object(configfs, 'os', self.os),
-                mock.patch.object(privileged.context, 'client_mode', False)):
-            self.enterContext(patch)
-        self.addCleanup(self._clean_up)
-
-    def _clean_up(self):
-        self.os.steps_left = None
+    def clean_up(self):
         for subsystem in (test_nvmet.SUBSYSTEM, test_nvmet.LONGER):
             nvmet.delete_subsystem(subsystem)
         for host in (test_nvmet.HOST, test_nvmet.OTHER_HOST):

@@ -4,8 +4,12 @@
 The cases are those of the other helpers, too.
 """
 
+import contextlib
+import json
 import os
 import socket
+import sys
+import tempfile
 
 from os_brick import exception as brick_exception
 
@@ -16,6 +20,28 @@ from tests.functional import initiator
 GIB = base.GIB
 MIB = base.MIB
 CONFIGFS = '/sys/kernel/config/target'
+
+
+class Io:
+    """What the writers of all volumes have done."""
+
+    def __init__(self, test, progress):
+        self._test = test
+        self._progress = progress
+
+    def counts(self):
+        with open(self._progress) as file:
+            done = json.load(file)
+        self._test.assertEqual({}, done['errors'])
+        return done['counts']
+
+    def wait_for_more(self, what):
+        """Wait until every volume was written to some more."""
+        before = self.counts()
+        base.wait_until(
+            lambda: all(count > before[path] + 2
+                        for path, count in self.counts().items()),
+            f'all volumes are written to: {what}')
 
 
 class AttachTestCase(base.BackendTestCase):
@@ -80,6 +106,10 @@ class AttachTestCase(base.BackendTestCase):
         attachment.connection_info = dict(connection['data'])
         return connection
 
+    def connected(self, connection):
+        """Have a volume connected to this host."""
+        return self.host.connected(connection)
+
     def assert_round_trip(self, volume, connection):
         """Fail unless what the host writes is on the LV."""
         with self.host.connected(connection) as (_brick, path):
@@ -87,10 +117,31 @@ class AttachTestCase(base.BackendTestCase):
             self.assertEqual(self.checksum(path),
                              self.checksum(self.device(volume.name)))
 
+    @contextlib.contextmanager
+    def writing(self, paths):
+        """Have volumes written to."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chmod(folder, 0o755)
+        progress = os.path.join(folder, 'progress')
+        pid = self.root.run(
+            'bash', '-c', f'cd {os.getcwd()}; {sys.executable} -m '
+            f'tests.functional.writer {progress} {" ".join(paths)} '
+            '> /dev/null 2>&1 & echo $!').strip()
+        try:
+            base.wait_until(lambda: os.path.exists(progress),
+                            'the writers have begun')
+            yield Io(self, progress)
+        finally:
+            self.root.run('kill', '-9', pid)
+            base.wait_until(
+                lambda: self.root.try_run('test', '-e', f'/proc/{pid}').code,
+                'the writers have ended')
+
     def assert_locked_out(self, connection):
         with self.assertRaises((brick_exception.BrickException,
                                 brick_exception.VolumeDeviceNotFound)):
             self.host.connect(connection)
+
 
 class SnapshotAttachCases:
     """Snapshots that are served without a copy."""
@@ -171,27 +222,7 @@ class AccessCases(SnapshotAttachCases):
 
 
 class RecoveryCases:
-    """What comes back after a loss, whatever serves the volumes."""
-
-    def test_exports_come_back_after_a_reboot(self):
-        volumes = [self.export() for _ in range(3)]
-        connections = [self.attach(volume) for volume in volumes]
-        self.forget_targets()
-        self.root.run('vgchange', '-an', self.vg_name)
-        self.driver.update_provider_info(volumes, [])
-        for volume, connection in zip(volumes, connections,
-                                      strict=True):
-            self.driver.ensure_export(self.context, volume)
-            self.assert_round_trip(volume, connection)
-
-    def test_one_lost_export_comes_back_under_io(self):
-        kept, lost = self.export(), self.export()
-        connections = [self.attach(volume) for volume in (kept, lost)]
-        with self.host.connected(connections[0]) as (_brick, path):
-            self.driver.remove_export(self.context, lost)
-            self.driver.update_provider_info([kept, lost], [])
-            self.write(path, 'still there')
-            self.assert_round_trip(lost, connections[1])
+    """What comes back after a loss, see also ``test_restart``."""
 
     def test_missing_lv_does_not_keep_others_from_being_served(self):
         here, gone = self.export(), self.export()
@@ -205,23 +236,24 @@ class RecoveryCases:
             self.driver.ensure_export(self.context, gone)
 
 
-class AttachCases(AccessCases, RecoveryCases):
-    """What a target in the kernel keeps of an attachment of a thin volume.
+class LifeCases:
+    """One attachment from its beginning to its end.
 
-    Give ``assert_is(volume, path)``, which looks at the identity of a disk.
+    Give ``assert_is(volume, path)``, which looks at the identity of a disk,
+    and ``live_on(volume, connection, brick, path)``.
     """
 
     def test_life_of_an_attachment(self):
         volume = self.export()
         connection = self.attach(volume)
-        lv = self.device(volume.name)
-        with self.host.connected(connection) as (brick, path):
+        with self.connected(connection) as (brick, path):
             with self.subTest('the disk is the volume'):
                 self.assert_is(volume, path)
             with self.subTest('what the host writes is on the LV'):
                 self.write(path, volume.id)
                 written = self.checksum(path)
-                self.assertEqual(written, self.checksum(lv))
+                self.assertEqual(written,
+                                 self.checksum(self.device(volume.name)))
             with self.subTest('delete is refused'):
                 with self.assertRaises(exception.VolumeIsBusy):
                     self.driver.delete_volume(volume)
@@ -230,14 +262,23 @@ class AttachCases(AccessCases, RecoveryCases):
                 self.assertEqual(2 * GIB, brick.extend_volume(
                     connection['data']))
                 self.assertEqual(written, self.checksum(path))
-            with self.subTest('discard returns blocks to the pool'):
-                used, = self.lv(volume.name, 'data_percent')
-                self.root.run('blkdiscard', path)
-                left, = self.lv(volume.name, 'data_percent')
-                self.assertGreater(float(used), 0)
-                self.assertEqual(0, float(left))
+            self.live_on(volume, connection, brick, path)
+            with self.subTest('the disk still is the volume'):
+                self.assert_is(volume, path)
         self.assertFalse(self.driver.terminate_connection(
             volume, self.connector))
+
+
+class AttachCases(AccessCases, RecoveryCases, LifeCases):
+    """What a target in the kernel keeps of an attachment of a thin volume."""
+
+    def live_on(self, volume, _connection, _brick, path):
+        with self.subTest('discard returns blocks to the pool'):
+            used, = self.lv(volume.name, 'data_percent')
+            self.root.run('blkdiscard', path)
+            left, = self.lv(volume.name, 'data_percent')
+            self.assertGreater(float(used), 0)
+            self.assertEqual(0, float(left))
 
 
 class ISCSICases:

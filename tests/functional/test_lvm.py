@@ -15,12 +15,6 @@ from tests.functional import fixtures
 MIB = base.MIB
 
 
-def make_runner():
-    runner = process.RootwrapRunner(utils.execute, utils.get_root_helper())
-    runner.start_daemon(command.probe('/etc/lvm'))
-    return runner
-
-
 class LVMTestCase(base.TestCase):
     """A VG that is empty again after each test."""
 
@@ -29,7 +23,10 @@ class LVMTestCase(base.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.runner = make_runner()
+        cls.runner = process.RootwrapRunner(utils.execute,
+                                            utils.get_root_helper())
+        cls.share_daemons(cls.runner)
+        cls.runner.start_daemon(command.probe('/etc/lvm'))
         cls.version = command.installed_version(cls.runner)
 
     def setUp(self):

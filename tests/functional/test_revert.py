@@ -63,6 +63,17 @@ class RevertVerbs:
         self.driver.revert_to_snapshot(self.context, self.volume,
                                        self.snapshots[number])
 
+    def recover(self, names):
+        """Start again after a crash; all is to be as it was before.
+
+        :param names: of the LVs
+        """
+        revert.recover(self.driver.vg, self.driver.vg.get_volumes())
+        base.wait_until(
+            lambda: self.lv_names() == names
+            and self.lv(self.volume.name, 'lv_tags') == ('',),
+            'no trace is left of the interrupted revert')
+
     def test_every_snapshot_is_kept(self):
         self.driver.extend_volume(self.volume, self.larger)
         names, contents = self.lv_names(), self.contents()
@@ -97,11 +108,9 @@ class RevertVerbs:
                 break
             except Killed:
                 commands._runner = runner
-            revert.recover(self.driver.vg, self.driver.vg.get_volumes())
+            self.recover(names)
             with self.subTest(steps=steps):
                 self.assertIn(self.contents(), [contents, reverted])
-                self.assertEqual(names, self.lv_names())
-                self.assertEqual(('',), self.lv(self.volume.name, 'lv_tags'))
             self.write_volume('now')
         self.assertGreater(steps, 4)
         self.assertEqual(reverted, self.contents())
@@ -136,8 +145,5 @@ class ThickRevertTest(RevertVerbs, base.BackendTestCase):
             # It cannot begin while the volume is open.
             self.root.run('lvconvert', '--merge', self.device(snapshot))
         self.root.run('vgchange', '-an', self.vg_name)
-        revert.recover(self.driver.vg, self.driver.vg.get_volumes())
-        base.wait_until(
-            lambda: self.lv_names() == names
-            and self.lv(volume, 'lv_tags') == ('',), 'the revert is complete')
+        self.recover(names)
         self.assertEqual([contents[2], *contents[1:]], self.contents())

@@ -2,12 +2,11 @@
 """A tgtd for tests, on a port that LIO does not use."""
 
 import re
-import time
+
+from tests.functional import base
 
 PORT = 3262
 CONFIGURATION = '/etc/tgt/conf.d/cinder-lvm-driver-test.conf'
-_SOCKET = '/var/run/tgtd/socket.0'
-_DEADLINE = 60
 
 
 class Daemon:
@@ -23,21 +22,16 @@ class Daemon:
             'bash', '-c',
             f'setsid tgtd -f --iscsi portal=127.0.0.1:{PORT} '
             '>> /var/log/tgtd.log 2>&1 < /dev/null & echo $!').strip()
-        deadline = time.monotonic() + _DEADLINE
-        while self.try_ask('sys').code:
-            if time.monotonic() > deadline:
-                raise AssertionError('tgtd does not answer')
-            time.sleep(0.1)
+        base.wait_until(lambda: not self.try_ask('sys').code,
+                        'tgtd answers')
 
     def kill(self):
         """Let it die with everything that it knows."""
         if self._pid:
             self._root.run('kill', '-9', self._pid)
-            deadline = time.monotonic() + _DEADLINE
-            while not self._root.try_run('kill', '-0', self._pid).code:
-                if time.monotonic() > deadline:
-                    raise AssertionError('tgtd does not end')
-                time.sleep(0.05)
+            base.wait_until(
+                lambda: self._root.try_run('kill', '-0', self._pid).code,
+                'tgtd has ended')
             self._pid = None
 
     def restart(self):

@@ -5,6 +5,7 @@ import fixtures
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import group
 from cinder_lvm_driver import process
 from cinder_lvm_driver import wiping
 from tests import base
@@ -25,7 +26,7 @@ class TestRemover(base.TestCase):
         self.useFixture(fixtures.MockPatchObject(
             background, 'start', lambda name, work: self.works.append(work)))
         self.useFixture(fixtures.MockPatchObject(
-            wiping, 'CLOSING_SECONDS', 0))
+            group, 'CLOSING_SECONDS', 0))
         self.remover = wiping.Remover(self.vg, self)
 
     def wipe(self, device):
@@ -85,29 +86,6 @@ class TestRemover(base.TestCase):
         self.assertRaises(lvm.InvalidRequest, self.remove, 'pool',
                           segtype='thin-pool')
         self.assertEqual({'a', 'pool'}, set(self.lvm.volumes))
-
-    def test_device_that_is_let_go_of_late(self):
-        volume = self.lvm.add('a', is_open=True)
-        found = self.vg.get_volume('a')
-        self.useFixture(fixtures.MockPatchObject(
-            wiping, 'CLOSING_SECONDS', 60))
-        self.useFixture(fixtures.MockPatchObject(
-            wiping.threading, 'Event', lambda: self))
-        self.wait = lambda seconds: setattr(volume, 'is_open', False)
-        self.remover.remove(found)
-        self.assertNotIn('a', self.lvm.volumes)
-
-    def test_device_that_goes_while_it_is_waited_for(self):
-        self.lvm.add('a', is_open=True)
-        found = self.vg.get_volume('a')
-        self.useFixture(fixtures.MockPatchObject(
-            wiping, 'CLOSING_SECONDS', 60))
-        self.useFixture(fixtures.MockPatchObject(
-            wiping.threading, 'Event', lambda: self))
-        self.wait = lambda seconds: self.lvm.volumes.clear()
-        self.assertRaises(lvm.LogicalVolumeNotFound, self.remover.remove,
-                          found)
-        self.assertEqual([], self.works)
 
     def test_mistake_of_ours_does_not_end_the_wiping(self):
         for name in 'mistake', 'a':

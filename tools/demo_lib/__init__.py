@@ -14,12 +14,7 @@ In the test machine:
 ``cloud``      Cinder in one process (user cinder)
 ``bus``        its messages, in memory
 ``images``     a little image service
-``rest``       the user's client
-``compute``    the compute node: os-brick and the attached devices
-``storage``    the volume group, and what may be left behind
-``scenario``   the user's steps
-``steps``      runs steps and writes down how they went
-``table``      how the steps are shown
-``waiting``    waits for a condition, with a deadline
-``errors``     what can go wrong
+``leftovers``  what is still there when all was deleted
+
+What the user does, and how it is written down, is in ``cloud_lib``.
 """

@@ -15,16 +15,18 @@ import subprocess
 import sys
 import time
 
-from demo_lib import compute
-from demo_lib import errors
+from cloud_lib import compute
+from cloud_lib import errors
+from cloud_lib import logs
+from cloud_lib import rest
+from cloud_lib import scenario
+from cloud_lib import steps
+from cloud_lib import storage
+from cloud_lib import waiting
 from demo_lib import images
 from demo_lib import kept
-from demo_lib import rest
-from demo_lib import scenario
+from demo_lib import leftovers
 from demo_lib import settings
-from demo_lib import steps
-from demo_lib import storage
-from demo_lib import waiting
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where the file below the volume group is: on a disk if the machine was given
@@ -74,11 +76,11 @@ class Cloud:
     def require_alive(self) -> None:
         """Raise an error when the process has ended."""
         if self._process is None:
-            raise errors.DemoError('Cinder was not started')
+            raise errors.CloudError('Cinder was not started')
         status = self._process.poll()
         if status is not None:
             self._missed = True
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'Cinder ended by itself, with status {status}; the reason '
                 'is in its log')
 
@@ -94,10 +96,10 @@ class Cloud:
             status = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'Cinder did not end within {STOP_SECONDS:.0f} s') from None
         if status:
-            raise errors.DemoError(f'Cinder ended with status {status}')
+            raise errors.CloudError(f'Cinder ended with status {status}')
         waiting.until('the helpers of Cinder to end',
                       lambda: not helpers(self._wanted.venv), STOP_SECONDS)
         return 'ended by itself, no helper process is left'
@@ -125,7 +127,9 @@ class Conductor:
     def __init__(self, wanted: settings.Settings) -> None:
         self._wanted = wanted
         self._cloud = Cloud(wanted)
-        self._cinder = rest.Cinder(settings.API_PORT, settings.IMAGE_PORT)
+        self._cinder = rest.Cinder(
+            rest.Api(settings.API_PORT, settings.TOKEN),
+            rest.Api(settings.IMAGE_PORT, settings.TOKEN))
         self._host: compute.Host | None = None
         self._scenario: scenario.Scenario | None = None
 
@@ -133,7 +137,7 @@ class Conductor:
         """Make the machine a storage node."""
         done = subprocess.run([f'{TOOLS}/deploy', self._wanted.venv])
         if done.returncode:
-            raise errors.DemoError('tools/deploy failed (messages above)')
+            raise errors.CloudError('tools/deploy failed (messages above)')
         return 'user cinder, sudoers, rootwrap, iscsid'
 
     def launch(self) -> str:
@@ -176,18 +180,18 @@ class Conductor:
 
     def look(self) -> str:
         """Look that nothing is left anywhere."""
-        found = storage.leftovers(settings.VOLUME_GROUP)
+        found = leftovers.leftovers(settings.VOLUME_GROUP)
         if found:
-            raise errors.DemoError('left behind: ' + '; '.join(
+            raise errors.CloudError('left behind: ' + '; '.join(
                 f'{place}: {", ".join(names)}'
                 for place, names in found.items()))
         return 'no LV, target, backstore, session, file, database row, quota'
 
     def read_log(self) -> str:
         """Look that Cinder did not complain while all went well."""
-        found = kept.complaints(f'{self._wanted.results}/{kept.LOG}')
+        found = logs.complaints(f'{self._wanted.results}/{kept.LOG}')
         if found:
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'{len(found)} errors in the log, the first: '
                 f'{found[0][:200]}')
         return 'no error in Cinder\'s log'
@@ -195,7 +199,7 @@ class Conductor:
     def wait_until_stopped(self) -> str:
         """Leave the cloud running until somebody asks for its end."""
         print(kept.instructions(self._wanted.venv, self._wanted.api_port,
-                                rest.TOKEN, rest.PROJECT), flush=True)
+                                settings.TOKEN, settings.PROJECT), flush=True)
         start = time.monotonic()
         kept.wait_for_stop(settings.STOP_PORT, self._cloud.require_alive)
         return f'was there for {time.monotonic() - start:.0f} s'

@@ -7,12 +7,11 @@ A run has a folder of its own below the cache, which the test machine shares.
 from collections.abc import Callable
 import contextlib
 import os
-import re
 import shutil
 import socket
 import time
 
-from demo_lib import errors
+from cloud_lib import errors
 
 LOG = 'cinder.log'
 COMPUTE_LOG = 'os-brick.log'
@@ -21,12 +20,6 @@ SETTINGS = 'settings.json'
 _RUNNING = 'running'
 KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
-# A line of oslo.log: date, time, process, level.
-_COMPLAINT = re.compile(r'^\S+ \S+ \d+ (ERROR|CRITICAL) |^Traceback ')
-# What a traceback adds between its first and its last line, behind the
-# logger's name.
-_FRAME = re.compile(r'(ERROR|CRITICAL) \S+( \[[^]]*\])?'
-                    r'(\s*$| (\s|Traceback|During handling|The above))')
 
 
 def new_folder(parent: str) -> str:
@@ -146,29 +139,4 @@ def free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise errors.DemoError('there is no free port on 127.0.0.1')
-
-
-def tail(path: str, count: int) -> list[str]:
-    """Return the last lines of a file, none if it is not there."""
-    try:
-        with open(path, errors='replace') as file:
-            return file.read().splitlines()[-count:]
-    except FileNotFoundError:
-        return []
-
-
-def complaints(path: str) -> list[str]:
-    """Return the lines of a log that tell of an error."""
-    with open(path, errors='replace') as file:
-        return [line.rstrip('\n') for line in file
-                if _COMPLAINT.search(line)]
-
-
-def reasons(path: str) -> list[str]:
-    """Return the complaints of a log without the frames of tracebacks."""
-    try:
-        found = complaints(path)
-    except FileNotFoundError:
-        return []
-    return [line for line in found if not _FRAME.search(line)]
+    raise errors.CloudError('there is no free port on 127.0.0.1')

@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 
-from demo_lib import errors
+from cloud_lib import errors
+from cloud_lib import logs
+from cloud_lib import preparing
+from cloud_lib import steps
+from cloud_lib import table
+from cloud_lib import waiting
 from demo_lib import kept
 from demo_lib import options
 from demo_lib import settings
-from demo_lib import steps
-from demo_lib import table
-from demo_lib import waiting
 
-TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TREE = os.path.dirname(TOOLS)
+TOOLS = preparing.TOOLS
+TREE = preparing.TREE
 LOG_LINES = 20
 ERROR_LINES = 10
 STOP_SECONDS = 180.0
@@ -31,16 +33,6 @@ _API_PORT = 8776
 def say(text: str) -> None:
     """Tell the person how far it is."""
     print(f'demo: {text}', flush=True)
-
-
-def setup(what: str) -> str:
-    """Return the output of ``tools/setup WHAT``."""
-    done = subprocess.run([f'{TOOLS}/setup', what], text=True,
-                          stdout=subprocess.PIPE)
-    if done.returncode:
-        raise errors.DemoError(f'tools/setup {what} ended with '
-                               f'{done.returncode} (messages above)')
-    return done.stdout.strip()
 
 
 def testvm_command(chosen: argparse.Namespace,
@@ -75,12 +67,12 @@ class Launch:
 
     def packages(self) -> str:
         """Install Debian's packages."""
-        setup('packages')
+        preparing.setup('packages')
         return 'Debian packages are installed'
 
     def environment(self) -> str:
         """Make the virtual environment."""
-        self._venv = setup('venv')
+        self._venv = preparing.setup('venv')
         return f'Cinder and the clients are in {self._venv}'
 
     def settings(self) -> settings.Settings:
@@ -106,7 +98,7 @@ class Launch:
              'db', 'sync'], text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
         if done.returncode:
-            raise errors.DemoError(f'cinder-manage db sync ended with '
+            raise errors.CloudError(f'cinder-manage db sync ended with '
                                    f'{done.returncode}: {done.stdout}')
         return 'made by "cinder-manage db sync"'
 
@@ -159,8 +151,8 @@ class Launch:
     def _show_log(self) -> None:
         path = f'{self._results}/{kept.LOG}'
         for title, lines in (
-                ('the first errors in', kept.reasons(path)[:ERROR_LINES]),
-                ('the end of', kept.tail(path, LOG_LINES))):
+                ('the first errors in', logs.reasons(path)[:ERROR_LINES]),
+                ('the end of', logs.tail(path, LOG_LINES))):
             if lines:
                 print(f'\n--- {title} {path}')
                 print('\n'.join(lines), flush=True)
@@ -191,7 +183,7 @@ def stop(parent: str) -> int:
         try:
             kept.ask_to_stop(port)
         except OSError as error:
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'the cloud of {folder} does not listen yet or any more '
                 f'({error}); try again') from error
     waiting.until('the clouds to end', lambda: not kept_clouds(parent),
@@ -206,7 +198,7 @@ def main(argv: Sequence[str]) -> int:
     # Ended as by Ctrl-C, so that the test machine ends too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        parent = os.path.join(setup('cache'), 'demo')
+        parent = os.path.join(preparing.setup('cache'), 'demo')
         if chosen.stop:
             return stop(parent)
         results = kept.new_folder(parent)
@@ -215,7 +207,7 @@ def main(argv: Sequence[str]) -> int:
             return Launch(chosen, results).run()
         finally:
             kept.mark_ended(results)
-    except errors.DemoError as error:
+    except errors.CloudError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:

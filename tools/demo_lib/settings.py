@@ -9,6 +9,10 @@ BACKEND = 'lvm'
 API_PORT = 8776
 IMAGE_PORT = 9292
 STOP_PORT = 8777
+# Who noauth takes the demo's user for.
+USER = 'demo'
+PROJECT = '0123456789abcdef0123456789abcdef'
+TOKEN = f'{USER}:{PROJECT}'
 CONFIG_FILE = '/etc/cinder/cinder.conf'
 STATE = '/var/lib/cinder'
 DATABASE = f'{STATE}/cinder.sqlite'

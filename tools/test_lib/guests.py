@@ -88,9 +88,10 @@ def _run(title: str, argv: list[str]) -> report.Outcome:
     outcome.passed, outcome.failed, outcome.skipped = map(
         int, found.groups())
     if outcome.failed:
-        outcome.failures.append((
-            f'{title}: {outcome.failed} tests',
-            '\n'.join(_reports(lines, 'FAIL')) or tail))
+        outcome.failures += [
+            (f'{title}: {first.split(None, 3)[-1]}', text)
+            for first, _, text in (each.partition('\n') for each in _reports(
+                lines, 'FAIL'))] or [(title, tail)]
     elif status:
         outcome.fail(title, f'exit status {status}, although nothing failed '
                      f'by its own account\n{tail}')

@@ -2,8 +2,10 @@
 """The exact command of every verb; here and nowhere else."""
 
 import json
+from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import group
@@ -55,6 +57,8 @@ class TestCommands(base.TestCase):
           '/dev/a')),
         (('convert_to_raid1', 'a', 1), ('lvconvert', '--yes', '--type',
          'raid1', '--mirrors', '1', 'vg/a')),
+        (('convert_mirror_to_raid1', 'a'), ('lvconvert', '--yes', '--type',
+         'raid1', 'vg/a')),
         (('convert_to_linear', 'a'), ('lvconvert', '--yes', '--mirrors', '0',
          'vg/a')),
         (('create_thin_volume', 'a', 5, 'pool'), ('lvcreate', '--type',
@@ -155,6 +159,28 @@ class TestQuestions(base.TestCase):
         error = self.assertRaises(lvm.LogicalVolumeNotFound,
                                   self.vg.get_volume, 'b')
         self.assertEqual('LV b was not found in VG vg', str(error))
+
+    def wait_until_closed(self, name, seconds, meanwhile=None):
+        volume = self.lvm.add(name, is_open=True)
+        found = self.vg.get_volume(name)
+        event = mock.Mock()
+        event.wait = lambda seconds: (
+            meanwhile() if meanwhile else setattr(volume, 'is_open', False))
+        self.useFixture(fixtures.MockPatchObject(
+            group, 'CLOSING_SECONDS', seconds))
+        self.useFixture(fixtures.MockPatchObject(
+            group.threading, 'Event', lambda: event))
+        return self.vg.wait_until_closed(found)
+
+    def test_volume_that_is_let_go_of_late(self):
+        self.assertFalse(self.wait_until_closed('a', 60).is_open)
+
+    def test_volume_that_goes_while_it_is_waited_for(self):
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.wait_until_closed,
+                          'a', 60, self.lvm.volumes.clear)
+
+    def test_volume_that_stays_open(self):
+        self.assertTrue(self.wait_until_closed('a', 0).is_open)
 
     def test_get_picture(self):
         self.lvm.add('a')

@@ -13,14 +13,15 @@ import testtools
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
-from demo_lib import errors
+from cloud_lib import errors
+from cloud_lib import logs
+from cloud_lib import steps
+from cloud_lib import table
+from cloud_lib import waiting
 from demo_lib import kept
 from demo_lib import launch
 from demo_lib import options
 from demo_lib import settings
-from demo_lib import steps
-from demo_lib import table
-from demo_lib import waiting
 
 
 def _settings(**changes):
@@ -107,7 +108,7 @@ class TestSteps(testtools.TestCase):
             return runner, steps.read_journal(journal)
 
     def _fail(self):
-        raise errors.DemoError('it is not as it should be')
+        raise errors.CloudError('it is not as it should be')
 
     def test_all_well(self):
         runner, outcomes = self._run(
@@ -213,8 +214,8 @@ class TestKept(testtools.TestCase):
         self.assertEqual([None], asked)
 
     def test_cloud_that_died_ends_the_wait(self):
-        check = mock.Mock(side_effect=errors.DemoError('it died'))
-        self.assertRaises(errors.DemoError, kept.wait_for_stop,
+        check = mock.Mock(side_effect=errors.CloudError('it died'))
+        self.assertRaises(errors.CloudError, kept.wait_for_stop,
                           kept.free_port(0), check)
 
     def test_taken_port(self):
@@ -224,10 +225,10 @@ class TestKept(testtools.TestCase):
 
     def test_tail(self):
         path = os.path.join(self.parent, 'log')
-        self.assertEqual([], kept.tail(path, 2))
+        self.assertEqual([], logs.tail(path, 2))
         with open(path, 'w') as file:
             file.write('a\nb\nc\n')
-        self.assertEqual(['b', 'c'], kept.tail(path, 2))
+        self.assertEqual(['b', 'c'], logs.tail(path, 2))
 
     def test_complaints(self):
         path = os.path.join(self.parent, 'log')
@@ -237,11 +238,11 @@ class TestKept(testtools.TestCase):
                        'Traceback (most recent call last):\n')
         self.assertEqual(['x y 1 ERROR cinder it broke',
                           'Traceback (most recent call last):'],
-                         kept.complaints(path))
+                         logs.complaints(path))
 
     def test_reasons(self):
         path = os.path.join(self.parent, 'log')
-        self.assertEqual([], kept.reasons(path))
+        self.assertEqual([], logs.reasons(path))
         start = '2026-01-01 00:00:00.0 281 ERROR cinder.volume'
         wanted = [f'{start} [None req-1 - -] It broke: VgNotFound: no vg',
                   f'{start} VgNotFound: there is no vg']
@@ -252,7 +253,7 @@ class TestKept(testtools.TestCase):
                 f'{start}   File "x.py", line 1, in <module>',
                 f'{start}              ^^^^',
                 wanted[1], f'{start} ', f'{start}', '']))
-        self.assertEqual(wanted, kept.reasons(path))
+        self.assertEqual(wanted, logs.reasons(path))
 
 
 class TestWaiting(testtools.TestCase):
@@ -263,7 +264,7 @@ class TestWaiting(testtools.TestCase):
             'an answer', lambda: next(answers), 5.0, interval=0.0))
 
     def test_deadline_names_the_condition(self):
-        error = self.assertRaises(errors.DemoError, waiting.until,
+        error = self.assertRaises(errors.CloudError, waiting.until,
                                   'godot', lambda: False, 0.0)
         self.assertEqual('waited 0 s for godot', str(error))
 

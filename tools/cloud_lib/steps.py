@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TextIO
 
-from demo_lib import errors
+from cloud_lib import errors
 
 DONE = 'done'
 FAILED = 'failed'
@@ -80,7 +80,7 @@ class Runner:
         try:
             detail = step.work()
             state = DONE
-        except errors.DemoError as error:
+        except errors.CloudError as error:
             detail = str(error)
         except Exception as error:  # noqa: BLE001
             traceback.print_exc()

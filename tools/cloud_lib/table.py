@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 import textwrap
 
-from demo_lib import steps
+from cloud_lib import steps
 
 WIDTH = 79
 _MARKS = {steps.DONE: 'ok', steps.FAILED: 'FAILED', steps.NOT_RUN: '-'}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import time
 from typing import TypeVar
 
-from demo_lib import errors
+from cloud_lib import errors
 
 Value = TypeVar('Value')
 
@@ -15,7 +15,7 @@ def until(what: str, condition: Callable[[], Value | None], seconds: float,
     """Return the condition's first value that is true.
 
     :param what: what is waited for, as in "waited 60 s for ..."
-    :raises errors.DemoError: when the deadline has passed
+    :raises errors.CloudError: when the deadline has passed
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -23,5 +23,5 @@ def until(what: str, condition: Callable[[], Value | None], seconds: float,
         if value:
             return value
         if time.monotonic() > deadline:
-            raise errors.DemoError(f'waited {seconds:.0f} s for {what}')
+            raise errors.CloudError(f'waited {seconds:.0f} s for {what}')
         time.sleep(interval)

@@ -5,16 +5,14 @@ Plain requests instead of a client library: what goes over the wire is what
 can be read here, and nothing has to be imported on the slow machine.
 """
 
+import dataclasses
 import http.client
 import json
 from typing import Any
 
-from demo_lib import errors
-from demo_lib import waiting
+from cloud_lib import errors
+from cloud_lib import waiting
 
-PROJECT = '0123456789abcdef0123456789abcdef'
-USER = 'demo'
-TOKEN = f'{USER}:{PROJECT}'
 # Of cinder 26 already. 3.67 and later: no project in the URL; 3.66: a
 # snapshot of a volume in use without force; 3.42: extend while in use.
 MICROVERSION = '3.70'
@@ -25,61 +23,69 @@ STATUS_SECONDS = 600.0
 LOOK_SECONDS = 1.0
 
 
-class NotThere(errors.DemoError):
+class NotThere(errors.CloudError):
     """The API answered 404."""
 
 
-def send(port: int, method: str, path: str, body: Any = None) -> Any:
-    """Return the decoded answer to a request, None when it is empty.
+@dataclasses.dataclass(frozen=True)
+class Api:
+    """Where a service listens, and what it knows the user by."""
 
-    :raises NotThere: for 404
-    :raises errors.DemoError: for every other answer that is no success
-    """
-    connection = http.client.HTTPConnection('127.0.0.1', port,
-                                            timeout=REQUEST_SECONDS)
-    try:
-        connection.request(
-            method, path, body=None if body is None else json.dumps(body),
-            headers={'X-Auth-Token': TOKEN,
-                     'Content-Type': 'application/json',
-                     'OpenStack-API-Version': f'volume {MICROVERSION}'})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-    except OSError as error:
-        raise errors.DemoError(
-            f'{method} {path}: no answer from port {port} ({error})'
-        ) from error
-    finally:
-        connection.close()
-    if answer.status == http.client.NOT_FOUND:
-        raise NotThere(f'{method} {path}: 404')
-    if not 200 <= answer.status < 300:
-        raise errors.DemoError(
-            f'{method} {path}: {answer.status} {text[:500]}')
-    return json.loads(text) if text else None
+    port: int
+    token: str = dataclasses.field(repr=False)
+    host: str = '127.0.0.1'
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the decoded answer to a request, None when it is empty.
+
+        :raises NotThere: for 404
+        :raises errors.CloudError: for every other answer that is no success
+        """
+        connection = http.client.HTTPConnection(self.host, self.port,
+                                                timeout=REQUEST_SECONDS)
+        try:
+            connection.request(
+                method, path, body=None if body is None else json.dumps(body),
+                headers={'X-Auth-Token': self.token,
+                         'Content-Type': 'application/json',
+                         'OpenStack-API-Version': f'volume {MICROVERSION}'})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except OSError as error:
+            raise errors.CloudError(
+                f'{method} {path}: no answer from port {self.port} ({error})'
+            ) from error
+        finally:
+            connection.close()
+        if answer.status == http.client.NOT_FOUND:
+            raise NotThere(f'{method} {path}: 404')
+        if not 200 <= answer.status < 300:
+            raise errors.CloudError(
+                f'{method} {path}: {answer.status} {text[:500]}')
+        return json.loads(text) if text else None
 
 
 class Cinder:
     """A user of the volume service.
 
-    :param port: where its API listens, on this machine's loopback
-    :param image_port: where the image service listens
+    :param volume: the volume service
+    :param image: the image service
     """
 
-    def __init__(self, port: int, image_port: int) -> None:
-        self._port = port
-        self._image_port = image_port
+    def __init__(self, volume: Api, image: Api) -> None:
+        self._volume = volume
+        self._image = image
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the volume service's answer to a request."""
-        return send(self._port, method, f'/v3{path}', body)
+        return self._volume.send(method, f'/v3{path}', body)
 
     def pools(self) -> list[dict[str, Any]]:
         """Return the pools that the scheduler knows, none if it is away."""
         try:
             answer = self.request('GET',
                                   '/scheduler-stats/get_pools?detail=true')
-        except errors.DemoError:
+        except errors.CloudError:
             return []
         return list(answer['pools'])
 
@@ -173,7 +179,7 @@ class Cinder:
 
     def delete_image(self, image: str) -> None:
         """Delete an image."""
-        send(self._image_port, 'DELETE', f'/v2/images/{image}')
+        self._image.send('DELETE', f'/v2/images/{image}')
 
     def wait(self, kind: str, identity: str, status: str) -> None:
         """Wait until a volume or a snapshot has a status."""
@@ -189,5 +195,5 @@ class Cinder:
     @staticmethod
     def _refuse_error(kind: str, seen: dict[str, Any]) -> None:
         if seen['status'].startswith('error'):
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'{kind} {seen["id"]} became {seen["status"]}')

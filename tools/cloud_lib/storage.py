@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The volume group, and what may be left behind in the machine."""
+"""Volume groups, and what targets and initiators of this machine hold."""
 
 import glob
 import json
 import os
-import sqlite3
 import subprocess
 
-from demo_lib import errors
-from demo_lib import settings
+from cloud_lib import errors
 
 TARGETS = '/sys/kernel/config/target'
 # What a target's core folder has besides backstores.
 _CORE_FILES = ('hba_info', 'hba_mode')
 # iscsiadm: "no records/targets/sessions/portals found to execute on".
 _NO_OBJECTS = 21
-_TABLES = ('volumes', 'snapshots', 'volume_attachment', 'backups', 'groups')
+NVME_CONTROLLERS = '/sys/class/nvme'
 
 
 def run(*command: str) -> str:
@@ -23,7 +21,7 @@ def run(*command: str) -> str:
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE)
     if done.returncode:
-        raise errors.DemoError(
+        raise errors.CloudError(
             f'{" ".join(command)} ended with {done.returncode}: '
             f'{done.stderr.strip() or "no message"}')
     return done.stdout
@@ -71,53 +69,24 @@ def exports() -> list[str]:
     return sorted(found)
 
 
-def initiator_records() -> list[str]:
-    """Return the initiator's sessions and the nodes it remembers."""
+def _controllers() -> list[str]:
+    """Return the NVMe subsystems that this host is connected to."""
     found = []
+    for path in glob.glob(f'{NVME_CONTROLLERS}/*/subsysnqn'):
+        with open(path) as file:
+            found.append(f'controller {file.read().strip()}')
+    return found
+
+
+def initiator_records() -> list[str]:
+    """Return the sessions, of both kinds, and the iSCSI nodes remembered."""
+    found = _controllers()
     for mode in ('session', 'node'):
         done = subprocess.run(['iscsiadm', '-m', mode], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if done.returncode not in (0, _NO_OBJECTS):
-            raise errors.DemoError(
+            raise errors.CloudError(
                 f'iscsiadm -m {mode} ended with {done.returncode}: '
                 f'{done.stderr.strip()}')
         found += [f'{mode} {line}' for line in done.stdout.splitlines()]
     return found
-
-
-def database_rows(path: str) -> list[str]:
-    """Return what Cinder's database still counts as there."""
-    found = []
-    connection = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
-    try:
-        for table in _TABLES:
-            for identity, in connection.execute(
-                    f'SELECT id FROM {table} WHERE NOT deleted'):
-                found.append(f'{table} {identity}')
-        for resource, used, reserved in connection.execute(
-                'SELECT resource, in_use, reserved FROM quota_usages '
-                'WHERE in_use != 0 OR reserved != 0'):
-            found.append(f'quota of {resource}: {used} in use, '
-                         f'{reserved} reserved')
-    finally:
-        connection.close()
-    return found
-
-
-def temporary_files(state: str) -> list[str]:
-    """Return the files that Cinder left in its scratch folders."""
-    return sorted(glob.glob(f'{state}/tmp/*')
-                  + glob.glob(f'{state}/conversion/*'))
-
-
-def leftovers(group: str) -> dict[str, list[str]]:
-    """Return what is left where nothing should be, by place."""
-    places = {
-        'logical volumes': [name for name in volumes(group)
-                            if name != f'{group}-pool'],
-        'LIO': exports(),
-        'initiator': initiator_records(),
-        'database': database_rows(settings.DATABASE),
-        'files': temporary_files(settings.STATE),
-    }
-    return {place: found for place, found in places.items() if found}

@@ -2,5 +2,5 @@
 """What can go wrong."""
 
 
-class DemoError(Exception):
+class CloudError(Exception):
     """Something is not as it should be; the text says what, in a sentence."""

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import itertools
 from typing import Any
 
-from demo_lib import compute
-from demo_lib import errors
-from demo_lib import rest
-from demo_lib import steps
-from demo_lib import storage
-from demo_lib import waiting
+from cloud_lib import compute
+from cloud_lib import errors
+from cloud_lib import rest
+from cloud_lib import steps
+from cloud_lib import storage
+from cloud_lib import waiting
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -18,29 +18,39 @@ GIB = 1 << 30
 DATA = 32 * MIB
 SECOND_GIB = GIB
 WIPE_SECONDS = 300
+# What is deleted at the end, in this order.
+_DELETED = ('snapshot', 'volume')
+_LISTED = (*_DELETED, 'attachment')
 
 
 def require(condition: bool, otherwise: str) -> None:
     """Raise an error with a sentence unless the condition holds."""
     if not condition:
-        raise errors.DemoError(otherwise)
+        raise errors.CloudError(otherwise)
 
 
 class Scenario:
-    """The steps and what they remember of each other."""
+    """The steps and what they remember of each other.
+
+    :param thin: whether the volumes of the group come from a thin pool
+    :param discards: whether the target passes discards on
+    """
 
     def __init__(self, cinder: rest.Cinder, host: compute.Host,
-                 group: str, thin: bool) -> None:
+                 group: str, thin: bool, discards: bool = True) -> None:
         self._cinder = cinder
         self._host = host
         self._group = group
         self._thin = thin
+        self._discards = discards
         self._devices: dict[str, compute.Device] = {}
         self._properties: dict[str, Any] = {}
         self._volume = self._snapshot = self._copy = ''
         self._image = self._from_image = ''
         self._first = self._second = ''
         self._used_at_start = 0.0
+        self._there = {kind: frozenset[str]() for kind in _LISTED}
+        self._lvs_there = 0
 
     def steps(self) -> list[steps.Step]:
         """Return what is to be done, in order."""
@@ -88,6 +98,9 @@ class Scenario:
 
     def create(self) -> str:
         """A volume, and the logical volume that it should be."""
+        self._there = {kind: frozenset(self._cinder.ids(kind))
+                       for kind in _LISTED}
+        self._lvs_there = len(storage.volumes(self._group))
         if self._thin:
             self._used_at_start = storage.pool_used(self._group)
         self._volume = self._cinder.create_volume(name='first')
@@ -104,10 +117,13 @@ class Scenario:
         device = self._attach(self._volume)
         require(compute.size_of(device.path) == GIB,
                 f'{device.path} has {compute.size_of(device.path)} bytes')
-        require(device.connection.get('auth_method') == 'CHAP',
-                'the connection has no CHAP')
+        protocol = device.connection['driver_volume_type']
+        if protocol == 'iscsi':
+            require(device.connection.get('auth_method') == 'CHAP',
+                    'the connection has no CHAP')
+            protocol += ' with CHAP'
         return (f'in-use, {device.path.rsplit("/", 1)[-1]} is 1 GiB, over '
-                f'{device.connection["driver_volume_type"]} with CHAP')
+                f'{protocol}')
 
     def write(self) -> str:
         """Data, and the same data again."""
@@ -170,6 +186,8 @@ class Scenario:
         device = self._devices[self._volume]
         if not self._thin:
             return 'a thick volume has nothing to give back'
+        if not self._discards:
+            return 'the target does not pass discards on'
         require(device.connection.get('discard') is True,
                 'the connection does not offer discard')
         compute.write_random(device.path, SECOND_GIB, DATA)
@@ -187,7 +205,7 @@ class Scenario:
             self._detach(device)
         found = storage.initiator_records()
         require(not found, f'the initiator still has {found}')
-        require(not self._cinder.ids('attachment'),
+        require(not self._ours('attachment'),
                 'the API still lists attachments')
         return 'volumes available, no session, no attachment'
 
@@ -210,12 +228,12 @@ class Scenario:
     def list_all(self) -> str:
         """What the API lists is what was made."""
         made = {self._volume, self._copy, self._from_image}
-        require(set(self._cinder.ids('volume')) == made,
+        require(set(self._ours('volume')) == made,
                 'the API does not list exactly the volumes made')
-        require(self._cinder.ids('snapshot') == [self._snapshot],
+        require(self._ours('snapshot') == [self._snapshot],
                 'the API does not list exactly the snapshot made')
         self._wait_for_wipes()
-        require(len(storage.volumes(self._group)) == 4 + self._thin,
+        require(len(storage.volumes(self._group)) == self._lvs_there + 4,
                 'the volume group does not have exactly what was made')
         return '3 volumes and 1 snapshot, in the API and in the VG'
 
@@ -239,10 +257,15 @@ class Scenario:
                 f'the pool is {used} % full, {self._used_at_start} % before')
         return f'all deleted, pool {used} % full as at the start'
 
+    def _ours(self, kind: str) -> list[str]:
+        """Return the ids of what was not there at the start."""
+        return [identity for identity in self._cinder.ids(kind)
+                if identity not in self._there[kind]]
+
     def _doomed(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what deletes each thing that is there."""
-        for kind in ('snapshot', 'volume'):
-            for identity in self._cinder.ids(kind):
+        """Yield what deletes each thing that was made."""
+        for kind in _DELETED:
+            for identity in self._ours(kind):
                 yield self._cinder.delete, kind, identity
         if self._image:
             yield self._cinder.delete_image, self._image

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tools/openstack is asked for, and the files it writes."""
+
+import configparser
+import json
+import os
+import pathlib
+import stat
+import sys
+import types
+from unittest import mock
+
+import fixtures
+import testtools
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
+
+from cloud_lib import errors
+from openstack_lib import access
+from openstack_lib import bus
+from openstack_lib import configuration
+from openstack_lib import control
+from openstack_lib import database
+from openstack_lib import launch
+from openstack_lib import options
+from openstack_lib import passwords
+from openstack_lib import register
+from openstack_lib import settings
+from openstack_lib import tempest
+
+SECRET = passwords.Passwords(
+    database='db-word', bus='bus-word', admin='admin-word', demo='demo-word',
+    glance='glance-word', cinder='cinder-word', agent='agent-word',
+    volume_key='00ff')
+
+
+def _read(text):
+    found = configparser.ConfigParser(interpolation=None)
+    found.read_string(text)
+    return found
+
+
+class TestOptions(testtools.TestCase):
+
+    def _refused(self, *argv):
+        with mock.patch('sys.stderr'):
+            self.assertRaises(SystemExit, options.parse, argv)
+
+    def test_nothing_said_is_the_default(self):
+        self.assertEqual(settings.Settings(),
+                         options.wanted(options.parse(['up'])))
+
+    def test_all_said(self):
+        wanted = options.wanted(options.parse([
+            'up', '--lvm-type', 'default', '--target-helper', 'nvmet',
+            '--backends', '2', '--second-lvm-type', 'thin', '--driver',
+            'a.B', '--cinder', '28.0.0', '--no-backup',
+            '--concurrency-of-cinder', 'threading', '--set', 'x=y',
+            '--no-debug', '--kernel', '6.1', '--memory', '2048',
+            '--port-base', '20000']))
+        self.assertEqual(settings.Settings(
+            driver='a.B', lvm_type='default', target_helper='nvmet',
+            backends=2, second_lvm_type='thin', cinder='28.0.0',
+            backup=False, concurrency='threading', extra=('x=y',),
+            debug=False, kernel='6.1', memory=2048, port_base=20000), wanted)
+
+    def test_nonsense(self):
+        self._refused()
+        self._refused('up', '--driver', 'no class')
+        self._refused('up', '--backends', '3')
+        self._refused('up', '--cinder', 'newest')
+        self._refused('up', '--set', '[DEFAULT]')
+        self._refused('up', '--second-lvm-type', 'thin')
+        self._refused('up', '--', 'ls')
+        self._refused('tempest', '--smoke', 'regex')
+        self._refused('node')
+
+    def test_command_behind_the_dashes(self):
+        chosen = options.parse(['node', '--', 'lvs', '--all'])
+        self.assertEqual(['lvs', '--all'], chosen.command)
+        self.assertEqual([], options.parse(['shell']).command)
+
+
+class TestSettings(testtools.TestCase):
+
+    def test_round_trip(self):
+        wanted = settings.Settings(extra=('a=b',), backends=2)
+        self.assertEqual(wanted,
+                         settings.Settings.from_json(wanted.to_json()))
+
+    def test_back_ends(self):
+        wanted = settings.Settings(backends=2, second_lvm_type='default')
+        self.assertEqual(
+            [('lvm-1', 'cinder-volumes-1', 'thin'),
+             ('lvm-2', 'cinder-volumes-2', 'default')],
+            [(one.name, one.group, one.lvm_type)
+             for one in wanted.back_ends()])
+        self.assertEqual(1, len(settings.Settings().back_ends()))
+
+    def test_ports_are_a_row(self):
+        ports = settings.Ports(100)
+        self.assertEqual(
+            list(range(100, 108)),
+            [ports.keystone, ports.glance, ports.cinder, ports.database,
+             ports.bus, ports.names, ports.distribution, ports.node])
+
+    def test_differences(self):
+        self.assertEqual(
+            ["lvm_type: 'thin', not 'default'"],
+            settings.Settings().differences(
+                settings.Settings(lvm_type='default')))
+
+
+class TestSecrets(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'passwords.json')
+
+    def test_made_once_for_one_pair_of_eyes(self):
+        made = passwords.ensure(self.path)
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(self.path).st_mode))
+        self.assertEqual(made, passwords.ensure(self.path))
+        self.assertNotEqual(made.admin, made.demo)
+
+    def test_not_in_a_log_by_accident(self):
+        self.assertNotIn('-word', repr(SECRET))
+
+
+class TestConfiguration(testtools.TestCase):
+
+    def _made(self, **changes):
+        return configuration.Configuration(
+            settings.Settings(**changes), settings.Places('/scratch'),
+            SECRET)
+
+    def test_render(self):
+        self.assertEqual(
+            '# Written by tools/openstack.\n\n[a]\nb = true\nc = 1\n',
+            configuration.render({'a': {'b': True, 'c': 1}}))
+
+    def test_everything_listens_to_the_loopback(self):
+        glance = _read(self._made().glance('/paste.ini'))
+        self.assertEqual('127.0.0.1', glance['DEFAULT']['bind_host'])
+        for text in (self._made().keystone(), self._made().glance('/p'),
+                     self._made().cinder('/etc')):
+            self.assertNotIn('10.0.2.', text)
+
+    def test_node_reaches_the_control_plane(self):
+        node = _read(self._made().node())
+        self.assertIn('@10.0.2.2:18704//', node['DEFAULT']['transport_url'])
+        self.assertIn('@10.0.2.2:18703/cinder',
+                      node['database']['connection'])
+        self.assertEqual('http://10.0.2.2:18701',
+                         node['DEFAULT']['glance_api_servers'])
+        self.assertNotIn('127.0.0.1', self._made().node())
+
+    def test_back_ends(self):
+        node = _read(self._made(
+            backends=2, second_lvm_type='default', driver='a.B',
+            extra=('backup_use_temp_snapshot = true',)).node())
+        self.assertEqual('lvm-1,lvm-2', node['DEFAULT']['enabled_backends'])
+        self.assertEqual('default', node['lvm-2']['lvm_type'])
+        self.assertEqual('cinder-volumes-2', node['lvm-2']['volume_group'])
+        for name in ('lvm-1', 'lvm-2'):
+            self.assertEqual('a.B', node[name]['volume_driver'])
+            self.assertEqual('true', node[name]['backup_use_temp_snapshot'])
+
+    def test_helpers(self):
+        node = _read(self._made(target_helper='nvmet').node())['lvm-1']
+        self.assertEqual('nvmet_tcp', node['target_protocol'])
+        self.assertEqual('4420', node['target_port'])
+        node = _read(self._made(target_helper='tgtadm').node())['lvm-1']
+        self.assertEqual('iscsi', node['target_protocol'])
+        self.assertNotIn('target_port', node)
+
+    def test_control_plane_has_no_back_end_of_its_own(self):
+        cinder = _read(self._made().cinder('/etc'))
+        self.assertNotIn('lvm-1', cinder)
+        self.assertEqual('lvm-1', cinder['DEFAULT']['default_volume_type'])
+        self.assertEqual('cinder', cinder['glance']['username'])
+        self.assertEqual('cinder-word',
+                         cinder['keystone_authtoken']['password'])
+
+
+class TestAccess(testtools.TestCase):
+
+    def test_clouds(self):
+        clouds = json.loads(access.clouds(settings.Ports(), SECRET))['clouds']
+        self.assertEqual('demo-word', clouds['demo']['auth']['password'])
+        self.assertEqual('http://127.0.0.1:18700/v3',
+                         clouds['admin']['auth']['auth_url'])
+
+    def test_no_other_cloud_comes_through(self):
+        self.assertEqual({'HOME': '/root'}, access.without_credentials(
+            {'HOME': '/root', 'OS_CLOUD': 'other', 'OS_TOKEN': 'x'}))
+
+    def _token(self, status):
+        answer = mock.Mock(status=status, read=lambda: b'',
+                           headers={'X-Subject-Token': 'token'})
+        connection = mock.Mock(getresponse=lambda: answer)
+        with mock.patch('http.client.HTTPConnection',
+                        return_value=connection):
+            return access.token(settings.Ports(), SECRET), connection
+
+    def test_token(self):
+        token, connection = self._token(201)
+        self.assertEqual('token', token)
+        body = connection.request.call_args.args[2]
+        self.assertIn('admin-word', body)
+
+    def test_no_token(self):
+        error = self.assertRaises(errors.CloudError, self._token, 401)
+        self.assertNotIn('word', str(error))
+
+
+class TestServers(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.places = settings.Places(
+            self.useFixture(fixtures.TempDir()).path)
+
+    def test_long_paths_are_refused_early(self):
+        self.assertRaises(errors.CloudError, database.Database,
+                          settings.Places('/' + 'x' * 100), 1)
+
+    def test_database_listens_to_the_loopback(self):
+        service = database.Database(self.places, 18703).service()
+        self.assertIn('--bind-address=127.0.0.1', service.command)
+
+    def test_sql_is_not_in_the_command(self):
+        done = mock.Mock(returncode=0, stdout='')
+        with mock.patch('subprocess.run', return_value=done) as run:
+            database.Database(self.places, 1).make_accounts('db-word')
+        self.assertNotIn('db-word', ' '.join(run.call_args.args[0]))
+        self.assertIn("BY 'db-word'", run.call_args.kwargs['input'])
+
+    def test_bus(self):
+        made = bus.Bus(self.places, settings.Ports(), 'bus-word')
+        made.create()
+        path = self.places.path('rabbitmq', 'rabbitmq.conf')
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
+        with open(path) as file:
+            text = file.read()
+        self.assertIn('listeners.tcp.1 = 127.0.0.1:18704\n', text)
+        with mock.patch('glob.glob', return_value=['/rabbit/sbin']):
+            names, server = made.services()
+        self.assertEqual(['epmd'], names.command)
+        for service in (names, server):
+            self.assertNotIn('bus-word', str(service.environment))
+            self.assertEqual('127.0.0.1',
+                             service.environment['ERL_EPMD_ADDRESS'])
+
+    def test_concurrency(self):
+        wanted = settings.Settings(concurrency='threading')
+        venv = self.places.root
+        self.assertEqual({}, control.concurrency(settings.Settings(), venv))
+        self.assertRaises(errors.CloudError, control.concurrency, wanted,
+                          venv)
+        folder = self.places.path('lib/python3.11/site-packages/cinder')
+        os.makedirs(folder)
+        with open(f'{folder}/monkey_patch.py', 'w') as file:
+            file.write(f"os.environ.get('{control.NATIVE_THREADS}')\n")
+        self.assertEqual({control.NATIVE_THREADS: 'true'},
+                         control.concurrency(wanted, venv))
+
+
+class TestRegister(testtools.TestCase):
+
+    def test_network_is_nowhere(self):
+        found = register.endpoints(settings.Ports())
+        self.assertEqual('http://127.0.0.1:18700/no-network',
+                         found['nothing'][1])
+        self.assertEqual('http://127.0.0.1:18702/v3',
+                         found['cinder'][1])
+
+    def test_what_is_there_is_not_made_again(self):
+        cloud = mock.MagicMock()
+        cloud.image.find_image.return_value.id = 'image-id'
+        self.assertEqual({'image': 'image-id'},
+                         register.resources(cloud, ['lvm-1'], '/none'))
+        cloud.block_storage.create_type.assert_not_called()
+        cloud.create_image.assert_not_called()
+
+    def test_types(self):
+        cloud = mock.MagicMock()
+        cloud.block_storage.find_type.return_value = None
+        register.resources(cloud, ['lvm-1', 'lvm-2'], '/none')
+        self.assertEqual(
+            [mock.call(name=name, extra_specs={'volume_backend_name': name})
+             for name in ('lvm-1', 'lvm-2')],
+            cloud.block_storage.create_type.call_args_list)
+
+    def test_identities(self):
+        cloud = mock.MagicMock()
+        cloud.identity.roles.return_value = [
+            types.SimpleNamespace(name=name)
+            for name in ('admin', 'service', 'member')]
+        cloud.identity.find_user.return_value = None
+        cloud.identity.endpoints.return_value = []
+        register.identities(cloud, settings.Ports(), SECRET)
+        made = {call.kwargs['name']: call.kwargs['password']
+                for call in cloud.identity.create_user.call_args_list}
+        self.assertEqual({'glance': 'glance-word', 'cinder': 'cinder-word',
+                          'demo': 'demo-word'}, made)
+        self.assertEqual(12, cloud.identity.create_endpoint.call_count)
+
+
+class TestTempestConfiguration(testtools.TestCase):
+
+    def _conf(self, **changes):
+        return _read(tempest.config(
+            settings.Settings(**changes), settings.Places('/scratch'),
+            SECRET, 'image-id'))
+
+    def test_services(self):
+        conf = self._conf()
+        available = conf['service_available']
+        self.assertEqual('false', available['nova'])
+        # Classes that need no network skip themselves without one.
+        self.assertEqual('true', available['neutron'])
+        self.assertEqual('image-id', conf['compute']['image_ref'])
+
+    def test_features_follow_the_settings(self):
+        features = self._conf(backends=2, second_lvm_type='default',
+                              backup=False)['volume-feature-enabled']
+        self.assertEqual('true', features['multi_backend'])
+        self.assertEqual('false', features['backup'])
+        self.assertEqual('false', features['extend_volume_with_snapshot'])
+        features = self._conf()['volume-feature-enabled']
+        self.assertEqual('true', features['backup'])
+        self.assertEqual('true', features['extend_volume_with_snapshot'])
+
+    def test_command(self):
+        def command(exclude, **changes):
+            return tempest.Tempest(
+                settings.Settings(**changes), settings.Places('/scratch'),
+                '/venv').command('regex', exclude, 3)
+
+        self.assertNotIn('--exclude-regex', command(''))
+        self.assertEqual('test_create_backups_and_restores',
+                         command('', backup=False)[-1])
+        self.assertEqual('x|test_create_backups_and_restores',
+                         command('x', backup=False)[-1])
+
+
+class TestLaunch(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+
+    def _launch(self, *argv):
+        return launch.Launch(options.parse(
+            ['--folder', self.folder, *argv]))
+
+    def test_verbs_are_there(self):
+        parser = options.build_parser()
+        verbs = parser._subparsers._group_actions[0].choices
+        for verb in verbs:
+            self.assertTrue(callable(getattr(launch.Launch, verb)), verb)
+
+    def test_other_settings_are_refused(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        one = self._launch('up', '--lvm-type', 'default')
+        with mock.patch('cloud_lib.preparing.setup') as setup:
+            error = self.assertRaises(errors.CloudError, one.run)
+        self.assertIn("lvm_type: 'thin', not 'default'", str(error))
+        setup.assert_not_called()
+
+    def test_no_cloud(self):
+        error = self.assertRaises(errors.CloudError,
+                                  self._launch('status').run)
+        self.assertIn('there is no cloud', str(error))
+
+    def test_wipe_leaves_nothing_but_the_folder(self):
+        os.mkdir(os.path.join(self.folder, 'mariadb'))
+        with open(os.path.join(self.folder, 'disk.raw'), 'w'):
+            pass
+        with mock.patch('builtins.print'):
+            self._launch('down', '--wipe').run()
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_one_at_a_time(self):
+        one = self._launch('down')
+        with one._alone():
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch('down').run)
+        self.assertIn('another', str(error))

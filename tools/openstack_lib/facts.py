@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What results are worth nothing without: versions, settings, machine."""
+
+from collections.abc import Mapping, Sequence
+import importlib.metadata
+import os
+import subprocess
+import time
+
+from cloud_lib import errors
+from cloud_lib import preparing
+from openstack_lib import remote
+from openstack_lib import results
+from openstack_lib import settings
+
+SERVICES = ('cinder', 'os-brick', 'keystone', 'glance')
+TESTS = ('tempest', 'cinder-tempest-plugin')
+
+
+def versions(site: str, names: Sequence[str]) -> str:
+    """Return the versions of packages in an environment.
+
+    :param site: the folder of its packages
+    """
+    known = {found.metadata['Name']: found.version
+             for found in importlib.metadata.distributions(path=[site])}
+    return ', '.join(f'{name} {known.get(name, "not installed")}'
+                     for name in names)
+
+
+def tree() -> str:
+    """Return which commit was tested, and whether it was changed since."""
+    done = subprocess.run(
+        ['git', 'describe', '--always', '--dirty', '--abbrev=12'],
+        cwd=preparing.TREE, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL)
+    return done.stdout.strip() or 'unknown'
+
+
+def machine(agent: remote.Node) -> str:
+    """Return the kernel and the LVM of the storage node."""
+    said: list[str] = []
+    try:
+        agent.run(['sh', '-c', 'uname -r; lvm version | head -n 1'],
+                  said.append)
+    except errors.CloudError:
+        return 'not asked'
+    kernel, _, lvm = ''.join(said).strip().partition('\n')
+    return f'Linux {kernel}, LVM {lvm.partition(":")[2].strip()}'
+
+
+def gather(wanted: settings.Settings, found: Sequence[results.Result],
+           what: str, seconds: float,
+           details: Mapping[str, str]) -> dict[str, str]:
+    """Return what stands at the head of a file of results.
+
+    :param what: which tests were asked for
+    :param seconds: how long they took
+    :param details: more of it: versions, machine
+    """
+    back_ends = '; '.join(
+        f'{one.name} lvm_type={one.lvm_type}' for one in wanted.back_ends())
+    return {
+        'date': time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime()),
+        'driver': wanted.driver,
+        'settings': f'{back_ends}; target_helper={wanted.target_helper}; '
+        f'target_protocol={wanted.protocol}; '
+        f'backup={"on" if wanted.backup else "off"}; '
+        f'{wanted.concurrency}',
+        'more settings': ', '.join(wanted.extra) or 'none',
+        **details,
+        'processors': f'{os.cpu_count()}, the storage node emulated',
+        'tests': what,
+        'total': f'{results.totals(found)}, {seconds:.0f} s',
+    }

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of tools/openstack, on this machine."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+
+from cloud_lib import errors
+from cloud_lib import preparing
+from openstack_lib import access
+from openstack_lib import control
+from openstack_lib import facts
+from openstack_lib import guest
+from openstack_lib import node
+from openstack_lib import options
+from openstack_lib import passwords
+from openstack_lib import results
+from openstack_lib import services
+from openstack_lib import settings
+from openstack_lib import tempest
+
+# Ending politely and starting anew.
+RESTART_SECONDS = 200.0
+
+
+class Progress:
+    """Tells the person how far it is, and since when."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
+              flush=True)
+
+
+class Launch:
+    """One call of tools/openstack."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self._chosen = chosen
+        self._say = Progress()
+        folder = chosen.folder or os.path.join(preparing.setup('cache'),
+                                               'openstack')
+        self._places = settings.Places(os.path.realpath(folder))
+        self._services = services.Services(self._places)
+
+    def run(self) -> int:
+        """Do what the verb says; return the exit status."""
+        verb = getattr(self, self._chosen.verb)
+        return int(verb() or 0)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the scratch folder's lock: one verb at a time changes it."""
+        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
+        with open(self._places.path('lock'), 'w') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.CloudError(
+                    'another tools/openstack works on '
+                    f'{self._places.root}') from None
+            yield
+
+    def _settings(self) -> settings.Settings:
+        """Return what the cloud was made with."""
+        try:
+            with open(self._places.settings) as file:
+                return settings.Settings.from_json(file.read())
+        except FileNotFoundError:
+            raise errors.CloudError(
+                'there is no cloud; "tools/openstack up" makes one'
+            ) from None
+
+    def _venv(self, name: str) -> str:
+        with open(self._places.environments) as file:
+            return str(json.load(file)[name])
+
+    def up(self) -> None:
+        """Start what does not run."""
+        with self._alone():
+            wanted = options.wanted(self._chosen)
+            self._refuse_others(wanted)
+            preparing.setup('packages')
+            preparing.setup('packages', 'openstack')
+            release = [wanted.cinder] if wanted.cinder else []
+            made = {'services': preparing.setup('openstack', *release),
+                    'tempest': preparing.setup('tempest')}
+            control.concurrency(wanted, made['services'])
+            settings.write_private(self._places.environments,
+                                   json.dumps(made))
+            settings.write_private(self._places.settings, wanted.to_json())
+            self._say('packages are installed')
+            plane = control.Control(wanted, self._places, made['services'],
+                                    self._say)
+            plane.configure()
+            plane.up()
+            storage = self._storage()
+            storage.up()
+            storage.wait()
+
+    def _storage(self) -> node.Storage:
+        return node.Storage(self._settings(), self._places,
+                            self._venv('services'), self._say)
+
+    def _refuse_others(self, wanted: settings.Settings) -> None:
+        """Raise an error when the data is that of another cloud."""
+        if os.path.exists(self._places.settings):
+            found = self._settings().differences(wanted)
+            if found:
+                raise errors.CloudError(
+                    f'the cloud in {self._places.root} was made with other '
+                    f'settings ({"; ".join(found)}); remove it with '
+                    '"tools/openstack down --wipe" first')
+
+    def down(self) -> None:
+        """Stop everything."""
+        with self._alone():
+            if os.path.exists(self._places.settings):
+                self._storage().stop()
+            for name in self._services.names():
+                self._services.stop(name)
+                self._say(f'{name} is stopped')
+            if self._chosen.wipe:
+                self._wipe()
+
+    def _wipe(self) -> None:
+        for entry in os.scandir(self._places.root):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self._say('all data is removed')
+
+    def status(self) -> int:
+        """Tell what runs."""
+        self._settings()
+        missing = 0
+        for name in reversed(self._services.names()):
+            process = self._services.process(name)
+            missing += process is None
+            state = f'runs, process {process}' if process else 'has ended'
+            print(f'{name:20} {state}')
+        try:
+            print(self._storage().agent.ask('states'), end='')
+        except errors.CloudError as error:
+            missing += 1
+            print(error)
+        return 1 if missing else 0
+
+    def reboot(self) -> None:
+        """Stop the test machine and start it again."""
+        with self._alone():
+            storage = self._storage()
+            storage.stop()
+            self._say('the test machine is stopped')
+            storage.up()
+            storage.wait()
+
+    def restart(self) -> None:
+        """Restart one service, on this machine or on the storage node."""
+        name = self._chosen.service
+        with self._alone():
+            if name in guest.SERVICES:
+                print(self._storage().agent.ask(
+                    'restart', name, seconds=RESTART_SECONDS), end='')
+            else:
+                control.Control(
+                    self._settings(), self._places, self._venv('services'),
+                    self._say).restart(name)
+
+    def node(self) -> int:
+        """Run a command in the test machine."""
+        return self._storage().agent.run(self._chosen.command, _write)
+
+    def attach(self) -> int:
+        """Work volumes from the storage node as a compute node would."""
+        return self._storage().agent.run(
+            [f'{self._venv("services")}/bin/python', '-m',
+             'openstack_lib.attach', self._places.root], _write)
+
+    def tempest(self) -> int:
+        """Run tests, compare them with the record, write them down."""
+        chosen, wanted = self._chosen, self._settings()
+        regex = tempest.SMOKE if chosen.smoke else chosen.regex or tempest.ALL
+        venv = self._venv('tempest')
+        work = tempest.Tempest(wanted, self._places, venv)
+        with open(self._places.path('resources.json')) as file:
+            work.configure(json.load(file)['image'])
+        start = time.monotonic()
+        found = work.run(
+            work.command(regex, chosen.exclude, chosen.concurrency),
+            lambda result: print(result.line(), flush=True))
+        seconds = time.monotonic() - start
+        with open(tempest.RECORD) as record:
+            comparison = results.compare(
+                found, results.read(record),
+                whole=regex == tempest.ALL and not chosen.exclude)
+        print('\n' + '\n'.join(comparison.lines()))
+        print(f'\n{results.totals(found)}, {seconds:.0f} s')
+        if chosen.save:
+            self._save(found, seconds, f'{regex}, {chosen.concurrency} at a '
+                       'time' + (f', without {chosen.exclude}'
+                                 if chosen.exclude else ''))
+        return 0 if comparison.good else 1
+
+    def _save(self, found: Sequence[results.Result], seconds: float,
+              what: str) -> None:
+        """Write the results down."""
+        head = facts.gather(
+            self._settings(), found, what, seconds, {
+                'tree': facts.tree(),
+                'services': facts.versions(
+                    tempest.site(self._venv('services')), facts.SERVICES),
+                'tests with': facts.versions(
+                    tempest.site(self._venv('tempest')), facts.TESTS),
+                'storage node': facts.machine(self._storage().agent)})
+        with open(self._chosen.save, 'w') as file:
+            file.write(results.write(found, head))
+        print(f'written to {self._chosen.save}')
+
+    def shell(self) -> None:
+        """Become a shell that the clients work in."""
+        wanted = self._settings()
+        environment = access.without_credentials(os.environ)
+        environment.update(access.variables(
+            wanted.ports, passwords.ensure(self._places.passwords),
+            self._places.clouds))
+        environment['PATH'] = (f'{self._venv("services")}/bin:'
+                               f'{environment.get("PATH", os.defpath)}')
+        command = self._chosen.command or [
+            environment.get('SHELL') or '/bin/bash']
+        sys.stdout.flush()
+        os.execvpe(command[0], command, environment)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; return the exit status."""
+    chosen = options.parse(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return Launch(chosen).run()
+    except errors.CloudError as error:
+        print(f'openstack: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('openstack: interrupted', file=sys.stderr)
+        return 130

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of tools/openstack."""
+
+import argparse
+from collections.abc import Sequence
+import re
+
+from openstack_lib import settings
+
+_DESCRIPTION = """\
+A real OpenStack around the driver: keystone, glance, cinder-api and
+cinder-scheduler on this machine's loopback, cinder-volume and cinder-backup
+in the test machine on loopback-backed volume groups, and tempest to test it.
+"""
+_CLASS = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+')
+_OPTION = re.compile(r'[a-z][a-z0-9_]* *=.*')
+_RELEASE = re.compile(r'[0-9]+(\.[0-9]+)+')
+
+
+def _driver(text: str) -> str:
+    if not _CLASS.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no class; write for example '
+            f'{settings.DEFAULT_DRIVER}')
+    return text
+
+
+def _backend_option(text: str) -> str:
+    if not _OPTION.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no setting; write NAME=VALUE, as in cinder.conf')
+    return text
+
+
+def _release(text: str) -> str:
+    if not _RELEASE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no release; write for example 29.0.0')
+    return text
+
+
+def _add_up(
+        add: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
+    defaults = settings.Settings()
+    option = add.add_parser(
+        'up', help='start everything that does not run yet',
+        allow_abbrev=False).add_argument
+    option('--lvm-type', choices=settings.LVM_TYPES,
+           default=defaults.lvm_type,
+           help='the back ends\' lvm_type (default: %(default)s)')
+    option('--target-helper', choices=list(settings.PROTOCOLS),
+           default=defaults.target_helper,
+           help='the back ends\' target_helper (default: %(default)s)')
+    option('--backends', type=int, choices=(1, 2), default=defaults.backends,
+           help='how many, each with a volume group (default: %(default)s)')
+    option('--second-lvm-type', choices=settings.LVM_TYPES, default='',
+           help='the lvm_type of the second back end, if it differs')
+    option('--driver', type=_driver, default=defaults.driver,
+           metavar='CLASS', help='the volume driver (default: %(default)s)')
+    option('--set', dest='extra', action='append', default=[],
+           metavar='NAME=VALUE', type=_backend_option,
+           help='another line for the back ends\' sections of cinder.conf; '
+           'repeatable')
+    option('--cinder', metavar='VERSION', type=_release,
+           help='the release of Cinder (default: the one that '
+           'tools/openstack_lib/requirements names)')
+    option('--backup', action=argparse.BooleanOptionalAction,
+           default=defaults.backup,
+           help='whether cinder-backup runs (default: it does)')
+    option('--concurrency-of-cinder', dest='concurrency',
+           choices=settings.CONCURRENCIES, default=defaults.concurrency,
+           help='what Cinder\'s services run in; threading needs Cinder 29 '
+           '(default: %(default)s)')
+    option('--debug', action=argparse.BooleanOptionalAction,
+           default=defaults.debug,
+           help='whether Cinder\'s logs are verbose (default: they are)')
+    option('--kernel', metavar='SERIES', default=defaults.kernel,
+           help='the kernel of the test machine, as tools/testvm takes it')
+    option('--memory', metavar='MIB', type=int, default=defaults.memory,
+           help='the memory of the test machine (default: %(default)s)')
+    option('--port-base', metavar='PORT', type=int,
+           default=defaults.port_base,
+           help='the first of the eight ports of the loopback that are used '
+           '(default: %(default)s)')
+
+
+def _add_tempest(
+        add: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
+    option = add.add_parser(
+        'tempest', help='run tempest and compare with upstream\'s driver',
+        allow_abbrev=False).add_argument
+    option('regex', nargs='?', default='', metavar='REGEX',
+           help='only the tests whose name it is found in (default: all of '
+           'tempest.api.volume and of cinder_tempest_plugin)')
+    option('--smoke', action='store_true',
+           help='a selection that ends within a quarter of an hour')
+    option('--exclude', metavar='REGEX', default='',
+           help='leave these tests out')
+    option('--concurrency', metavar='N', type=int, default=3,
+           help='how many tests at a time (default: %(default)s)')
+    option('--save', metavar='FILE', default='',
+           help='write the results, with versions and settings, to a file')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog='tools/openstack', description=_DESCRIPTION, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--folder', metavar='DIR', default='',
+        help='where all data is (default: openstack in the cache folder)')
+    add = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
+    _add_up(add)
+    _add_tempest(add)
+    add.add_parser(
+        'attach', allow_abbrev=False,
+        help='work volumes through the attachments API and os-brick in the '
+        'test machine, which tempest without nova cannot do')
+    add.add_parser('status', help='tell what runs', allow_abbrev=False)
+    add.add_parser(
+        'reboot', allow_abbrev=False,
+        help='stop the test machine and start it again with its disk kept')
+    restart = add.add_parser(
+        'restart', allow_abbrev=False,
+        help='restart one service, wherever it runs')
+    restart.add_argument('service', metavar='SERVICE')
+    down = add.add_parser('down', help='stop everything; data is kept',
+                          allow_abbrev=False)
+    down.add_argument('--wipe', action='store_true',
+                      help='remove all data, too')
+    for name, text in (
+            ('shell', 'open a shell that the openstack and cinder clients '
+             'work in, or run a command as if in it'),
+            ('node', 'run a command in the test machine, as root')):
+        one = add.add_parser(name, help=text, allow_abbrev=False,
+                             usage=f'tools/openstack {name} [-- CMD...]')
+        one.set_defaults(command=[])
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line."""
+    argv = list(argv)
+    command: list[str] = []
+    if '--' in argv:
+        split = argv.index('--')
+        argv, command = argv[:split], argv[split + 1:]
+    parser = build_parser()
+    chosen = parser.parse_args(argv)
+    if command and not hasattr(chosen, 'command'):
+        parser.error(f'{chosen.verb} takes no command')
+    if chosen.verb == 'node' and not command:
+        parser.error('write the command after --')
+    if chosen.verb in ('shell', 'node'):
+        chosen.command = command
+    if chosen.verb == 'tempest' and chosen.smoke and chosen.regex:
+        parser.error('--smoke is a selection of its own: no REGEX')
+    if chosen.verb == 'up' and chosen.second_lvm_type \
+            and chosen.backends != 2:
+        parser.error('--second-lvm-type is for --backends 2')
+    return chosen
+
+
+def wanted(chosen: argparse.Namespace) -> settings.Settings:
+    """Return the settings that the options of ``up`` stand for."""
+    return settings.Settings(
+        driver=chosen.driver, lvm_type=chosen.lvm_type,
+        target_helper=chosen.target_helper, backends=chosen.backends,
+        second_lvm_type=chosen.second_lvm_type, cinder=chosen.cinder or '',
+        backup=chosen.backup, concurrency=chosen.concurrency,
+        extra=tuple(chosen.extra), debug=chosen.debug, kernel=chosen.kernel,
+        memory=chosen.memory, port_base=chosen.port_base)

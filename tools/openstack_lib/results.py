@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of tests: as lines, as a file, and compared with a record.
+
+A file of results has comments, which begin with ``#``, and a line for each
+test: ``ok``, ``FAIL`` or ``skip``, seconds, name, and perhaps ``#`` and the
+reason. A class that could not be set up, or was skipped as a whole, is one
+line: ``setUpClass(name of the class)``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import re
+
+OK = 'ok'
+FAIL = 'FAIL'
+SKIP = 'skip'
+_LINE = re.compile(r'(ok|FAIL|skip) +([0-9.]+) +(\S+)(?: +# (.*))?')
+_CLASS = re.compile(r'(?:setUp|tearDown)Class\((.+)\)')
+REASON_LETTERS = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a test.
+
+    :ivar reason: why it failed or was skipped, in one line
+    """
+
+    status: str
+    seconds: float
+    name: str
+    reason: str = ''
+
+    def line(self) -> str:
+        """Return the line of a file of results."""
+        text = f'{self.status:4} {self.seconds:7.1f}  {self.name}'
+        return f'{text}  # {self.reason}' if self.reason else text
+
+
+def clean_name(identity: str) -> str:
+    """Return a test's name, in one word and without its attributes."""
+    name = identity.partition('[')[0]
+    return name.replace('Class (', 'Class(').replace(' ', '_')
+
+
+def clean_reason(text: str) -> str:
+    """Return the line of a text that says most: the last one."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip()[:REASON_LETTERS] if lines else ''
+
+
+def read(lines: Iterable[str]) -> list[Result]:
+    """Return the results in a file.
+
+    :raises ValueError: for a line that is neither a result nor a comment
+    """
+    found = []
+    for line in lines:
+        line = line.rstrip()
+        if not line or line.startswith('#'):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f'{line!r} is no result')
+        found.append(Result(match[1], float(match[2]), match[3],
+                            match[4] or ''))
+    return found
+
+
+def write(found: Sequence[Result], facts: Mapping[str, str]) -> str:
+    """Return the text of a file of results.
+
+    :param facts: what was run, where and when
+    """
+    head = ['# SPDX-License-Identifier: Apache-2.0', '#']
+    head += [f'# {name}: {value}' for name, value in facts.items()]
+    body = [one.line() for one in sorted(
+        found, key=lambda one: (one.name, one.status))]
+    return '\n'.join([*head, '', *body]) + '\n'
+
+
+def totals(found: Iterable[Result]) -> str:
+    """Return how many there are of each kind."""
+    count = {OK: 0, FAIL: 0, SKIP: 0}
+    for one in found:
+        count[one.status] += 1
+    return (f'{count[OK]} passed, {count[FAIL]} failed, '
+            f'{count[SKIP]} skipped')
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What differs from a record of another driver.
+
+    :ivar broken: fail here and pass there
+    :ivar unknown: fail here; there they did not run
+    :ivar shared: fail here and there
+    :ivar mended: pass here and fail there
+    :ivar missing: pass there and are skipped here, or not there at all
+    """
+
+    broken: tuple[str, ...]
+    unknown: tuple[str, ...]
+    shared: tuple[str, ...]
+    mended: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing fails but what fails there, too."""
+        return not self.broken and not self.unknown
+
+    def lines(self) -> list[str]:
+        """Return it for a person."""
+        text = []
+        for title, names in (
+                ('FAIL here, pass with upstream\'s driver', self.broken),
+                ('FAIL here, not run with upstream\'s driver', self.unknown),
+                ('fail here and with upstream\'s driver', self.shared),
+                ('pass here, fail with upstream\'s driver', self.mended),
+                ('skipped or missing here, pass with upstream\'s driver',
+                 self.missing)):
+            text.append(f'{title}: {len(names) or "none"}')
+            text += [f'    {name}' for name in names]
+        return text
+
+
+def compare(here: Sequence[Result], there: Iterable[Result],
+            whole: bool = False) -> Comparison:
+    """Compare results with a record.
+
+    A class whose set-up fails takes its tests with it: they count.
+
+    :param whole: whether everything was to be run that was recorded
+    """
+    record = {one.name: one.status for one in there}
+    groups: dict[str, list[str]] = {key: [] for key in (
+        'broken', 'unknown', 'shared', 'mended', 'missing')}
+
+    def recorded(name: str) -> str | None:
+        group = _CLASS.fullmatch(name)
+        if name in record or group is None:
+            return record.get(name)
+        states = {status for other, status in record.items()
+                  if other.startswith(f'{group[1]}.')}
+        return OK if OK in states else next(iter(states), None)
+
+    for one in here:
+        was = recorded(one.name)
+        if one.status == FAIL:
+            kind = {OK: 'broken', FAIL: 'shared'}.get(was or '', 'unknown')
+            groups[kind].append(one.name)
+        elif one.status == OK and was == FAIL:
+            groups['mended'].append(one.name)
+        elif one.status == SKIP and was == OK:
+            groups['missing'].append(one.name)
+    if whole:
+        seen = {one.name for one in here}
+        groups['missing'] += [name for name, status in record.items()
+                              if status == OK and name not in seen]
+    return Comparison(**{kind: tuple(sorted(names))
+                         for kind, names in groups.items()})
