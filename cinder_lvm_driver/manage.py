@@ -95,6 +95,8 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
         reason = _('The LV is only needed for a moment.')
     elif volume.is_open:
         reason = _('The LV is in use.')
+    elif volume.is_suspended:
+        reason = _('The LV is suspended.')
     elif kind == VOLUME and is_snapshot(volume):
         reason = _('The LV is a snapshot.')
     elif kind == VOLUME and volume.is_read_only:
@@ -140,6 +142,8 @@ def _entry(volume: lvm.LogicalVolume, kind: str,
         reason = 'already managed'
     elif volume.is_open:
         reason = f'{kind} in use'
+    elif volume.is_suspended:
+        reason = f'{kind} suspended'
     elif kind == VOLUME and volume.is_read_only:
         reason = 'read-only'
     entry = {

@@ -41,6 +41,7 @@ class Remover:
             raise lvm.InvalidRequest(
                 f'LV {volume.name} is a thin pool and is not removed: other '
                 f'volumes are in it. Give it another name')
+        lvm.check_answering(volume)
         self._require_closed(volume)
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)

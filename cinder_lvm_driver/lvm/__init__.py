@@ -10,11 +10,13 @@ from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
+from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
 from cinder_lvm_driver.lvm.errors import LVMError
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
+from cinder_lvm_driver.lvm.group import check_answering
 from cinder_lvm_driver.lvm.group import cow_store_bytes
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import Autoextension
@@ -37,6 +39,7 @@ __all__ = (
     'LogicalVolumeLargeEnough',
     'LogicalVolumeNotFound',
     'LogicalVolumeOfWrongKind',
+    'LogicalVolumeSuspended',
     'PhysicalVolume',
     'Picture',
     'ReportError',
@@ -44,5 +47,6 @@ __all__ = (
     'VolumeGroup',
     'VolumeGroupExported',
     'VolumeGroupNotFound',
+    'check_answering',
     'cow_store_bytes',
 )

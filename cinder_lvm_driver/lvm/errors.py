@@ -43,6 +43,10 @@ class LogicalVolumeInUse(LVMError):
     """The LV is open, so it cannot be removed, deactivated or merged."""
 
 
+class LogicalVolumeSuspended(LogicalVolumeInUse):
+    """The LV holds back all I/O; whoever reads or writes it is stuck."""
+
+
 class LogicalVolumeInitializing(LVMError):
     """The copies of a mirrored LV are being made equal; wait for that."""
 

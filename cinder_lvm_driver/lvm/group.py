@@ -38,6 +38,21 @@ def is_valid_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
 
 
+def check_answering(volume: types.LogicalVolume) -> None:
+    """Look that an LV does not hold back I/O.
+
+    Some command was killed half-way, or somebody has suspended it for a
+    reason of theirs: which of the two, LVM does not know.
+
+    :raises errors.LogicalVolumeSuspended: it does
+    """
+    if volume.is_suspended:
+        raise errors.LogicalVolumeSuspended(
+            f'LV {volume.vg_name}/{volume.name} is suspended: unless somebody '
+            f'is at it, resume it with lvchange --activate y '
+            f'{volume.vg_name}/{volume.name}')
+
+
 class LVM:
     """One VG and what can be done in it.
 
@@ -62,14 +77,16 @@ class LVM:
     # Questions ------------------------------------------------------------
 
     def get_volume(self, name: str) -> types.LogicalVolume:
-        """Return an LV.
+        """Return an LV whose device answers, if it has one.
 
         :raises errors.LogicalVolumeNotFound: there is none of that name
+        :raises errors.LogicalVolumeSuspended: it holds back all I/O
         """
         volume = self.find_volume(name)
         if volume is None:
             raise errors.LogicalVolumeNotFound(
                 f'LV {name} was not found in VG {self.vg_name}')
+        check_answering(volume)
         return volume
 
     def find_volume(self, name: str) -> types.LogicalVolume | None:

@@ -18,7 +18,7 @@ _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
               'lv_tags', 'lv_merging', 'lv_permissions',
               'lv_health_status', 'lv_check_needed', 'zero',
-              'lv_metadata_size', 'lv_snapshot_invalid')
+              'lv_metadata_size', 'lv_snapshot_invalid', 'lv_suspended')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size',
               'vg_missing_pv_count')
 _PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
@@ -154,7 +154,8 @@ def _volume(row: Row) -> types.LogicalVolume:
         zeroes_blocks=row['zero'] == 'zero',
         metadata_size_bytes=(_number(row, 'lv_metadata_size')
                              if row['lv_metadata_size'] else None),
-        is_invalid=row['lv_snapshot_invalid'] == 'snapshot invalid')
+        is_invalid=row['lv_snapshot_invalid'] == 'snapshot invalid',
+        is_suspended=row['lv_suspended'] == 'suspended')
 
 
 def _number(row: Row, field: str) -> int:

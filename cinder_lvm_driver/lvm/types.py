@@ -57,6 +57,8 @@ class LogicalVolume:
     metadata_size_bytes: int | None
     # Of a COW snapshot: whether it has overflowed, so that its data is lost.
     is_invalid: bool
+    # Whether its device holds back all I/O (dmsetup(8), suspend).
+    is_suspended: bool
 
     @property
     def path(self) -> str:

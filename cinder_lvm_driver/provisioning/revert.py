@@ -45,6 +45,8 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
     volume = vg.wait_until_closed(volume)
     if volume.is_open:
         raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
+    lvm.check_answering(volume)
+    lvm.check_answering(snapshot)
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
         _clear(vg, volumes, volume)
         _swap(vg, volume, snapshot)

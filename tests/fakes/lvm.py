@@ -14,6 +14,10 @@ EXTENT = 4 * 2 ** 20
 _FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
           '--nosuffix', '--snapshot', '--splitsnapshot', '--version',
           '--yes'}
+# Of what LVs of a segtype consist, by the ends of the names.
+_PARTS = {'thin-pool': ('tdata', 'tmeta'), 'cache-pool': ('cdata', 'cmeta'),
+          'raid1': ('rimage_0', 'rimage_1', 'rmeta_0', 'rmeta_1'),
+          'mirror': ('mimage_0', 'mimage_1', 'mlog')}
 
 
 class Failure(Exception):
@@ -37,6 +41,7 @@ class Volume:
     tags: set = dataclasses.field(default_factory=set)
     merging: str = ''
     read_only: bool = False
+    is_suspended: bool = False
     # Facts that the report gives as they are, whatever LVM would say.
     reported: dict = dataclasses.field(default_factory=dict)
     # Bytes of data by the PV they are on.
@@ -178,16 +183,25 @@ class FakeLVM:
     def _lvs(self, options, words):
         self._check_group(*words)
         if '--all' in options:
-            pools = [volume for volume in self.volumes.values()
-                     if volume.segtype == 'thin-pool']
             return self._report('lv', options, [
-                {'lv_name': '[lvol0_pmspare]'}
-                for _ in pools[:1] if self.has_spare])
+                {'lv_name': f'[{name}]'} for name in self.hidden()
+                if options['-S'] != 'lv_role=spare'
+                or name.endswith('_pmspare')])
         wanted = options.get('-S', '')[len('lv_name="'):-1]
         return self._report('lv', options, [
             self._facts(volume)
             for name, volume in sorted(self.volumes.items())
             if wanted in ('', name)])
+
+    def hidden(self):
+        """Return the names of the LVs that others are made of."""
+        names = ['lvol0_pmspare'] * self.has_spare * any(
+            volume.segtype == 'thin-pool'
+            for volume in self.volumes.values())
+        for volume in self.volumes.values():
+            parts = _PARTS.get(volume.segtype, ())
+            names += [f'{volume.name}_{part}' for part in parts]
+        return names
 
     def _report(self, kind, options, rows):
         return json.dumps({'report': [{kind: [
@@ -225,7 +239,9 @@ class FakeLVM:
                               else 'writeable',
             'zero': 'zero' * (volume.segtype in ('thin', 'thin-pool')),
             'lv_metadata_size': EXTENT if is_pool else '',
-            'lv_snapshot_invalid': '', **volume.reported}
+            'lv_snapshot_invalid': '',
+            'lv_suspended': 'suspended' * volume.is_suspended,
+            **volume.reported}
 
     def _of(self, relation, volume):
         """Return the snapshots of an origin, or the LVs of a pool."""
@@ -356,6 +372,8 @@ class FakeLVM:
 
     def _find(self, path):
         name = path.rpartition('/')[2]
+        if name in self.hidden():
+            raise Failure(f'Operation not permitted on hidden LV {path}.')
         if name not in self.volumes:
             raise Failure(f'Failed to find logical volume "{name}"')
         return self.volumes[name]

@@ -90,9 +90,18 @@ class BadInputTestCase(backend.BackendTestCase):
             'create_export_snapshot': (self.context, shot, None),
             'remove_export_snapshot': (self.context, shot),
             'terminate_connection_snapshot': (shot, None),
+            'migrate_volume': (self.context, owner, self.elsewhere()),
+            'retype': (self.context, owner, None,
+                       {'extra_specs': {'layout': ('old', 'new')}}, {}),
             'unmanage': (owner,),
             'unmanage_snapshot': (shot,),
         }[verb]
+
+    def elsewhere(self):
+        """Return a back end on another VG of this host."""
+        self.machine.add_group('other', size_bytes=10 * GIB)
+        return {'capabilities': {'location_info': (
+            f'LVMVolumeDriver:{self.driver.hostname}:other:default:0')}}
 
     def call(self, verb):
         return (getattr(self.driver, verb), *self.calls(verb))
@@ -101,7 +110,8 @@ class BadInputTestCase(backend.BackendTestCase):
 GONE = (
     'create_volume_from_snapshot', 'create_cloned_volume', 'create_snapshot',
     'revert_to_snapshot', 'extend_volume', 'create_export', 'ensure_export',
-    'copy_image_to_volume', 'copy_volume_to_image', 'create_export_snapshot')
+    'copy_image_to_volume', 'copy_volume_to_image', 'create_export_snapshot',
+    'migrate_volume', 'retype')
 # The contract wants success, and nothing is to be done.
 GONE_IS_FINE = ('delete_volume', 'delete_snapshot', 'remove_export',
                 'remove_export_snapshot', 'terminate_connection_snapshot',
@@ -114,10 +124,24 @@ OPEN = (
     ('revert_to_snapshot', BUSY, 'owner'),
     ('delete_snapshot', SNAPSHOT_BUSY, 'shot'),
 )
+SUSPENDED = (
+    ('create_volume_from_snapshot', BACKEND_ERROR, 'shot'),
+    ('create_cloned_volume', BACKEND_ERROR, 'owner'),
+    ('create_snapshot', BACKEND_ERROR, 'owner'),
+    ('extend_volume', BACKEND_ERROR, 'owner'),
+    ('delete_volume', BUSY, 'owner'),
+    ('delete_snapshot', SNAPSHOT_BUSY, 'shot'),
+    ('revert_to_snapshot', BUSY, 'owner'),
+    ('revert_to_snapshot', BUSY, 'shot'),
+    ('create_export_snapshot', SNAPSHOT_BUSY, 'shot'),
+    ('migrate_volume', BACKEND_ERROR, 'owner'),
+    ('retype', BACKEND_ERROR, 'owner'),
+)
 # Commands that change a VG, one of whose PVs is missing.
 PARTIAL = ('create_volume', 'create_volume_from_snapshot',
            'create_cloned_volume', 'extend_volume', 'create_snapshot',
-           'revert_to_snapshot')
+           'revert_to_snapshot', 'create_export', 'ensure_export',
+           'create_export_snapshot', 'migrate_volume')
 
 
 @ddt.ddt
@@ -163,9 +187,22 @@ class TestThin(BadInputTestCase):
             *self.call(verb))
         self.assertIn(self.lv_name(thing), self.log.output)
 
+    @ddt.data(*SUSPENDED)
+    @ddt.unpack
+    def test_suspended(self, verb, error, thing):
+        """Whoever would read or write such an LV would wait for ever."""
+        vars(self.lvm.volumes[self.lv_name(thing)]).update(
+            active=True, is_suspended=True)
+        if verb in ('extend_volume', 'create_snapshot'):
+            self.lvm.volumes.pop('_' + self.shot.name, None)
+        if verb == 'delete_volume':
+            self.lvm.volumes.pop('_' + self.shot.name)
+        self.assert_refused(error, ['is suspended', 'lvchange --activate y'],
+                            *self.call(verb))
+
     @ddt.data(*PARTIAL)
     def test_missing_device_of_the_group(self, verb):
-        if verb in ('extend_volume', 'create_snapshot'):
+        if verb in ('extend_volume', 'create_snapshot', 'migrate_volume'):
             self.lvm.volumes.pop('_' + self.shot.name)
         answer = self.machine.answer
 

@@ -24,7 +24,8 @@ SCANNED = json.dumps({'report': [{'vg': [
 FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
           'metadata_percent,lv_tags,lv_merging,lv_permissions,'
-          'lv_health_status,lv_check_needed,zero,lv_metadata_size,lv_snapshot_invalid')
+          'lv_health_status,lv_check_needed,zero,lv_metadata_size,'
+          'lv_snapshot_invalid,lv_suspended')
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
          '"vg_free": "419430400", "vg_extent_size": "4194304", '

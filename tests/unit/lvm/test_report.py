@@ -69,6 +69,7 @@ class TestRecorded(base.TestCase):
             self.read(folder, 'volumes-thick-inactive'))['volume-2']
         self.assertFalse(volume.active)
         self.assertIsNone(volume.is_open)
+        self.assertFalse(volume.is_suspended)
 
     def check_thin(self, folder):
         volumes = report.parse_volumes(self.read(folder, 'volumes-thin'))
@@ -200,6 +201,14 @@ class TestForeignAnswers(base.TestCase):
             lvm.ReportError, report.parse_volumes,
             changed(self.VOLUMES, 'lv', **{field: '1.00g'}))
         self.assertIn(f"{field} as '1.00g'", str(error))
+
+    @ddt.data(('suspended', True), ('', False), ('unknown', False))
+    @ddt.unpack
+    def test_suspended(self, word, is_suspended):
+        """The words are those of 2.03.16; 'unknown' is of inactive LVs."""
+        volume = report.parse_volumes(
+            changed(self.VOLUMES, 'lv', lv_suspended=word))['a']
+        self.assertIs(is_suspended, volume.is_suspended)
 
     @ddt.data(0, 2)
     def test_other_number_of_groups(self, number):

@@ -48,6 +48,7 @@ class Volume:
     is_mirrored = types.LogicalVolume.is_mirrored
     is_private = types.LogicalVolume.is_private
     is_read_only = False
+    is_suspended = False
     metadata_percent = None
     metadata_size_bytes = None
     needs_check = False

@@ -24,7 +24,9 @@ NAMES_OF_NOTHING = (
     '/dev/mapper/vg-theirs', 'other/theirs', 'theirs ', ' theirs',
     'thei rs', 'theirs\n', 'theirs\0', 'théirs', '\u202etheirs', 'THEIRS',
     '[theirs]', 'theirs"', '" || lv_name="theirs', "';reboot", '$(reboot)',
-    'theirs,shot', '@tag', 'snapshot', 'pvmove0', 'vg-pool_tdata', LONG)
+    'theirs,shot', '@tag', 'snapshot', 'pvmove0', 'vg-pool_tdata',
+    'vg-pool_tmeta', 'lvol0_pmspare', '[lvol0_pmspare]', 'mirrored_rimage_0',
+    'cache_cdata', LONG)
 
 
 @ddt.ddt(testNameFormat=ddt.TestNameFormat.INDEX_ONLY)
@@ -38,6 +40,7 @@ class TestReferences(test_managing.ManageTestCase):
         self.lvm.add('shot', GIB, origin='thin', active=False, skip=True,
                      **backend.THIN)
         self.lvm.add('cache', GIB, segtype='cache-pool')
+        self.lvm.add('mirrored', mirrors=0, segtype='raid1')
         self.before = dict(self.lvm.volumes)
         self.machine.as_root.clear()
 
@@ -75,6 +78,33 @@ class TestReferences(test_managing.ManageTestCase):
     @ddt.data('vg-pool', 'cache')
     def test_lv_that_other_lvs_are_in(self, name):
         self.assert_refused({'source-name': name}, name, 'pool')
+
+    def test_suspended(self):
+        for name in 'theirs', 'thin', 'cow':
+            self.lvm.volumes[name].is_suspended = True
+            self.assert_refused({'source-name': name}, name)
+        self.assertIn('suspended', str(self.assertRaises(
+            NO_SUCH, self.driver.manage_existing, self.volume(),
+            {'source-name': 'theirs'})))
+        page = (None, 9, 0, ['reference'], ['asc'])
+        for listed in (self.driver.get_manageable_volumes([], *page),
+                       self.driver.get_manageable_snapshots([], *page)):
+            found = {entry['reference']['source-name']:
+                     entry['reason_not_safe'] for entry in listed}
+            for name, reason in found.items():
+                self.assertEqual(
+                    name in ('theirs', 'thin', 'cow'),
+                    'suspended' in (reason or ''), name)
+
+    def test_what_lvs_are_made_of_is_not_listed(self):
+        page = (None, 99, 0, ['reference'], ['asc'])
+        for verb in (self.driver.get_manageable_volumes,
+                     self.driver.get_manageable_snapshots):
+            for entry in verb([], *page):
+                self.assertIn(entry['reference']['source-name'],
+                              ('theirs', 'cow', 'thin', 'shot', 'mirrored'))
+        for name in self.lvm.hidden():
+            self.assertIsNone(self.driver.vg.find_volume(name))
 
     def test_other_keys_do_no_harm(self):
         self.assertEqual(2, self.driver.manage_existing_get_size(
