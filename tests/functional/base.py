@@ -217,19 +217,11 @@ class TestCase(unittest.TestCase):
 
     def write(self, device, seed, offset=0, size=4 * MIB):
         """Write bytes that a seed determines, past all caches."""
-        self.root.run(
-            'bash', '-c',
-            f'openssl enc -aes-128-ctr -nosalt -pass pass:{seed} -pbkdf2 '
-            f'< /dev/zero 2>/dev/null | head -c {size} | '
-            f'dd of={device} bs=1M seek={offset} oflag=seek_bytes,direct '
-            f'iflag=fullblock conv=notrunc status=none')
+        self.root.write(device, seed, offset, size)
 
     def checksum(self, device, offset=0, size=4 * MIB):
         """Return a checksum of bytes on a device, past all caches."""
-        return self.root.run(
-            'bash', '-c',
-            f'dd if={device} bs=1M skip={offset} count={size} '
-            f'iflag=skip_bytes,count_bytes,direct status=none | sha256sum')
+        return self.root.checksum(device, offset, size)
 
     def assert_zeroes(self, device, offset=0, size=4 * MIB):
         """Fail unless bytes on a device are all zero."""

@@ -9,8 +9,11 @@ socket that only they have.
 """
 
 import collections
+import contextlib
 import dataclasses
+import hashlib
 import json
+import mmap
 import os
 import re
 import socket
@@ -45,7 +48,11 @@ class Agent:
         for line in self._stream:
             request = json.loads(line)
             verb = getattr(self, 'do_' + request.pop('verb'))
-            self._stream.write(json.dumps(verb(**request)) + '\n')
+            try:
+                answer = verb(**request)
+            except OSError as exc:
+                answer = {'error': str(exc)}
+            self._stream.write(json.dumps(answer) + '\n')
             self._stream.flush()
 
     def do_run(self, argv, text=None):
@@ -60,6 +67,19 @@ class Agent:
             return {'code': 127, 'stdout': '', 'stderr': str(exc)}
         return {'code': done.returncode, 'stdout': done.stdout,
                 'stderr': done.stderr}
+
+    def do_write(self, device, seed, offset, size):
+        """Write bytes that a seed determines, past all caches."""
+        data = hashlib.shake_128(seed.encode()).digest(size)
+        with _direct(device, os.O_WRONLY, size) as (descriptor, buffer):
+            buffer[:] = data
+            return _all_of(os.pwritev, descriptor, buffer, offset)
+
+    def do_checksum(self, device, offset, size):
+        """Return a checksum of bytes on a device, past all caches."""
+        with _direct(device, os.O_RDONLY, size) as (descriptor, buffer):
+            return (_all_of(os.preadv, descriptor, buffer, offset)
+                    or {'sum': hashlib.sha256(buffer).hexdigest()})
 
     def do_trace(self, on):
         """Start or stop recording which programs are executed.
@@ -79,6 +99,30 @@ class Agent:
         return [(program, pid) for program, pid in re.findall(
             r'sched_process_exec: filename=(\S+) pid=(\d+)', trace)
             if pid not in udevs]
+
+
+@contextlib.contextmanager
+def _direct(device, flags, size):
+    """Give a descriptor of a device, and memory that suits its driver."""
+    buffer = mmap.mmap(-1, size)
+    descriptor = os.open(device, flags | os.O_DIRECT)
+    try:
+        yield descriptor, buffer
+    finally:
+        os.close(descriptor)
+
+
+def _all_of(operation, descriptor, buffer, offset):
+    """Read or write a whole buffer; return what went wrong, if anything."""
+    done = 0
+    with memoryview(buffer) as view:
+        while done < len(view):
+            with view[done:] as rest:
+                count = operation(descriptor, [rest], offset + done)
+            if not count:
+                return {'error': f'it ends after {done} bytes'}
+            done += count
+    return {}
 
 
 def _write(path, text):
@@ -118,6 +162,28 @@ class Root:
                 ' '.join(map(str, argv)), done.code, done.stdout,
                 done.stderr))
         return done.stdout
+
+    def write(self, device, seed, offset, size):
+        """Write bytes that a seed determines, past all caches.
+
+        :raises CommandError: not all of them can be written
+        """
+        self._access('write', device=device, seed=str(seed), offset=offset,
+                     size=size)
+
+    def checksum(self, device, offset, size):
+        """Return a checksum of bytes on a device, past all caches.
+
+        :raises CommandError: not all of them can be read
+        """
+        return self._access('checksum', device=device, offset=offset,
+                            size=size)['sum']
+
+    def _access(self, verb, **request):
+        answer = self._ask(verb=verb, **request)
+        if 'error' in answer:
+            raise CommandError(f'{verb} {request}: {answer["error"]}')
+        return answer
 
     def trace_programs(self):
         """Return a context in which executed programs are recorded."""
