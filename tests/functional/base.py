@@ -88,11 +88,13 @@ class TestCase(unittest.TestCase):
     """A test with root's help and one VG, which all tests of a class use.
 
     :cvar seconds: roughly, of each test; the longest classes are run first
+    :cvar direct: see ``fixtures.loop_device``
     """
 
     maxDiff = None
     seconds = 10
     pv_sizes = (2 * GIB,)
+    direct = True
 
     @classmethod
     def setUpClass(cls):
@@ -101,7 +103,8 @@ class TestCase(unittest.TestCase):
         cls.context = context.get_admin_context()
         name = 'test-vg-%d' % next(_numbers)
         cls.vg_name = cls.enterClassContext(
-            fixtures.volume_group(_agent, name, cls.pv_sizes))
+            fixtures.volume_group(_agent, name, cls.pv_sizes,
+                                  direct=cls.direct))
 
     # Drivers --------------------------------------------------------------
 

@@ -378,6 +378,7 @@ class TakenPortalTest(AttachTestCase):
 class ThickAttachTest(SnapshotAttachCases, AttachTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (5 * GIB,)
+    direct = False
 
     def test_round_trip(self):
         volume = self.export()

@@ -134,6 +134,8 @@ class MissingDeviceTest(HealthTestCase):
 
 class CowSnapshotTest(HealthTestCase, test_lvm.LVMTestCase):
 
+    direct = False
+
     def test_snapshot_that_overflows(self):
         driver = self.make_driver(lvm_type='default', volume_clear='none')
         self.vg.create_volume('a', 32 * MIB)

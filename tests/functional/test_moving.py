@@ -127,6 +127,7 @@ class RetypeTest(test_attach.AttachTestCase):
 
     settings = THICK
     pv_sizes = (3 * GIB,) * 3
+    direct = False
     diff = {'extra_specs': {'volume_backend_name': ('one', 'other')}}
 
     def retype(self, volume, mirrors, lvm_type='default'):

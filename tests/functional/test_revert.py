@@ -129,6 +129,7 @@ class ThickRevertTest(RevertVerbs, base.BackendTestCase):
 
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (6 * GIB,)
+    direct = False
     larger = 1
 
     def make_volume(self):

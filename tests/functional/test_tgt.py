@@ -193,6 +193,7 @@ class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
     settings = {**TgtTestCase.settings, 'lvm_type': 'default',
                 'volume_clear_size': 8}
     pv_sizes = (6 * GIB,)
+    direct = False
 
     @classmethod
     def setUpClass(cls):

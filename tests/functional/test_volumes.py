@@ -254,6 +254,7 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'default', 'volume_clear_size': 8}
     segtype = 'linear'
     pv_sizes = (12 * GIB,)
+    direct = False
 
     def create_lv(self, name, size):
         self.root.run('lvcreate', '-qq', '-y', '-L', f'{size}b', '-n', name,
@@ -365,6 +366,7 @@ class MirroredVolumesTest(base.BackendTestCase):
                 'volume_clear': 'none'}
     segtype = 'raid1'
     pv_sizes = (6 * GIB,) * 3
+    direct = False
 
     test_create_and_delete = VolumeVerbs.test_create_and_delete
     test_snapshot_keeps_data_that_the_volume_loses = (
