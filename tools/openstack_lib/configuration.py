@@ -47,9 +47,15 @@ class Configuration:
         self._ports = wanted.ports
 
     def _database(self, name: str, host: str) -> dict[str, object]:
-        return {'connection': f'mysql+pymysql://openstack:'
-                f'{self._secret.database}@{host}:{self._ports.database}/'
-                f'{name}?charset=utf8mb3'}
+        return {
+            # Without "ssl_disabled" the client loads this machine's list of
+            # certificates for each connection, to a server that has no TLS.
+            'connection': f'mysql+pymysql://openstack:{self._secret.database}'
+            f'@{host}:{self._ports.database}/{name}?charset=utf8mb3'
+            '&ssl_disabled=true',
+            # Five, the default, are too few for what Cinder does at a time:
+            # it would go on opening and closing more.
+            'max_pool_size': 30}
 
     def _account(self, user: str, password: str,
                  host: str) -> dict[str, object]:

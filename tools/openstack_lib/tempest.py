@@ -2,9 +2,11 @@
 """Tempest: its configuration, its run, and what is written down of it."""
 
 from collections.abc import Callable, Iterator
+import contextlib
 import glob
 import json
 import os
+import signal
 import subprocess
 
 from cloud_lib import errors
@@ -107,6 +109,17 @@ def site(venv: str) -> str:
     return found[0]
 
 
+@contextlib.contextmanager
+def _ended(process: 'subprocess.Popen[bytes]') -> Iterator[None]:
+    """Leave no worker behind when the body is interrupted."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        raise
+
+
 class Tempest:
     """Runs tests.
 
@@ -175,7 +188,8 @@ class Tempest:
                      'openstack_lib.follow', *command],
                     cwd=self._places.tempest, env=environment,
                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=errors_file) as process:
+                    stderr=errors_file, start_new_session=True
+                    ) as process, _ended(process):
                 for line in process.stdout or ():
                     told = json.loads(line)
                     details = told.pop('details')
