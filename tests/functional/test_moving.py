@@ -13,7 +13,7 @@ from tests.functional import test_attach
 
 GIB = base.GIB
 MIB = base.MIB
-THICK = {'lvm_type': 'default', 'volume_clear_size': 8}
+THICK = {'lvm_type': 'default', 'volume_clear': 'none'}
 MOVED = (True, None)
 
 

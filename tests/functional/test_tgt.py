@@ -191,7 +191,7 @@ class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
     """The in-tree class for tgtd takes our volumes and we take its."""
 
     settings = {**TgtTestCase.settings, 'lvm_type': 'default',
-                'volume_clear_size': 8}
+                'volume_clear': 'none'}
     pv_sizes = (6 * GIB,)
     direct = False
 

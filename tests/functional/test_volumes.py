@@ -250,17 +250,21 @@ class ThinVolumesTest(VolumeVerbs, base.BackendTestCase):
         self.assertIs(False, pool['thick_provisioning_support'])
 
 
-class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
-    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
-    segtype = 'linear'
-    pv_sizes = (12 * GIB,)
-    direct = False
+class ThickLVs:
+    """Makes LVs that the driver knows nothing of."""
 
     def create_lv(self, name, size):
         self.root.run('lvcreate', '-qq', '-y', '-L', f'{size}b', '-n', name,
                       self.vg_name)
         self.addCleanup(self.root.try_run, 'lvremove', '-f',
                         self.device(name))
+
+
+class ThickVolumesTest(ThickLVs, VolumeVerbs, base.BackendTestCase):
+    settings = {'lvm_type': 'default', 'volume_clear': 'none'}
+    segtype = 'linear'
+    pv_sizes = (12 * GIB,)
+    direct = False
 
     def test_volume_with_snapshot_is_busy(self):
         volume = self.create()
@@ -297,6 +301,21 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
                     verb(*arguments)
         self.assertEqual(names, self.lv_names())
         self.assertEqual((str(7 * GIB),), self.lv(volume.name, 'lv_size'))
+
+    def test_stats(self):
+        self.create(3)
+        pool, = self.driver.get_volume_stats(refresh=True)['pools']
+        self.assertAlmostEqual(12, pool['total_capacity_gb'], places=1)
+        self.assertAlmostEqual(9, pool['free_capacity_gb'], places=1)
+        self.assertEqual(3.0, pool['provisioned_capacity_gb'])
+        self.assertIs(False, pool['thin_provisioning_support'])
+
+
+class WipedVolumesTest(ThickLVs, base.BackendTestCase):
+    """What nobody is to read who gets the extents next."""
+
+    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
+    pv_sizes = (3 * GIB,)
 
     def test_deleted_data_is_not_left_on_the_disk(self):
         for make in self.wiped_volume, self.wiped_snapshot:
@@ -349,14 +368,6 @@ class ThickVolumesTest(VolumeVerbs, base.BackendTestCase):
             self.assert_zeroes(self.device(volume.name), offset)
         self.assertEqual(mine, self.checksum(self.device(volume.name),
                                              GIB - 4 * MIB))
-
-    def test_stats(self):
-        self.create(3)
-        pool, = self.driver.get_volume_stats(refresh=True)['pools']
-        self.assertAlmostEqual(12, pool['total_capacity_gb'], places=1)
-        self.assertAlmostEqual(9, pool['free_capacity_gb'], places=1)
-        self.assertEqual(3.0, pool['provisioned_capacity_gb'])
-        self.assertIs(False, pool['thin_provisioning_support'])
 
 
 class MirroredVolumesTest(base.BackendTestCase):
