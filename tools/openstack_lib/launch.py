@@ -149,6 +149,9 @@ class Launch:
             missing += process is None
             state = f'runs, process {process}' if process else 'has ended'
             print(f'{name:20} {state}')
+        if self._services.process(node.NAME) is None:
+            print(f'{node.NAME:20} does not run')
+            return 1
         try:
             print(self._storage().agent.ask('states'), end='')
         except errors.CloudError as error:

@@ -93,7 +93,7 @@ def _add_tempest(
            help='only the tests whose name it is found in (default: all of '
            'tempest.api.volume and of cinder_tempest_plugin)')
     option('--smoke', action='store_true',
-           help='a selection that ends within a quarter of an hour')
+           help='some tests of each kind, meant for CI')
     option('--exclude', metavar='REGEX', default='',
            help='leave these tests out')
     option('--concurrency', metavar='N', type=int, default=3,

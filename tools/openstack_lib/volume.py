@@ -6,12 +6,9 @@ a hundred times a second whether its children have ended: that is a sixth of
 an emulated processor. Everything else is Cinder's own program.
 """
 
-# ruff: noqa: E402
-from cinder import monkey_patch
-monkey_patch.patch()
-
 import sys
 
+# The first thing that it does, in every release, is to patch for eventlet.
 from cinder.cmd import volume
 from cinder import service
 from oslo_service import service as oslo_service

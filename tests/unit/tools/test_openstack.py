@@ -376,6 +376,13 @@ class TestLaunch(testtools.TestCase):
                                   self._launch('status').run)
         self.assertIn('there is no cloud', str(error))
 
+    def test_status_of_a_cloud_that_is_down(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        with mock.patch('builtins.print') as said:
+            self.assertEqual(1, self._launch('status').run())
+        self.assertIn('does not run', said.call_args.args[0])
+
     def test_wipe_leaves_nothing_but_the_folder(self):
         os.mkdir(os.path.join(self.folder, 'mariadb'))
         with open(os.path.join(self.folder, 'disk.raw'), 'w'):
