@@ -57,10 +57,10 @@ class OnDaemonTest(test_tgt.Cases, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.enterClassContext(running(cls.enterClassContext(
-            tempfile.TemporaryDirectory())))
         cls.enterClassContext(mock.patch.object(
             privileged.context, 'client_mode', False))
+        cls.enterClassContext(running(cls.enterClassContext(
+            tempfile.TemporaryDirectory())))
 
     # testtools' returns the error.
     def assertRaises(self, error, function, *args, **kwargs):
