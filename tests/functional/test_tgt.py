@@ -25,6 +25,10 @@ class TgtTestCase(test_attach.AttachTestCase):
 
     @classmethod
     def setUpClass(cls):
+        base._agent.run('tee', tgt_daemon.CONFIGURATION,
+                        text=f'include {VOLUMES_DIR}/*\n')
+        cls.addClassCleanup(base._agent.run, 'rm', '-f',
+                            tgt_daemon.CONFIGURATION)
         cls.daemon = tgt_daemon.Daemon(base._agent)
         cls.addClassCleanup(cls.daemon.kill)
         cls.daemon.start()
@@ -155,6 +159,17 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
         self.root.run(*node, '--login')
         self.addCleanup(self.root.try_run, *node, '--logout')
 
+    def test_daemon_is_started_before_us(self):
+        volume = self.export()
+        with self.connected(self.attach(volume)) as (_brick, path):
+            with self.writing([path]) as io:
+                io.wait_for_more('at the start')
+                self.daemon.restart_as_service()
+                io.wait_for_more('after tgt-admin has read our files')
+                shown = self.daemon.try_ask('target').stdout
+                self.driver.update_provider_info([volume], [])
+                self.assertEqual(shown, self.daemon.try_ask('target').stdout)
+
     def test_no_daemon(self):
         volume = self.export()
         connection = self.attach(volume)
@@ -194,15 +209,6 @@ class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
                 'volume_clear': 'none'}
     pv_sizes = (6 * GIB,)
     direct = False
-
-    @classmethod
-    def setUpClass(cls):
-        base._agent.run(
-            'tee', tgt_daemon.CONFIGURATION,
-            text=f'include {VOLUMES_DIR}/*\n')
-        cls.addClassCleanup(base._agent.run, 'rm', '-f',
-                            tgt_daemon.CONFIGURATION)
-        super().setUpClass()
 
     def backstores(self):
         """Return the files; the in-tree class leaves accounts behind."""

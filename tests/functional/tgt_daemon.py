@@ -38,6 +38,14 @@ class Daemon:
         self.kill()
         self.start()
 
+    def restart_as_service(self):
+        """Let it die, and do what Debian's tgt.service does at a start."""
+        self.restart()
+        state = 'tgtadm', '--op', 'update', '--mode', 'sys', '--name', 'State'
+        self._root.run(*state, '-v', 'offline')
+        self._root.run('tgt-admin', '-e', '-c', '/etc/tgt/targets.conf')
+        self._root.run(*state, '-v', 'ready')
+
     def try_ask(self, mode):
         return self._root.try_run('tgtadm', '--lld', 'iscsi', '--op', 'show',
                                   '--mode', mode)
