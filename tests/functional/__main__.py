@@ -17,7 +17,6 @@ import unittest
 
 from tests.functional import root
 
-
 _PREFIX = 'tests.functional.'
 
 
@@ -27,7 +26,6 @@ class Result(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.passed = 0
-        self._problems = []
 
     def startTest(self, test):
         super().startTest(test)

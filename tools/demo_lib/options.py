@@ -3,8 +3,8 @@
 
 import argparse
 from collections.abc import Sequence
-import re
 
+from cloud_lib import arguments
 from demo_lib import settings
 
 MEMORY_MIB = 4096
@@ -17,23 +17,6 @@ a real Cinder in it on a loopback-backed volume group, and works it over REST
 and os-brick as a user would. Ends with a table and with status 0 when
 everything was as it should be.
 """
-_CLASS = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+')
-_OPTION = re.compile(r'[a-z][a-z0-9_]* *=.*')
-
-
-def _driver(text: str) -> str:
-    if not _CLASS.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no class; write for example '
-            f'{settings.DEFAULT_DRIVER}')
-    return text
-
-
-def _backend_option(text: str) -> str:
-    if not _OPTION.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no setting; write NAME=VALUE, as in cinder.conf')
-    return text
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,12 +30,12 @@ def build_parser() -> argparse.ArgumentParser:
         '"tools/demo --stop" or Ctrl-C, and tell how to reach it')
     add('--stop', action='store_true',
         help='end the clouds that --keep left running, and do nothing else')
-    add('--driver', type=_driver, default=settings.DEFAULT_DRIVER,
+    add('--driver', type=arguments.driver, default=settings.DEFAULT_DRIVER,
         metavar='CLASS', help='the volume driver (default: %(default)s)')
     add('--lvm-type', choices=settings.LVM_TYPES, default='thin',
         help='the back end\'s lvm_type (default: %(default)s)')
     add('--set', dest='extra', action='append', default=[],
-        metavar='NAME=VALUE', type=_backend_option,
+        metavar='NAME=VALUE', type=arguments.backend_option,
         help='another line for the back end\'s section of cinder.conf; '
         'repeatable')
     add('--debug', action='store_true', help='a verbose log of Cinder')

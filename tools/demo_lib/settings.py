@@ -2,7 +2,9 @@
 """What the demo's cloud is made of."""
 
 import dataclasses
-import json
+
+from cloud_lib import arguments
+from cloud_lib import stored
 
 VOLUME_GROUP = 'cinder-volumes'
 BACKEND = 'lvm'
@@ -19,7 +21,7 @@ DATABASE = f'{STATE}/cinder.sqlite'
 # Made by the cloud when all its services are up.
 READY_FILE = f'{STATE}/ready'
 
-DEFAULT_DRIVER = 'cinder_lvm_driver.driver.LVMVolumeDriver'
+DEFAULT_DRIVER = arguments.DEFAULT_DRIVER
 LVM_TYPES = ('thin', 'default', 'auto')
 
 _TEMPLATE = """\
@@ -67,7 +69,7 @@ target_ip_address = 127.0.0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(stored.Stored):
     """What a run of the demo is asked for; the machine is told in JSON.
 
     :ivar venv: the virtual environment with cinder
@@ -87,17 +89,6 @@ class Settings:
     api_port: int = 0
     stop_port: int = 0
     debug: bool = False
-
-    def to_json(self) -> str:
-        """Return the text that :meth:`from_json` reads."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> 'Settings':
-        """Return the settings that were written as text."""
-        values = json.loads(text)
-        values['extra'] = tuple(values['extra'])
-        return cls(**values)
 
     def with_ports(self, api_port: int, stop_port: int) -> 'Settings':
         """Return the same with the starting machine's ports."""

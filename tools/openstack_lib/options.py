@@ -5,6 +5,7 @@ import argparse
 from collections.abc import Sequence
 import re
 
+from cloud_lib import arguments
 from openstack_lib import settings
 
 _DESCRIPTION = """\
@@ -12,24 +13,7 @@ A real OpenStack around the driver: keystone, glance, cinder-api and
 cinder-scheduler on this machine's loopback, cinder-volume and cinder-backup
 in the test machine on loopback-backed volume groups, and tempest to test it.
 """
-_CLASS = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+')
-_OPTION = re.compile(r'[a-z][a-z0-9_]* *=.*')
 _RELEASE = re.compile(r'[0-9]+(\.[0-9]+)+')
-
-
-def _driver(text: str) -> str:
-    if not _CLASS.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no class; write for example '
-            f'{settings.DEFAULT_DRIVER}')
-    return text
-
-
-def _backend_option(text: str) -> str:
-    if not _OPTION.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no setting; write NAME=VALUE, as in cinder.conf')
-    return text
 
 
 def _release(text: str) -> str:
@@ -55,10 +39,10 @@ def _add_up(
            help='how many, each with a volume group (default: %(default)s)')
     option('--second-lvm-type', choices=settings.LVM_TYPES, default='',
            help='the lvm_type of the second back end, if it differs')
-    option('--driver', type=_driver, default=defaults.driver,
+    option('--driver', type=arguments.driver, default=defaults.driver,
            metavar='CLASS', help='the volume driver (default: %(default)s)')
     option('--set', dest='extra', action='append', default=[],
-           metavar='NAME=VALUE', type=_backend_option,
+           metavar='NAME=VALUE', type=arguments.backend_option,
            help='another line for the back ends\' sections of cinder.conf; '
            'repeatable')
     option('--cinder', metavar='VERSION', type=_release,

@@ -2,11 +2,12 @@
 """What an OpenStack of tools/openstack is made of, and where it lives."""
 
 import dataclasses
-import json
 import os
 from typing import Any
 
-DEFAULT_DRIVER = 'cinder_lvm_driver.driver.LVMVolumeDriver'
+from cloud_lib import arguments
+from cloud_lib import stored
+
 LVM_TYPES = ('thin', 'default')
 CONCURRENCIES = ('eventlet', 'threading')
 REGION = 'RegionOne'
@@ -76,7 +77,7 @@ class Backend:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(stored.Stored):
     """What ``up`` was asked for.
 
     :ivar backends: how many, each with a volume group of its own
@@ -89,7 +90,7 @@ class Settings:
     :ivar memory: the test machine's, in MiB
     """
 
-    driver: str = DEFAULT_DRIVER
+    driver: str = arguments.DEFAULT_DRIVER
     lvm_type: str = 'thin'
     target_helper: str = 'lioadm'
     backends: int = 1
@@ -118,17 +119,6 @@ class Settings:
         types = (self.lvm_type, self.second_lvm_type or self.lvm_type)
         return [Backend(f'lvm-{number}', f'cinder-volumes-{number}', kind)
                 for number, kind in enumerate(types[:self.backends], 1)]
-
-    def to_json(self) -> str:
-        """Return the text that :meth:`from_json` reads."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> 'Settings':
-        """Return the settings that were written as text."""
-        values = json.loads(text)
-        values['extra'] = tuple(values['extra'])
-        return cls(**values)
 
     def differences(self, other: 'Settings') -> list[str]:
         """Return what differs, as ``name: ours, not theirs``."""
