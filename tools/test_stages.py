@@ -312,12 +312,12 @@ def main(arguments: list[str]) -> int:
         total.fail('everything', 'no test ran')
     for line in total.skips:
         print(f'skipped: {line}')
-    for title, text in total.failures:
-        print(f'\n=== {title}\n{text.rstrip()}')
-    print()
+    # The short list goes first: of a long output, CI keeps only a part.
     for title, text in total.failures:
         *_, last = '', *text.rstrip().splitlines()
-        print(f'failed: {title}: {last}')
+        print(f'failed: {title}: {last[:200]}')
+    for title, text in total.failures:
+        print(f'\n=== {title}\n{text.rstrip()}')
     print(total, flush=True)
     return 1 if total.failed else 0
 

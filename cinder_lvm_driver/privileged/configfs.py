@@ -13,6 +13,7 @@ import dataclasses
 import errno
 import logging
 import os
+from typing import Any
 
 from cinder_lvm_driver.privileged import errors
 
@@ -151,10 +152,11 @@ class Directory:
 class Undo(contextlib.ExitStack):
     """Steps that are taken back at the end of the block, unless kept."""
 
-    def make(self, directory: Directory) -> None:
+    def make(self, directory: Directory,
+             remove: Callable[[Directory], Any] = Directory.remove) -> None:
         """Create a directory, if there is none."""
         if directory.make():
-            self.callback(_quietly, directory.remove)
+            self.callback(_quietly, remove, directory)
 
     def link(self, directory: Directory, name: str,
              target: Directory) -> None:
@@ -167,7 +169,7 @@ class Undo(contextlib.ExitStack):
         self.pop_all()
 
 
-def _quietly(step: Callable[..., bool], *args: str) -> None:
+def _quietly(step: Callable[..., Any], *args: Any) -> None:
     """Take a step back; the failure that led here is the one to be told."""
     try:
         step(*args)

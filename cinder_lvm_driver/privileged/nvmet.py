@@ -180,7 +180,7 @@ def delete_namespace(subsystem_nqn: str, uuid: str) -> None:
     uuid = validation.uuid('namespace UUID', uuid)
     for namespace in nvmet_tree.namespaces(subsystem):
         if namespace.read('device_uuid') == uuid:
-            namespace.remove()
+            nvmet_tree.remove_namespace(namespace)
     if not nvmet_tree.enabled_namespaces(subsystem):
         nvmet_tree.remove(subsystem)
 
@@ -274,7 +274,7 @@ def _vacate(subsystem: configfs.Directory, namespace: configfs.Directory,
             or not nvmet_tree.is_closed(subsystem)):
         raise errors.NamespaceInUse(
             subsystem.name, namespace.read('device_path'), device)
-    namespace.remove()
+    nvmet_tree.remove_namespace(namespace)
 
 
 def _wake(subsystem: configfs.Directory,
@@ -290,4 +290,4 @@ def _wake(subsystem: configfs.Directory,
 
 def _put_to_sleep(subsystem: configfs.Directory) -> None:
     for namespace in nvmet_tree.namespaces(subsystem):
-        namespace.ensure('enable', '0')
+        nvmet_tree.disable(namespace)

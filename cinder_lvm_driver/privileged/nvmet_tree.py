@@ -62,7 +62,7 @@ def remove(subsystem: configfs.Directory) -> None:
     """
     hosts = unlink_hosts(subsystem)
     for namespace in namespaces(subsystem):
-        namespace.remove()
+        remove_namespace(namespace)
     for port in linked_ports(subsystem):
         (port / 'subsystems').unlink(subsystem.name)
         remove_unused(port)
@@ -123,13 +123,31 @@ def find_namespace(subsystem: configfs.Directory, uuid: str, nsid: int,
 def ensure_namespace(namespace: configfs.Directory, device: str, uuid: str,
                      undo: configfs.Undo) -> None:
     """Serve a device; that of a namespace that is enabled stays."""
-    undo.make(namespace)
+    undo.make(namespace, remove_namespace)
     if is_enabled(namespace):
         return
     namespace.ensure('device_path', device)
     namespace.ensure('device_uuid', uuid)
     namespace.ensure('device_nguid', uuid)
     enable(namespace)
+
+
+def disable(namespace: configfs.Directory) -> None:
+    """Close the device."""
+    namespace.ensure('enable', '0')
+
+
+def remove_namespace(namespace: configfs.Directory) -> None:
+    """Close the device and remove the namespace.
+
+    The removal alone may leave the device open until the next reboot: the
+    kernel loses count of who has a namespace as soon as a host sends a
+    command for it while it is disabled (nvmet_subsys_nsid_exists() in
+    drivers/nvme/target/configfs.c keeps what it finds).
+    """
+    if namespace.exists():
+        disable(namespace)
+        namespace.remove()
 
 
 def enable(namespace: configfs.Directory) -> None:

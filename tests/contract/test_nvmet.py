@@ -182,7 +182,8 @@ class Cases(fake_configfs.KillingCases):
         self.share()
         nvmet.deny_all_hosts(SUBSYSTEM)
         nvmet.allow_host(SUBSYSTEM, HOST)
-        (nvmet_tree.subsystem(SUBSYSTEM) / 'namespaces' / '10').remove()
+        nvmet_tree.remove_namespace(
+            nvmet_tree.subsystem(SUBSYSTEM) / 'namespaces' / '10')
         self.share(host=OTHER_HOST)
         self.assert_whole(hosts=(OTHER_HOST,))
         self.assertNotIn(f'hosts/{HOST}', self.tree())

@@ -106,8 +106,10 @@ class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
             self.write(path, 'still there')
         with self.subTest('this one leaves and loses the disk'):
             volume.volume_attachment.objects.clear()
-            self.driver.terminate_connection(volume, self.connector)
-            base.wait_until(lambda: not os.path.exists(path), 'disk is left')
+            with self.writing([path]):
+                self.driver.terminate_connection(volume, self.connector)
+                base.wait_until(lambda: not os.path.exists(path),
+                                'disk is left')
         with self.subTest('another one comes and this one sees nothing'):
             self.attach(volume, **self.OTHER_HOST)
             base.wait_until(lambda: not self.controllers(),

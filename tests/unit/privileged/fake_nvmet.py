@@ -27,6 +27,8 @@ class FakeOs(fake_configfs.FakeOs):
     :ivar refused_addresses: traddr of portals that cannot be bound
     :ivar ended: subsystems whose controllers were ended
     :ivar revalidated: namespaces whose size was looked at
+    :ivar removed_open: namespaces that were removed while they were enabled,
+        which can leave the device open until a reboot
     """
 
     CONTENTS = (
@@ -48,6 +50,14 @@ class FakeOs(fake_configfs.FakeOs):
         self.refused_addresses = set()
         self.ended = []
         self.revalidated = []
+        self.removed_open = []
+
+    def rmdir(self, path):
+        is_enabled = (os.path.basename(os.path.dirname(path)) == 'namespaces'
+                      and self.value(path, 'enable') == '1')
+        super().rmdir(path)
+        if is_enabled:
+            self.removed_open.append(os.path.relpath(path, self.root))
 
     def symlink(self, target, path):
         folder = os.path.dirname(path)
@@ -134,11 +144,15 @@ class FakeNvmet(fixtures.Fixture):
                 mock.patch.object(privileged.context, 'client_mode', False)):
             patch.start()
             self.addCleanup(patch.stop)
+        self.addCleanup(self.assert_nothing_removed_open)
 
     def add_device(self, path, number, discard=True):
         self.os.devices[path] = number
         self.os.put('%s/%d:%d/queue/discard_max_bytes' % (self.sys, *number),
                     '4194304' if discard else '0')
+
+    def assert_nothing_removed_open(self):
+        assert not self.os.removed_open, self.os.removed_open
 
     def _number(self, path):
         try:
