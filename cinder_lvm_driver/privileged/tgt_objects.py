@@ -118,7 +118,7 @@ def make_target(target_iqn: str, lld: str,
     first = zlib.crc32(target_iqn.encode())
     numbers = [1 + (first + offset) % _NUMBERS for offset in range(_TRIES)]
     free = [tid for tid in numbers if tid not in taken] or [max(taken) + 1]
-    target = tgt_report.Target(free[0], target_iqn, lld)
+    target = tgt_report.Target.new(free[0], target_iqn, lld)
     _ask(target, tgtd.Mode.TARGET, tgtd.Op.NEW, f'targetname={target_iqn}')
     undo.later(_ask, target, tgtd.Mode.TARGET, tgtd.Op.DELETE)
     return target

@@ -7,6 +7,7 @@ spaces a level (``tgt_target_show_all`` in usr/target.c of tgt).
 
 from collections.abc import Iterator
 import dataclasses
+import functools
 import re
 
 from cinder_lvm_driver.privileged import errors
@@ -19,9 +20,13 @@ LUN = 1
 _INDENT = 4
 _TRANSPORTS = ('', 'iscsi', 'iser')
 _OUTGOING = ' (outgoing)'
-_TARGET = re.compile(r'Target (\d+): (.*)')
-_SECTIONS = ('System information:', 'I_T nexus information:',
-             'LUN information:', 'Account information:', 'ACL information:')
+_SECTIONS = ('System', 'I_T nexus', 'LUN', 'Account', 'ACL')
+# Hundreds of targets come in one answer, too many to look at each line.
+_TARGET = re.compile(r'Target (\d+): (.*)\n' + ''.join(
+    fr'(?:    {name} information:\n((?: {{8}}.*\n)*))?'
+    for name in _SECTIONS))
+_LUN = re.compile(fr'^ {{8}}LUN: {LUN}\n((?: {{12}}.*\n)*)', re.MULTILINE)
+_FIELD = re.compile(r'^ *([^:\n]*): *(.*?) *$', re.MULTILINE)
 _NAMES = ('iqn.', 'eui.', 'naa.')
 
 
@@ -37,19 +42,58 @@ class Lun:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A target, as it was at one moment.
+    """A target, as it was at one moment; read where it is looked at.
 
-    :ivar acl: names of initiators, addresses and the word ALL
+    :ivar sections: what the daemon says of it, a text for each of _SECTIONS
     """
 
     tid: int
     target_iqn: str
-    lld: str
-    ready: bool = True
-    in_use: bool = False
-    lun: Lun | None = None
-    accounts: tuple[str, ...] = ()
-    acl: tuple[str, ...] = ()
+    sections: tuple[str, ...]
+
+    @classmethod
+    def new(cls, tid: int, target_iqn: str, lld: str) -> 'Target':
+        """Return a target that nobody has done anything with."""
+        return cls(tid, target_iqn,
+                   (f'Driver: {lld}\nState: ready\n', '', '', '', ''))
+
+    @functools.cached_property
+    def _system(self) -> dict[str, str]:
+        return _fields(self.sections[0])
+
+    @property
+    def lld(self) -> str:
+        return self._system.get('Driver', '')
+
+    @property
+    def ready(self) -> bool:
+        return self._system.get('State') == 'ready'
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self.sections[1])
+
+    @functools.cached_property
+    def lun(self) -> Lun | None:
+        found = _LUN.search(self.sections[2])
+        if found is None:
+            return None
+        fields = _fields(found[1])
+        return Lun(fields.get('Backing store path', ''),
+                   fields.get('SCSI ID', ''),
+                   fields.get('Backing store flags', ''),
+                   fields.get('Readonly') == 'Yes')
+
+    @functools.cached_property
+    def accounts(self) -> tuple[str, ...]:
+        """The names with which initiators log in."""
+        return tuple(name for name in _words(self.sections[3])
+                     if not name.endswith(_OUTGOING))
+
+    @functools.cached_property
+    def acl(self) -> tuple[str, ...]:
+        """Names of initiators, addresses and the word ALL."""
+        return tuple(_words(self.sections[4]))
 
     @property
     def initiators(self) -> tuple[str, ...]:
@@ -76,48 +120,36 @@ def targets() -> dict[str, Target]:
     There is no question for one target by its name.
     """
     found: dict[str, Target] = {}
+    numbers = set()
     text = tgtd.ask(tgtd.Mode.TARGET, tgtd.Op.SHOW)
-    for line, section in _sections(text.splitlines()):
-        header = _TARGET.fullmatch(line)
-        if header is None:
-            raise _unknown(line)
-        target = _target(int(header[1]), header[2], section)
+    end = 0
+    for match in _TARGET.finditer(text):
+        target = _target(match)
         # The alias that an initiator gives itself is in this text, and may
         # try to look like another target.
-        if (target.target_iqn in found
-                or target.tid in {other.tid for other in found.values()}):
-            raise _unknown(line)
+        if (match.start() != end or target.target_iqn in found
+                or target.tid in numbers):
+            break
         found[target.target_iqn] = target
+        numbers.add(target.tid)
+        end = match.end()
+    if end != len(text):
+        raise _unknown(text[end:].partition('\n')[0])
     return found
 
 
-def _target(tid: int, target_iqn: str, lines: list[str]) -> Target:
-    found = list(_sections(lines))
-    sections = dict(found)
-    system = _fields(sections.get('System information:', []))
+def _target(match: re.Match[str]) -> Target:
+    tid, target_iqn, *sections = match.groups()
+    target = Target(int(tid), target_iqn,
+                    tuple(section or '' for section in sections))
     # Other transports have no accounts, and are none of our concern.
-    if system.get('Driver', '') in _TRANSPORTS and (
-            tuple(heading for heading, _ in found) != _SECTIONS):
+    if None in sections and target.lld in _TRANSPORTS:
         raise _unknown(f'Target {tid}: {target_iqn}')
-    accounts = sections.get('Account information:', [])
-    return Target(
-        tid, target_iqn, system.get('Driver', ''),
-        system.get('State') == 'ready',
-        bool(sections.get('I_T nexus information:')),
-        _lun(dict(_sections(sections.get('LUN information:', [])))),
-        tuple(name for name in accounts if not name.endswith(_OUTGOING)),
-        tuple(sections.get('ACL information:', [])))
+    return target
 
 
-def _lun(luns: dict[str, list[str]]) -> Lun | None:
-    lines = luns.get(f'LUN: {LUN}')
-    if lines is None:
-        return None
-    fields = _fields(lines)
-    return Lun(fields.get('Backing store path', ''),
-               fields.get('SCSI ID', ''),
-               fields.get('Backing store flags', ''),
-               fields.get('Readonly') == 'Yes')
+def _words(section: str) -> list[str]:
+    return [line.strip() for line in section.split('\n') if line]
 
 
 def connections(target: Target) -> list[Connection]:
@@ -136,7 +168,7 @@ def connections(target: Target) -> list[Connection]:
         for connection, fields in _sections(section):
             found.append(Connection(
                 int(session), int(_value(connection, 'Connection: ')),
-                _fields(fields).get('Initiator', '').lower()))
+                _fields('\n'.join(fields)).get('Initiator', '').lower()))
     return found
 
 
@@ -156,7 +188,7 @@ def drivers() -> dict[str, str]:
         tgtd.ask(tgtd.Mode.SYS, tgtd.Op.SHOW).splitlines()))
     if 'System:' not in sections:
         raise _unknown(next(iter(sections), ''))
-    return _fields(sections.get('LLDs:', []))
+    return _fields('\n'.join(sections.get('LLDs:', [])))
 
 
 def _sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -174,12 +206,8 @@ def _sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield heading, section
 
 
-def _fields(lines: list[str]) -> dict[str, str]:
-    fields = {}
-    for line in lines:
-        name, _, value = line.partition(':')
-        fields[name] = value.strip()
-    return fields
+def _fields(text: str) -> dict[str, str]:
+    return dict(_FIELD.findall(text))
 
 
 def _value(line: str, prefix: str) -> str:

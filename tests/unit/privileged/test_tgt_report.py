@@ -61,14 +61,19 @@ class TestReport(fake_tgtd.TgtTestCase):
     def test_targets(self):
         self.answer(TARGETS)
         host = 'iqn.1993-08.org.debian:01:aaaa'
-        one = tgt_report.Target(
-            5, self.TARGET, 'iscsi', True, True,
-            tgt_report.Lun('/dev/vg/volume-1', 'volume-1', 'sync:direct',
-                           True), ('name',), ('ALL', host))
-        other = tgt_report.Target(10, self.OTHER, 'iser', False)
-        self.assertEqual({self.TARGET: one, self.OTHER: other},
-                         tgt_report.targets())
-        self.assertEqual((host,), one.initiators)
+        found = tgt_report.targets()
+        self.assertEqual([self.TARGET, self.OTHER], list(found))
+        self.assertEqual(
+            (5, 'iscsi', True, True, ('name',), ('ALL', host),
+             tgt_report.Lun('/dev/vg/volume-1', 'volume-1', 'sync:direct',
+                            True)), self.told(found[self.TARGET]))
+        self.assertEqual((host,), found[self.TARGET].initiators)
+        self.assertEqual((10, 'iser', False, False, (), (), None),
+                         self.told(found[self.OTHER]))
+
+    def told(self, target):
+        return (target.tid, target.lld, target.ready, target.in_use,
+                target.accounts, target.acl, target.lun)
 
     def test_none(self):
         self.assertEqual({}, tgt_report.targets())
@@ -89,9 +94,8 @@ class TestReport(fake_tgtd.TgtTestCase):
     def test_a_target_of_another_transport(self):
         self.answer('Target 3: ibm\n    System information:\n'
                     '        Driver: ibmvio\n    ACL information:\n')
-        self.assertEqual({'ibm': tgt_report.Target(3, 'ibm', 'ibmvio',
-                                                   False)},
-                         tgt_report.targets())
+        self.assertEqual((3, 'ibmvio', False, False, (), (), None),
+                         self.told(tgt_report.targets()['ibm']))
 
     def test_something_else(self):
         self.answer('hello')
@@ -101,7 +105,7 @@ class TestReport(fake_tgtd.TgtTestCase):
             self.assertIn('hello', str(error))
 
     def test_connections(self):
-        target = tgt_report.Target(5, self.TARGET, 'iscsi')
+        target = tgt_report.Target.new(5, self.TARGET, 'iscsi')
         self.assertEqual([], tgt_report.connections(target))
         self.answer('Session: 3\n    Connection: 0\n'
                     '        Initiator: iqn.1993-08.org.debian:01:AAAA\n'
