@@ -124,7 +124,12 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         volumes = self.vg.get_volumes()
         revert.recover(self.vg, volumes)
         for name, lv in volumes.items():
-            if naming.is_left_over(name) and not lv.is_open:
+            if not naming.is_left_over(name):
+                continue
+            if lv.is_open:
+                LOG.warning('LV %s was only needed for a moment and is in '
+                            'use: restart the service when it is not', name)
+            else:
                 LOG.warning('Removing LV %s, which was only needed for a '
                             'moment', name)
                 errors.attempt(f'LV {name} cannot be removed; that is tried '
@@ -191,8 +196,14 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         :raises exception.SnapshotIsBusy: it is in use
         """
         with translate.cinder_errors(snapshot=snapshot):
-            lv = self.vg.find_volume(naming.snapshot_lv_name(snapshot.name))
+            name = naming.snapshot_lv_name(snapshot.name)
+            lv = self.vg.find_volume(name)
             if lv is None:
+                origin = self.vg.find_volume(snapshot.volume_name)
+                if origin is not None and revert.brings_back(origin, name):
+                    raise lvm.LogicalVolumeInUse(
+                        f'LV {origin.name} is being reverted to {name}, '
+                        f'which is made again when that is done')
                 LOG.info('LV of snapshot %s is not there; nothing to delete',
                          snapshot.name)
                 return

@@ -11,12 +11,13 @@ import re
 import uuid
 
 _RESERVED_PREFIX = 'snapshot'
-# A snapshot from which a clone is being copied. The word is the in-tree
-# driver's, and an operator's LV may begin with it too: ours have an id.
+# A snapshot from which a clone is being copied; the word is the in-tree
+# driver's. An operator's LV may begin with such words too: ours have an id.
 _CLONE_SOURCE = 'clone-snap-'
 _ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 # A deleted LV that is to be wiped and then removed.
 _DOOMED = 'cinder-wipe-'
+_IS_DOOMED = re.compile(f'{_DOOMED}.*-[0-9a-f]{{8}}')
 # What a volume is to become when it is reverted, and what it was before.
 _REVERT_TO = 'cinder-revert-to-'
 _REVERT_FROM = 'cinder-revert-from-'
@@ -75,14 +76,13 @@ def arriving(lv_name: str) -> str:
 
 def is_left_over(lv_name: str) -> bool:
     """Tell whether an LV that nobody has open is of no use any more."""
-    return (lv_name.startswith((_ARRIVING, _SNAPSHOT_EXPORT))
-            or lv_name.startswith(_CLONE_SOURCE)
+    return (lv_name.startswith((_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT))
             and _ID.search(lv_name) is not None)
 
 
 def is_doomed(lv_name: str) -> bool:
     """Tell whether an LV is to be wiped and removed."""
-    return lv_name.startswith(_DOOMED)
+    return _IS_DOOMED.fullmatch(lv_name) is not None
 
 
 def reverted(lv_name: str) -> str | None:

@@ -36,6 +36,8 @@ class Remover:
         :raises lvm.InvalidRequest: it is a thin pool
         :raises lvm.LogicalVolumeInUse: it is open
         :raises lvm.LogicalVolumeNotFound: somebody else has removed it
+        :raises lvm.PhysicalVolumeMissing: it is a COW snapshot, which cannot
+            be wiped where the VG lacks a PV
         """
         if volume.is_thin_pool:
             raise lvm.InvalidRequest(
@@ -46,11 +48,18 @@ class Remover:
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
             return
-        if volume.is_cow_snapshot:
-            self._vg.split_snapshot(volume.name)
         doomed = naming.doomed(volume.name)
-        self._vg.rename_volume(volume.name, doomed)
-        self._wipe_later([doomed])
+        try:
+            if volume.is_cow_snapshot:
+                self._vg.split_snapshot(volume.name)
+            self._vg.rename_volume(volume.name, doomed)
+        except lvm.PhysicalVolumeMissing:
+            # Of a VG that lacks a PV, LVM only lets go.
+            if volume.is_cow_snapshot:
+                raise
+            self._wipe_and_remove(volume.name)
+        else:
+            self._wipe_later([doomed])
 
     def _require_closed(self, volume: lvm.LogicalVolume) -> None:
         if self._vg.wait_until_closed(volume).is_open:
@@ -96,6 +105,7 @@ class Remover:
         self._require_closed(volume)
         if not volume.active:
             self._vg.activate_lv(name)
-        self._copier.wipe(volume.path)
+        if not volume.is_thin:
+            self._copier.wipe(volume.path)
         self._vg.delete(name)
-        LOG.info('LV %s is wiped and removed', name)
+        LOG.info('LV %s is removed for good', name)

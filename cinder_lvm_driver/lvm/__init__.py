@@ -12,6 +12,7 @@ from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
 from cinder_lvm_driver.lvm.errors import LVMError
+from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
@@ -41,6 +42,7 @@ __all__ = (
     'LogicalVolumeOfWrongKind',
     'LogicalVolumeSuspended',
     'PhysicalVolume',
+    'PhysicalVolumeMissing',
     'Picture',
     'ReportError',
     'SnapshotOverflowed',

@@ -15,6 +15,8 @@ import functools
 import logging
 import threading
 
+from oslo_utils import excutils
+
 from cinder_lvm_driver import background
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
@@ -37,14 +39,12 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
     :param volumes: all LVs of the VG by name, the two among them
     :raises lvm.InsufficientSpace: a thick volume was extended, and there is
         no room for a snapshot of the size that it has now
-    :raises lvm.LogicalVolumeInUse: the volume is open
+    :raises lvm.LogicalVolumeInUse: the volume is open, or a thick snapshot
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
     """
-    volume, snapshot = volumes[volume_name], volumes[snapshot_name]
-    volume = vg.wait_until_closed(volume)
-    if volume.is_open:
-        raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
+    snapshot = volumes[snapshot_name]
+    volume = _closed(vg, volumes[volume_name])
     lvm.check_answering(volume)
     lvm.check_answering(snapshot)
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
@@ -72,6 +72,18 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
                 _attempt(volume.name, _recover_merge, vg, volume, tag)
 
 
+def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
+    """Tell whether a revert of a volume will make a snapshot again."""
+    return _TAG + snapshot_name in volume.tags
+
+
+def _closed(vg: lvm.LVM, volume: lvm.LogicalVolume) -> lvm.LogicalVolume:
+    volume = vg.wait_until_closed(volume)
+    if volume.is_open:
+        raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
+    return volume
+
+
 # Thin ---------------------------------------------------------------------
 
 def _clear(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
@@ -96,7 +108,19 @@ def _swap(vg: lvm.LVM, volume: lvm.LogicalVolume,
                       volume.name)
         vg.rename_volume(new, volume.name)
         undo.pop_all()
-    _attempt(volume.name, vg.delete, old)
+    _attempt(volume.name, _remove, vg, old)
+
+
+def _remove(vg: lvm.LVM, old: str) -> None:
+    """Remove what a volume was, now or at the next start.
+
+    Its name would make it the volume again when that is deleted by then.
+    """
+    try:
+        vg.delete(old)
+    except lvm.LVMError:
+        with excutils.save_and_reraise_exception():
+            vg.rename_volume(old, naming.doomed(old))
 
 
 def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:
@@ -123,6 +147,9 @@ def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:
 
 def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
            snapshot: lvm.LogicalVolume) -> None:
+    # LVM would put the merge off until the volume is activated again, and
+    # then throw away what was written to it meanwhile.
+    _closed(vg, snapshot)
     # The new snapshot is of the size that the volume has now.
     freed_bytes = vg.get_group().free_bytes + snapshot.size_bytes
     needed_bytes = lvm.cow_store_bytes(volume.size_bytes)
@@ -131,19 +158,41 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
             f'LV {volume.name} was extended since snapshot {snapshot.name}: '
             f'to keep the snapshot, {needed_bytes - freed_bytes} bytes more '
             f'must be free in VG {vg.vg_name}')
+    if not volume.active:
+        vg.activate_lv(volume.name)
     tag = _TAG + snapshot.name
     with contextlib.ExitStack() as undo:
         vg.add_tag(volume.name, tag)
-        undo.callback(_attempt, volume.name, vg.delete_tag, volume.name, tag)
+        # A command that fails may have begun to merge.
+        undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag)
         vg.merge_snapshot(snapshot.name)
         undo.pop_all()
-    _snapshot_again(vg, volume, tag)
+    if vg.get_volume(volume.name).is_merging:
+        _begin_late(vg, volume)
+    _complete_merge(vg, volume, tag)
+
+
+def _begin_late(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:
+    """Begin a merge that LVM put off, as one of the two was opened."""
+    _closed(vg, volume)
+    vg.deactivate_lv(volume.name)
+    vg.resume_merge(volume.name)
 
 
 def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
                     tag: str) -> None:
-    vg.create_cow_snapshot(tag.removeprefix(_TAG), volume.name,
-                           volume.size_bytes)
+    """Make the snapshot of what the volume has just become.
+
+    If that fails it is not tried again: the volume will have other data.
+    """
+    snapshot_name = tag.removeprefix(_TAG)
+    try:
+        vg.create_cow_snapshot(snapshot_name, volume.name, volume.size_bytes)
+    except errors.DriverError:
+        with excutils.save_and_reraise_exception():
+            LOG.error('LV %s was reverted to %s, which was used up by that '
+                      'and cannot be made again', volume.name, snapshot_name)
+            _attempt(volume.name, vg.delete_tag, volume.name, tag)
     vg.delete_tag(volume.name, tag)
 
 

@@ -15,6 +15,10 @@ MIB = 2 ** 20
 class LVMContract:
     """The cases; give ``self.vg``."""
 
+    def wait_until(self, condition):
+        """Wait for what LVM does in the background."""
+        self.assertTrue(condition())
+
     def facts(self, name, *fields):
         volume = self.vg.get_volume(name)
         return tuple(getattr(volume, field) for field in fields)
@@ -183,6 +187,16 @@ class LVMContract:
         self.assertEqual({'a', 't'}, set(self.vg.get_volumes()))
         self.vg.resume_merge('a')
         self.assert_all_raise(lvm.LVMError, (self.vg.merge_snapshot, 'a'))
+
+    def test_merge_that_is_put_off(self):
+        self.vg.create_volume('a', 8 * MIB)
+        self.snapshot('s', 'a')
+        self.vg.deactivate_lv('a')
+        self.vg.merge_snapshot('s')
+        self.assertEqual((True,), self.facts('a', 'is_merging'))
+        self.assertEqual({'a'}, set(self.vg.get_volumes()))
+        self.vg.resume_merge('a')
+        self.wait_until(lambda: not self.vg.get_volume('a').is_merging)
 
     def test_thin_pool(self):
         before = self.vg.get_group()

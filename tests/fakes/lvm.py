@@ -40,6 +40,8 @@ class Volume:
     origin_size: int = 0
     tags: set = dataclasses.field(default_factory=set)
     merging: str = ''
+    # What a merge that is put off makes of it.
+    merged_later: str | None = None
     read_only: bool = False
     is_suspended: bool = False
     # Facts that the report gives as they are, whatever LVM would say.
@@ -321,9 +323,11 @@ class FakeLVM:
                              if shot.is_cow)]
             active = options['--activate'] == 'y'
             self._check_closed([] if active else family)
+            if top.merged_later is not None and active > top.active:
+                top.content, top.merged_later = top.merged_later, None
             for item in family:
                 item.active = active
-            if '--poll' in options:
+            if '--poll' in options and top.merged_later is None:
                 volume.merging = ''
 
     def _lvconvert(self, options, words):
@@ -336,11 +340,19 @@ class FakeLVM:
             return
         if not volume.is_cow:
             raise Failure(f'Command not permitted on LV {words[0]}.')
-        self._check_closed([volume])
         if '--merge' in options:
-            self.volumes[volume.origin].content = volume.content
-            del self.volumes[volume.name]
+            self._merge(volume, self.volumes[volume.origin])
+            return
+        self._check_closed([volume])
         volume.origin, volume.origin_size = '', 0
+
+    def _merge(self, volume, origin):
+        """Merge at once, or as soon as the origin is activated again."""
+        if origin.active and not (origin.is_open or volume.is_open):
+            origin.content = volume.content
+        else:
+            origin.merging, origin.merged_later = 'merging', volume.content
+        del self.volumes[volume.name]
 
     def _convert(self, volume, mirrors):
         if volume.segtype == 'thin':

@@ -41,6 +41,9 @@ class LVMTestCase(base.TestCase):
 class LVMContractTest(test_lvm.LVMContract, LVMTestCase):
     """What the in-memory LVM of the unit tests is held to."""
 
+    def wait_until(self, condition):
+        base.wait_until(condition, 'LVM has done it')
+
 
 class Raid1ContractTest(test_lvm.Raid1Contract, LVMTestCase):
 

@@ -252,6 +252,14 @@ class VolumeVerbs:
         self.driver.delete_snapshot(self.snapshot(volume))
         self.assertEqual(2, self.log.output.count('nothing to delete'))
 
+    def test_delete_a_snapshot_that_a_revert_makes_again(self):
+        volume = self.create()
+        snapshot = self.snapshot(volume)
+        self.lvm.volumes[volume.name].tags.add(
+            f'cinder.revert_to=_{snapshot.name}')
+        self.assertRaises(exception.SnapshotIsBusy,
+                          self.driver.delete_snapshot, snapshot)
+
     def test_delete_what_goes_meanwhile(self):
         volume = self.create()
         snapshot = self.create_snapshot(volume)
@@ -522,7 +530,8 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.assert_wiped(volume.name)
 
     def test_deleted_volume_that_somebody_has_opened_is_kept(self):
-        lv = self.lvm.add('cinder-wipe-x', GIB, is_open=True, content='x')
+        lv = self.lvm.add('cinder-wipe-x-01234567', GIB, is_open=True,
+                          content='x')
         self.make_driver()
         self.assertEqual('x', lv.content)
 
@@ -530,14 +539,15 @@ class TestThick(VolumeVerbs, DriverTestCase):
         origin = self.create().name
         removed, kept = (f'clone-snap-{self.volume().name}' for _ in '12')
         arrived = f'cinder-arriving-{self.volume().name}'
+        exported = f'cinder-export-{self.volume().name}'
         for name, is_open in ((removed, False), (kept, True),
                               (arrived, False),
-                              ('cinder-export-1', True),
+                              (exported, True),
                               ('clone-snap-of-the-operator', False)):
             self.lvm.add(name, GIB, origin=origin, is_open=is_open)
         self.make_driver()
         self.assert_wiped(arrived, removed)
-        self.assertEqual({origin, kept, 'cinder-export-1',
+        self.assertEqual({origin, kept, exported,
                           'clone-snap-of-the-operator'},
                          self.machine.names())
 

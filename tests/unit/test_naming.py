@@ -34,7 +34,7 @@ class TestNaming(base.TestCase):
                    naming.revert_to(self.volume),
                    naming.revert_from(self.volume),
                    naming.arriving(self.volume),
-                   naming.snapshot_export('_snapshot-1'), *doomed}
+                   naming.snapshot_export(self.volume), *doomed}
         for name in moments:
             self.assertTrue(naming.is_temporary(name))
             self.assertTrue(group.is_valid_name(name))
@@ -45,7 +45,8 @@ class TestNaming(base.TestCase):
             self.assertEqual(self.volume if 'revert' in name else None,
                              naming.reverted(name))
         for name in ('volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1',
-                     'clone-snap-of-the-operator'):
+                     'clone-snap-of-the-operator', 'cinder-export-nfs',
+                     'cinder-arriving-x', 'cinder-wipe-the-floor'):
             self.assertFalse(naming.is_temporary(name))
             self.assertFalse(naming.is_left_over(name))
             self.assertIsNone(naming.reverted(name))

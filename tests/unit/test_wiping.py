@@ -80,6 +80,26 @@ class TestRemover(base.TestCase):
         self.remove('t', segtype='thin', pool='pool')
         self.assertEqual(([], {'pool'}), (self.works, set(self.lvm.volumes)))
 
+    def test_thin_volume_that_could_not_be_removed_is_not_filled(self):
+        self.lvm.add('pool', segtype='thin-pool')
+        self.lvm.add('cinder-wipe-t-01234567', segtype='thin', pool='pool')
+        self.remover.resume(self.lvm.volumes)
+        self.works.pop()()
+        self.assertEqual(([], {'pool'}), (self.wiped, set(self.lvm.volumes)))
+
+    def test_group_that_lacks_a_device(self):
+        """There, LVM removes an LV, but neither renames nor splits it."""
+        for verb in 'rename_volume', 'split_snapshot':
+            self.useFixture(fixtures.MockPatchObject(
+                self.vg, verb, side_effect=lvm.PhysicalVolumeMissing('x')))
+        self.remove('a')
+        self.assertEqual(([], ['a'], {}),
+                         (self.works, self.wiped, self.lvm.volumes))
+        self.lvm.add('b')
+        self.assertRaises(lvm.PhysicalVolumeMissing, self.remove, 's',
+                          origin='b')
+        self.assertEqual({'b', 's'}, set(self.lvm.volumes))
+
     def test_what_is_not_removed(self):
         self.assertRaises(lvm.LogicalVolumeInUse, self.remove, 'a',
                           is_open=True)
@@ -103,14 +123,14 @@ class TestRemover(base.TestCase):
         self.assertEqual([], self.works)
 
     def test_what_cannot_be_wiped_stays_and_keeps_nobody_waiting(self):
-        names = [f'cinder-wipe-{word}'
+        names = [f'cinder-wipe-{word}-01234567'
                  for word in ('broken', 'open', 'gone', 'fine')]
         for name in names:
             self.lvm.add(name, is_open='open' in name)
         self.remover.resume(list(self.lvm.volumes))
-        del self.lvm.volumes['cinder-wipe-gone']
+        del self.lvm.volumes[names[2]]
         self.works.pop()()
-        self.assertEqual(['cinder-wipe-fine'], self.wiped)
+        self.assertEqual(names[3:], self.wiped)
         self.assertEqual(set(names[:2]), set(self.lvm.volumes))
         for name in names[:2]:
             self.assertIn(f'LV {name} of a deleted volume is not wiped',

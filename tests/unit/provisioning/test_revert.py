@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reverts, and what becomes of those that a crash interrupts."""
 
+from unittest import mock
+
 import ddt
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.provisioning import thick
 from tests.fakes import machine
@@ -124,11 +127,13 @@ class TestThin(Cases, RevertTestCase):
         self.lvm._lvremove = lambda *words: self.lvm._check_closed(
             [self.lvm.add('x', is_open=True)])
         self.revert()
-        self.assertIn('cinder-revert-from-v', self.names())
         self.assertIn('looked after at the next start', self.log.output)
         self.lvm._lvremove = remove
         del self.lvm.volumes['x']
+        doomed, = filter(naming.is_doomed, self.names())
+        # Whatever becomes of the volume by then, it is not that one again.
         revert.recover(self.vg, self.vg.get_volumes())
+        self.vg.delete(doomed)
         self.assert_reverted()
 
     def test_what_an_earlier_revert_left_is_in_nobodys_way(self):
@@ -179,6 +184,66 @@ class TestThick(Cases, RevertTestCase):
         error = self.assertRaises(NotImplementedError, revert.revert,
                                   self.vg, self.vg.get_volumes(), 'v', 't')
         self.assertIn('LV t (thin)', str(error))
+
+    def test_snapshot_in_use(self):
+        """LVM would merge it at some later time."""
+        self.lvm.volumes['s2'].is_open = True
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.revert)
+        self.assertIn('LV s2 is in use', str(error))
+        self.assertEqual((self.before, []), (self.state(), self.tags()))
+
+    def test_volume_that_is_not_active(self):
+        for name in self.lvm.volumes:
+            self.lvm.volumes[name].active = False
+        self.before = self.state()
+        self.revert()
+        for name, (content, size, _) in self.before.items():
+            self.before[name] = content, size, True
+        self.assert_reverted()
+
+    def change(self, before=None, after=None):
+        """Have something happen before or after the merging command."""
+        run = self.lvm.run_long
+
+        def changed(*argv, timeout=None):
+            is_merge = '--merge' in argv
+            if is_merge and before:
+                before()
+            answer = run(*argv, timeout=timeout)
+            if is_merge and after:
+                after()
+            return answer
+        self.lvm.run_long = changed
+
+    def test_volume_that_is_opened_for_a_moment(self):
+        volume = self.lvm.volumes['v']
+        self.change(lambda: setattr(volume, 'is_open', True),
+                    lambda: setattr(volume, 'is_open', False))
+        self.revert()
+        self.assert_reverted()
+
+    def break_lvm(self):
+        raise provisioning.LVM_FAILED
+
+    def test_merge_that_fails_before_it_begins(self):
+        self.change(before=self.break_lvm)
+        self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
+        self.assertEqual((self.before, []), (self.state(), self.tags()))
+
+    def test_merge_that_fails_after_it_has_begun(self):
+        """It is completed, as the kernel goes on with it."""
+        self.change(after=self.break_lvm)
+        self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
+        self.assert_reverted()
+
+    def test_snapshot_that_cannot_be_made_again(self):
+        """Later it would be one of other data."""
+        with mock.patch.object(self.vg, 'create_cow_snapshot',
+                               side_effect=lvm.InsufficientSpace('full')):
+            self.assertRaises(lvm.InsufficientSpace, self.revert)
+        self.assertIn('cannot be made again', self.log.output)
+        revert.recover(self.vg, self.vg.get_volumes())
+        self.assertEqual(({'v', 's1'}, []), (self.names(), self.tags()))
 
     def test_merge_that_goes_on(self):
         volume = self.lvm.volumes['v']
