@@ -128,9 +128,11 @@ class NvmetTarget(base.Target):
             nvmet.delete_subsystem(subsystem_nqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
-        _host_nqn(connector)
+        host_nqn = _host_nqn(connector)
         if self.settings.share_target:
             self._host_subsystem(connector)
+        # Here nothing was made yet that Cinder would remove again.
+        self.key_file.read().find(host_nqn)
         return True
 
     def are_same_connector(self, one: base.Connector,

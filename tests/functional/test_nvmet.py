@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes attached over NVMe/TCP: nvmet in this kernel, os-brick as host."""
 
+import functools
 import json
 import os
 import tempfile
@@ -214,9 +215,12 @@ class NvmetKeysTest(NvmetTestCase):
     def test_keys(self):
         key, newer = self.new_key(), self.new_key()
         volume = self.export()
-        with self.assert_raises_with(exception.VolumeBackendAPIException,
-                                     'has no DH-HMAC-CHAP key'):
-            self.driver.initialize_connection(volume, self.connector)
+        for ask in (self.driver.validate_connector,
+                    functools.partial(self.driver.initialize_connection,
+                                      volume)):
+            with self.assert_raises_with(exception.InvalidConnectorException,
+                                         'has no DH-HMAC-CHAP key'):
+                ask(self.connector)
         self.write_keys({self.connector['nqn']: key})
         connection = self.attach(volume)
         self.assertNotIn(key, json.dumps(connection))

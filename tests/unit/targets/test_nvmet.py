@@ -352,6 +352,14 @@ class TestKeys(NvmetTestCase):
                           made, OTHER_HOST)
         self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
 
+    def test_a_host_without_a_key_is_no_valid_one(self):
+        self.assertTrue(self.target.validate_connector(HOST))
+        error = self.assertRaises(errors.NoHostKey,
+                                  self.target.validate_connector, OTHER_HOST)
+        self.assertIn(f'host {OTHER_HOST["nqn"]} has no', error.missing)
+        self.assertTrue(self.make(
+            lvm_nvme_key_file=self.path).validate_connector(OTHER_HOST))
+
     def test_not_required(self):
         made = volume(connectors=[HOST, OTHER_HOST])
         target = self.make(lvm_nvme_key_file=self.path)
