@@ -66,13 +66,16 @@ class ExportVerbs:
 
         One report and at most one activation, however many volumes there
         are. A volume that cannot be served does not keep the others from
-        it: Cinder asks for each once more with ``ensure_export``, and learns
-        there what is wrong with it.
+        it: Cinder asks for each that is in use once more with
+        ``ensure_export``, and learns there what is wrong with it. For the
+        others, whose status is that of what was done with them while they
+        were attached (an upload, a backup, a retype), this is the only time.
 
         :returns: no updates for volumes and for snapshots
         """
         attached = [volume for volume in volumes
-                    if volume.status == _IN_USE]
+                    if volume.status == _IN_USE
+                    or targets.connectors(volume)]
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
@@ -87,6 +90,10 @@ class ExportVerbs:
         """Serve volumes and return the ids of those that are."""
         lvs = self.vg.get_volumes()
         present = [volume for volume in volumes if volume.name in lvs]
+        for volume in volumes:
+            if volume.name not in lvs:
+                LOG.error('Volume %s is attached, but its LV is not there',
+                          volume.id)
         inactive = [volume.name for volume in present
                     if not lvs[volume.name].active]
         if inactive:

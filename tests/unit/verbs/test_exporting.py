@@ -230,6 +230,23 @@ class TestStart(ExportTestCase):
                          self.target.calls)
         self.assertFalse(self.lv(free).active)
 
+    @ddt.data('uploading', 'backing-up', 'retyping', 'detaching', 'reserved',
+              'error', 'maintenance')
+    def test_whatever_is_done_with_an_attached_volume(self, status):
+        volume = self.attached(active=False)
+        volume.status = status
+        self.update(volume)
+        self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
+                         self.target.calls)
+        self.assertTrue(self.lv(volume).active)
+
+    def test_attachment_that_no_host_has_yet(self):
+        volume = self.make_volume()
+        self.attach(volume, None)
+        volume.status = 'reserved'
+        self.update(volume)
+        self.assertEqual([], self.target.calls)
+
     def test_one_report_and_one_activation_for_all(self):
         volumes = [self.attached(active=False) for _ in range(9)]
         self.update(*volumes)
@@ -251,6 +268,8 @@ class TestStart(ExportTestCase):
         volume, gone = self.attached(), self.attached()
         del self.lvm.volumes[gone.name]
         self.update(volume, gone)
+        self.assertIn(f'Volume {gone.id} is attached, but its LV is not',
+                      self.log.output)
         self.assertEqual([], self.ensure(volume))
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
                           gone)
