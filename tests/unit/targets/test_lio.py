@@ -248,6 +248,21 @@ class TestEnsure(LioTestCase):
                               errors.DeviceNotUsable)
         self.assertTrue(self.listed(self.volumes[1])['enabled'])
 
+    def test_a_portal_with_a_host_name(self):
+        """As a volume of tgtd may have it."""
+        location = self.volumes[0].provider_location
+        self.volumes[0].provider_location = location.replace(
+            '10.0.0.1', 'storage.example.com')
+        for _ in 'missing', 'present':
+            failures = self.ensure()
+            self.assertEqual([self.volumes[0].id], list(failures))
+            self.assertIn('storage.example.com:3260, which is no IP address',
+                          str(failures[self.volumes[0].id]))
+            self.assertTrue(self.listed(self.volumes[1])['enabled'])
+            verbs.create_target(
+                iqn(self.volumes[0]), DEVICES[0], self.volumes[0].id,
+                [('10.0.0.1', 3260)], False)
+
     def test_a_device_that_vanished_below_a_target(self):
         self.ensure()
         self.lio.os.devices.pop(DEVICES[0])
