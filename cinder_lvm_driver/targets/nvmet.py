@@ -196,10 +196,10 @@ class NvmetTarget(base.Target):
         """
         keys = {(host_nqn, key) for request in requests
                 for host_nqn, key in request.hosts if key is not None}
-        if keys:
-            with host.lock(nvmet_setup.LOCK):
+        with host.lock(nvmet_setup.LOCK):
+            if keys:
                 nvmet.set_keys(sorted(keys))
-        present = nvmet.list_subsystems()
+            present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
         for request in requests:
             listed = present.get(request.subsystem_nqn, nvmeof.NOTHING)

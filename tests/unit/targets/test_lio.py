@@ -172,8 +172,11 @@ class TestVerbs(LioTestCase):
             with mock.patch.object(lockutils, 'lock',
                                    wraps=lockutils.lock) as lock:
                 call()
-            lock.assert_called_once_with(
-                'lioadm', lock_file_prefix='cinder-', external=True)
+            self.assertEqual(
+                [mock.call('lioadm', lock_file_prefix='cinder-',
+                           external=True)] * lock.call_count,
+                lock.call_args_list)
+            self.assertTrue(lock.called)
 
 
 class TestEnsure(LioTestCase):
@@ -234,6 +237,18 @@ class TestEnsure(LioTestCase):
                                wraps=verbs.list_targets) as listing:
             self.ensure()
         listing.assert_called_once_with()
+
+    def test_no_list_while_another_back_end_is_at_it(self):
+        with mock.patch.object(lockutils, 'lock') as lock:
+            held = lock.return_value
+
+            def listed():
+                held.__enter__.assert_called_once()
+                held.__exit__.assert_not_called()
+                return {}
+
+            with mock.patch.object(verbs, 'list_targets', listed):
+                self.assertEqual({}, self.ensure())
 
     def test_none(self):
         with mock.patch.object(verbs, 'list_targets') as listing:

@@ -466,6 +466,18 @@ class TestEnsure(NvmetTestCase):
             self.assertEqual({}, self.target.ensure_exports(None, []))
         listing.assert_called_once_with()
 
+    def test_no_list_while_another_back_end_is_at_it(self):
+        with mock.patch.object(lockutils, 'lock') as lock:
+            held = lock.return_value
+
+            def listed():
+                held.__enter__.assert_called_once()
+                held.__exit__.assert_not_called()
+                return {}
+
+            with mock.patch.object(verbs, 'list_subsystems', listed):
+                self.assertEqual({}, self.ensure())
+
     def test_a_volume_without_device(self):
         self.nvmet.os.devices.pop(DEVICES[0])
         failures = self.ensure()
