@@ -142,8 +142,12 @@ class NvmetPortalsTest(NvmetTestCase):
                 self.assert_round_trip(volume, dict(connection, data=data))
 
     def test_address_that_is_not_there(self):
-        driver = self.make_driver(target_ip_address='192.0.2.1',
-                                  target_port=4421)
+        settings = {'target_ip_address': '192.0.2.1', 'target_port': 4421}
+        with self.assert_raises_with(exception.VolumeBackendAPIException,
+                                     r'is one of this host: 192\.0\.2\.1'):
+            self.make_driver(target_secondary_ip_addresses=[], **settings)
+        driver = self.make_driver(
+            target_secondary_ip_addresses=['127.0.0.1'], **settings)
         volume = self.create()
         with self.assert_raises_with(
                 exception.VolumeBackendAPIException,
