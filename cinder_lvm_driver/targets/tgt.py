@@ -109,7 +109,10 @@ class TgtTarget(iscsi.ISCSITarget):
         for portal, reason in self._listen(request.portals):
             raise errors.PortalNotAvailable(portal, reason)
         with _host_lock():
-            return str(self._serve(request, request.initiators))
+            # Cinder has not stored yet who was let in a moment ago.
+            text = self.folder.read(request.target_iqn) or ''
+            return str(self._serve(request, tuple(dict.fromkeys(
+                tgt_persist.initiators(text) + request.initiators))))
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:

@@ -179,6 +179,16 @@ class TestVerbs(TargetTestCase):
         self.assertEqual([], os.listdir(self.folder))
         self.assertNotIn(secret, self.log.output)
 
+    def test_two_hosts_at_once(self):
+        """Cinder stores the first one only after it was let in."""
+        volume = exported()
+        for host in HOST, OTHER_HOST:
+            self.target.create_export(None, volume, DEVICES[0])
+            self.target.initialize_connection(volume, host)
+        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
+            self.file(volume)))
+
     def test_options(self):
         target = self.make(iscsi_write_cache='off', iscsi_target_flags='sync')
         volume = fake_volume.new_volume()
