@@ -117,8 +117,15 @@ class NvmetTarget(base.Target):
 
     def remove_export(self, context: base.Context,
                       volume: base.Volume) -> None:
-        """Remove a subsystem; those of hosts go as the hosts do."""
+        """Remove a subsystem; those of hosts go as the hosts do.
+
+        A host whose attachment went without the end of its connection, as
+        with ``cinder reset-state --attach-status detached``, has no other
+        occasion to give a volume back.
+        """
         if nvmeof.is_shared(volume.provider_location):
+            if not base.connectors(volume):
+                self._withdraw(volume, None)
             return
         try:
             subsystem_nqn = _parse_export(volume).subsystem_nqn

@@ -283,6 +283,18 @@ class TestSharedSubsystem(NvmetTestCase):
         self.target.remove_export(None, volumes[1])
         self.assertEqual({}, verbs.list_subsystems())
 
+    def test_attachment_that_went_without_the_connection(self):
+        gone, other = shared_volume(1), shared_volume(2, [HOST])
+        for made in gone, other:
+            self.target.initialize_connection(made, HOST)
+        self.target.initialize_connection(gone, OTHER_HOST)
+        self.target.remove_export(None, other)
+        self.assertEqual(2, len(self.listed(self.name)['namespaces']))
+        self.target.remove_export(None, gone)
+        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        (_, uuid), = self.listed(self.name)['namespaces'].values()
+        self.assertEqual(other.id, uuid)
+
     def test_named_as_the_in_tree_driver_names_it(self):
         theirs = fake_nvmetcli.in_tree_class()(
             configuration=self.configuration(lvm_share_target=True))
