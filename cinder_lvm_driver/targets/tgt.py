@@ -189,6 +189,13 @@ class TgtTarget(iscsi.ISCSITarget):
 
     # Access ---------------------------------------------------------------
 
+    def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
+        """Return a host's own spelling, by which alone tgtd knows it.
+
+        And that of the iSCSI standard, in case the host keeps to it.
+        """
+        return tuple(dict.fromkeys((initiator_iqn, initiator_iqn.lower())))
+
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:
         with _host_lock():
@@ -202,7 +209,7 @@ class TgtTarget(iscsi.ISCSITarget):
         with _host_lock():
             self._store_initiators(target_iqn, lambda names: tuple(
                 name for name in names
-                if initiator_iqn not in (None, name)))
+                if initiator_iqn not in (None, name.lower())))
             if initiator_iqn is None:
                 tgt.deny_all_initiators(target_iqn)
             else:

@@ -179,6 +179,33 @@ class TestVerbs(TargetTestCase):
         self.assertEqual([], os.listdir(self.folder))
         self.assertNotIn(secret, self.log.output)
 
+    def test_host_with_upper_case_in_its_name(self):
+        """iscsid sends the name as it is written, and tgtd compares so."""
+        name = 'iqn.1991-05.com.Microsoft:PC'
+        shouting = {**HOST, 'initiator': name}
+        names = (name, name.lower())
+        volume = exported(connectors=[OTHER_HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        for _ in 'once', 'again':
+            self.target.initialize_connection(volume, shouting)
+        self.assertEqual((NAMES[1], *names),
+                         tuple(self.listed(volume)['initiators']))
+        self.assertEqual((NAMES[1], *names),
+                         test_tgt_persist.tgt_persist.initiators(
+                             self.file(volume)))
+        self.daemon.log_in(iqn(volume), name)
+        self.target.terminate_connection(volume, shouting)
+        self.assertEqual({}, self.fake(iqn(volume)).sessions)
+        self.assertEqual(NAMES[1:], tuple(self.listed(volume)['initiators']))
+        self.assertNotIn('Microsoft', self.file(volume))
+
+        volume = exported(connectors=[shouting])
+        for _ in 'once', 'again':
+            self.assertEqual({}, self.target.ensure_exports(
+                None, [(volume, DEVICES[0])]))
+        self.assertEqual({NAMES[1], *names},
+                         set(self.listed(volume)['initiators']))
+
     def test_two_hosts_at_once(self):
         """Cinder stores the first one only after it was let in."""
         volume = exported()
