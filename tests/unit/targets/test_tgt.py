@@ -209,9 +209,9 @@ class TestVerbs(TargetTestCase):
     def test_two_hosts_at_once(self):
         """Cinder stores the first one only after it was let in."""
         volume = exported()
-        for host in HOST, OTHER_HOST:
+        for connector in HOST, OTHER_HOST:
             self.target.create_export(None, volume, DEVICES[0])
-            self.target.initialize_connection(volume, host)
+            self.target.initialize_connection(volume, connector)
         self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
         self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
             self.file(volume)))
