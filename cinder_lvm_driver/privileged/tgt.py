@@ -175,7 +175,8 @@ def list_targets() -> dict[str, dict[str, Any]]:
     ``device``: major and minor number, None without LUN 1; ``path`` of it;
     ``scsi_id``; ``lld``: the transport; ``ready``: not in the middle of a
     resize; ``accounts``; ``initiators``: names;
-    ``closed``: nobody gets in without a name in the list and CHAP.
+    ``closed``: whoever has a name in the list and CHAP gets in, and nobody
+    else.
     """
     return {target.target_iqn: _describe(target)
             for target in tgt_report.targets().values()}
@@ -190,8 +191,8 @@ def _describe(target: tgt_report.Target) -> dict[str, Any]:
         'ready': target.ready,
         'accounts': target.accounts,
         'initiators': target.initiators,
-        'closed': bool(target.accounts) and not (
-            set(target.acl) - {tgt_objects.NOBODY, *target.initiators}),
+        'closed': (bool(target.accounts)
+                   and tgt_objects.lets_names_decide(target)),
     }
 
 

@@ -163,7 +163,8 @@ class TgtTarget(iscsi.ISCSITarget):
         self.folder.write(request.target_iqn, tgt_persist.Definition(
             request.target_iqn, request.device, self.driver_volume_type,
             request.chap, self.bsoflags, self.write_cache,
-            request.read_only, initiators, tgt_objects.NOBODY).format())
+            request.read_only, initiators,
+            tgt_objects.address(self.driver_volume_type)).format())
 
     def _is_whole(self, present: Mapping[str, Any],
                   request: types.ExportRequest) -> bool:
@@ -178,7 +179,9 @@ class TgtTarget(iscsi.ISCSITarget):
     def _is_stored(self, request: types.ExportRequest) -> bool:
         """Tell whether the file lets in the hosts of a volume, and no more."""
         text = self.folder.read(request.target_iqn)
-        return (text is not None and tgt_objects.NOBODY in text
+        address = tgt_objects.address(self.driver_volume_type)
+        return (text is not None
+                and tgt_persist.addresses(text) == (address,)
                 and set(request.initiators)
                 <= set(tgt_persist.initiators(text)))
 

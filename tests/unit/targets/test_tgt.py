@@ -225,6 +225,22 @@ class TestVerbs(TargetTestCase):
         self.assertTrue(lun.mode_page)
         self.assertEqual(volume.name[:36], lun.scsi_id)
 
+    def test_iser(self):
+        """There, a host needs its name and an address in the list."""
+        target = self.make(target_protocol='iser')
+        volume = exported(connectors=[HOST])
+        for serve in target.create_export, target.ensure_export:
+            serve(None, volume, DEVICES[0])
+            self.assertTrue(self.listed(volume)['closed'])
+            self.assertIn('    initiator-address ALL\n', self.file(volume))
+            self.assertNotIn('255.255.255.255', self.file(volume))
+            self.daemon.log_in(iqn(volume), NAMES[0])
+            self.assertRaises(AssertionError, self.daemon.log_in,
+                              iqn(volume), NAMES[1])
+            self.fake(iqn(volume)).acl.remove('ALL')
+            target.folder.write(iqn(volume), self.file(volume).replace(
+                'ALL', '255.255.255.255'))
+
     def test_create_needs_all_portals(self):
         self.daemon.refused_portals = {'10.0.0.2:3261'}
         target = self.make(target_port=3261,
