@@ -7,17 +7,19 @@ those, and a symbolic link ties two objects together
 (Documentation/filesystems/configfs.rst in the kernel's source).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
 import errno
 import logging
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 from cinder_lvm_driver.privileged import errors
 
 LOG = logging.getLogger(__name__)
+
+_Description = TypeVar('_Description')
 
 # The kernel gives an attribute one page and one read: SIMPLE_ATTR_SIZE in
 # fs/configfs/file.c, and the size of a page where that is larger.
@@ -147,6 +149,25 @@ class Directory:
                         entry.name for entry in entries if is_wanted(entry))
             except FileNotFoundError:
                 return []
+
+
+def describe_each(directories: Iterable[Directory],
+                  describe: Callable[[Directory], _Description],
+                  ) -> dict[str, _Description]:
+    """Describe directories by name, but for those that are being removed.
+
+    Other tools than ours take no lock.
+    """
+    found = {}
+    for directory in directories:
+        try:
+            found[directory.name] = describe(directory)
+        except errors.ConfigfsError as exc:
+            if exc.errno != errno.ENOENT:
+                raise
+            LOG.info('%s is not listed, as it is being removed: %s',
+                     directory.path, exc)
+    return found
 
 
 class Undo(contextlib.ExitStack):

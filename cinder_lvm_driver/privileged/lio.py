@@ -126,10 +126,9 @@ def list_targets() -> dict[str, dict[str, Any]]:
     ``closed``: nobody gets in without an ACL and CHAP;
     ``initiators``: by name, whether the ACL is complete.
     """
-    return {
-        target.name: _describe(target)
-        for target in (lio_tree.ROOT / 'iscsi').directories()
-        if target.name.startswith(('iqn.', 'eui.', 'naa.'))}
+    return configfs.describe_each(
+        [target for target in (lio_tree.ROOT / 'iscsi').directories()
+         if target.name.startswith(('iqn.', 'eui.', 'naa.'))], _describe)
 
 
 def _valid_acl(initiator_iqn: str, username: str,

@@ -221,21 +221,31 @@ def list_subsystems() -> dict[str, dict[str, Any]]:
     that are allowed; ``portals``: transport, address and port.
     """
     portals: dict[str, list[nvmet_tree.Portal]] = {}
-    for port in nvmet_tree.ports():
-        portal = nvmet_tree.read_portal(port)
+    for portal, names in configfs.describe_each(
+            nvmet_tree.ports(), _describe_port).values():
         if portal is not None:
-            for name in (port / 'subsystems').links():
+            for name in names:
                 portals.setdefault(name, []).append(portal)
+    return configfs.describe_each(
+        (nvmet_tree.ROOT / 'subsystems').directories(),
+        lambda subsystem: {
+            **_describe(subsystem),
+            'portals': portals.get(subsystem.name, [])})
+
+
+def _describe_port(port: configfs.Directory,
+                   ) -> tuple[nvmet_tree.Portal | None, list[str]]:
+    return nvmet_tree.read_portal(port), (port / 'subsystems').links()
+
+
+def _describe(subsystem: configfs.Directory) -> dict[str, Any]:
     return {
-        subsystem.name: {
-            'namespaces': {
-                int(namespace.name): (namespace.read('device_path'),
-                                      namespace.read('device_uuid'))
-                for namespace in nvmet_tree.enabled_namespaces(subsystem)},
-            'closed': nvmet_tree.is_closed(subsystem),
-            'hosts': nvmet_tree.hosts(subsystem),
-            'portals': portals.get(subsystem.name, [])}
-        for subsystem in (nvmet_tree.ROOT / 'subsystems').directories()}
+        'namespaces': {
+            int(namespace.name): (namespace.read('device_path'),
+                                  namespace.read('device_uuid'))
+            for namespace in nvmet_tree.enabled_namespaces(subsystem)},
+        'closed': nvmet_tree.is_closed(subsystem),
+        'hosts': nvmet_tree.hosts(subsystem)}
 
 
 def _valid_host(host_nqn: str, key: str | None) -> tuple[str, str | None]:

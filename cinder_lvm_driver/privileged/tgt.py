@@ -47,7 +47,8 @@ def create_target(target_iqn: str, lld: str, disk: Sequence[object],
     :param lld: ``iscsi`` or ``iser``
     :param disk: the values of a ``tgt_objects.Disk``
     :param chap: name and secret with which all initiators log in
-    :param initiators: the names of those who may
+    :param initiators: the names of those who may; the daemon compares them
+        with what initiators send, letter by letter
     :returns: the number of the target
     :raises DeviceNotUsable: the device is not there, or cannot be opened
     :raises TargetInUse: the target serves another one to somebody
@@ -55,7 +56,7 @@ def create_target(target_iqn: str, lld: str, disk: Sequence[object],
     target_iqn = validation.iscsi_name('target', target_iqn)
     lld = validation.transport(lld)
     username, secret = validation.plain_chap(*chap)
-    wanted = [validation.iscsi_name('initiator', initiator)
+    wanted = [validation.spelled_iscsi_name('initiator', initiator)
               for initiator in initiators]
     shown = tgt_objects.Disk.validated(*disk)
 
@@ -83,7 +84,7 @@ def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
     :raises TargetNotFound: there is no such target, or it has no LUN
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
-    initiator_iqn = validation.iscsi_name('initiator', initiator_iqn)
+    initiator_iqn = validation.spelled_iscsi_name('initiator', initiator_iqn)
     username, secret = validation.plain_chap(username, secret)
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
@@ -99,12 +100,17 @@ def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
 
 @privileged.context.entrypoint
 def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
-    """Take the access of an initiator away, and end its connections."""
+    """Take the access of an initiator away, and end its connections.
+
+    :param initiator_iqn: in lower case; it goes in all spellings
+    """
     target_iqn = validation.iscsi_name('target', target_iqn)
     initiator_iqn = validation.iscsi_name('initiator', initiator_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is not None:
-        tgt_objects.deny(target, initiator_iqn)
+        for entry in target.acl:
+            if entry.lower() == initiator_iqn:
+                tgt_objects.deny(target, entry)
         tgt_objects.cut(target, initiator_iqn)
 
 
@@ -169,7 +175,8 @@ def list_targets() -> dict[str, dict[str, Any]]:
     ``device``: major and minor number, None without LUN 1; ``path`` of it;
     ``scsi_id``; ``lld``: the transport; ``ready``: not in the middle of a
     resize; ``accounts``; ``initiators``: names;
-    ``closed``: nobody gets in without a name in the list and CHAP.
+    ``closed``: whoever has a name in the list and CHAP gets in, and nobody
+    else.
     """
     return {target.target_iqn: _describe(target)
             for target in tgt_report.targets().values()}
@@ -184,8 +191,8 @@ def _describe(target: tgt_report.Target) -> dict[str, Any]:
         'ready': target.ready,
         'accounts': target.accounts,
         'initiators': target.initiators,
-        'closed': bool(target.accounts) and not (
-            set(target.acl) - {tgt_objects.NOBODY, *target.initiators}),
+        'closed': (bool(target.accounts)
+                   and tgt_objects.lets_names_decide(target)),
     }
 
 

@@ -27,6 +27,7 @@ LOG = logging.getLogger(__name__)
 # tgt-admin opens a target to ALL unless its file names some address; no
 # host has this one.
 NOBODY = '255.255.255.255'
+ANYBODY = 'ALL'
 
 _LUN = tgt_report.LUN
 _SCSI_ID_LENGTH = 36        # SCSI_ID_LEN in usr/tgtd.h
@@ -230,8 +231,9 @@ def ensure_account(target: tgt_report.Target, username: str, secret: str,
     undo.later(tgtd.ask, tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
                parameters=f'user={username}')
     _ask(target, tgtd.Mode.ACCOUNT, tgtd.Op.BIND, f'user={username}')
-    for entry in target.initiators:
-        allow(target, entry)
+    for entry in target.acl:
+        if _belongs(target, entry):
+            allow(target, entry)
 
 
 def _accounts_elsewhere(target: tgt_report.Target,
@@ -254,31 +256,56 @@ def _remove_accounts(target: tgt_report.Target,
             _ask(target, tgtd.Mode.ACCOUNT, op, f'user={username}')
 
 
+def address(lld: str) -> str:
+    """Return what is let in by address, so that the names alone decide.
+
+    Over iSCSI a host gets in by its name or by its address
+    (usr/iscsi/iscsid.c of tgt 1.0.85), over iSER it takes both
+    (usr/iscsi/iser_text.c).
+    """
+    return ANYBODY if lld == 'iser' else NOBODY
+
+
+def lets_names_decide(target: tgt_report.Target) -> bool:
+    """Tell whether those hosts get in whose names are in the list."""
+    return ((target.lld != 'iser' or ANYBODY in target.acl)
+            and all(_belongs(target, entry) for entry in target.acl))
+
+
+def _belongs(target: tgt_report.Target, entry: str) -> bool:
+    return (tgt_report.is_name(entry)
+            or entry in (NOBODY, address(target.lld)))
+
+
 def ensure_initiators(target: tgt_report.Target, initiators: Iterable[str],
                       undo: Undo) -> None:
     """Let initiators in, by name only."""
-    for initiator_iqn in initiators:
-        if initiator_iqn not in target.acl:
-            allow(target, initiator_iqn)
-            undo.later(deny, target, initiator_iqn)
+    # Without any entry nobody gets in, so NOBODY is of use in files only.
+    addresses = {address(target.lld)} - {NOBODY}
+    for entry in (*addresses, *initiators):
+        if entry not in target.acl:
+            allow(target, entry)
+            undo.later(deny, target, entry)
     for entry in target.acl:
-        if not tgt_report.is_name(entry) and entry != NOBODY:
+        if not _belongs(target, entry):
             LOG.info('Target %s is closed to address %s',
                      target.target_iqn, entry)
             deny(target, entry)
 
 
-def allow(target: tgt_report.Target, initiator_iqn: str) -> None:
+def allow(target: tgt_report.Target, entry: str) -> None:
     with tgtd.tolerating(tgtd.Refusal.ACL_EXIST):
-        _ask(target, tgtd.Mode.TARGET, tgtd.Op.BIND,
-             f'initiator-name={initiator_iqn}')
+        _ask(target, tgtd.Mode.TARGET, tgtd.Op.BIND, _spell(entry))
 
 
 def deny(target: tgt_report.Target, entry: str) -> None:
-    kind = 'name' if tgt_report.is_name(entry) else 'address'
     with tgtd.tolerating(tgtd.Refusal.ACL_NOEXIST, tgtd.Refusal.NO_TARGET):
-        _ask(target, tgtd.Mode.TARGET, tgtd.Op.UNBIND,
-             f'initiator-{kind}={entry}')
+        _ask(target, tgtd.Mode.TARGET, tgtd.Op.UNBIND, _spell(entry))
+
+
+def _spell(entry: str) -> str:
+    kind = 'name' if tgt_report.is_name(entry) else 'address'
+    return f'initiator-{kind}={entry}'
 
 
 def cut(target: tgt_report.Target, initiator_iqn: str | None = None) -> None:

@@ -111,7 +111,7 @@ class Connection:
 
 def is_name(entry: str) -> bool:
     """Tell an initiator's name in an ACL from an address."""
-    return entry.startswith(_NAMES)
+    return entry.lower().startswith(_NAMES)
 
 
 def targets() -> dict[str, Target]:

@@ -55,6 +55,13 @@ def iscsi_name(argument: str, value: object) -> str:
     return value
 
 
+def spelled_iscsi_name(argument: str, value: object) -> str:
+    """Return an iSCSI name in its owner's spelling, whatever its case is."""
+    iscsi_name(argument, value.lower() if isinstance(value, str)
+               and value.isascii() else value)
+    return str(value)
+
+
 def serial(value: object) -> str:
     return uuid('serial', value)
 

@@ -71,12 +71,13 @@ class InvalidExport(TargetError):
         return '%s %s' % (self.field, self.reason)
 
 
-class NoHostKey(TargetError):
+class NoHostKey(InvalidConnector):
     """Authentication is required, and a host has no key."""
 
     def __init__(self, host_nqn: str) -> None:
         super().__init__(host_nqn)
         self.host_nqn = host_nqn
+        self.missing = str(self)
 
     def __str__(self) -> str:
         return ('host %s has no DH-HMAC-CHAP key in the file that '

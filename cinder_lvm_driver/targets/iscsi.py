@@ -62,7 +62,7 @@ class ISCSITarget(base.Target):
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
         target = self._create_target(types.ExportRequest(
             volume.id, volume.name_id, target_iqn, volume_path, self.portals,
-            chap, _initiators(volume), read_only))
+            chap, self._initiators(volume), read_only))
         export = types.IscsiExport(
             self.portals, target, target_iqn, self.LUN)
         return {'location': export.format(), 'auth': chap.format()}
@@ -82,7 +82,7 @@ class ISCSITarget(base.Target):
             requests.append(types.ExportRequest(
                 volume.id, volume.name_id, export.target_iqn, volume_path,
                 types.unique_portals(export.portals, self.portals), chap,
-                _initiators(volume)))
+                self._initiators(volume)))
         failures.update(self._ensure_targets(requests))
         for volume_id, failure in failures.items():
             LOG.error('Volume %s is not exported as it should be: %s',
@@ -100,10 +100,12 @@ class ISCSITarget(base.Target):
 
     def initialize_connection(self, volume: base.Volume,
                               connector: base.Connector) -> dict[str, Any]:
-        initiator_iqn = _initiator(connector)
+        initiator_iqns = self._spellings(_initiator(connector))
         export = _parse_export(volume)
         chap = _parse_chap(volume)
-        discard = self._allow(export.target_iqn, initiator_iqn, chap)
+        discard = False
+        for initiator_iqn in initiator_iqns:
+            discard = self._allow(export.target_iqn, initiator_iqn, chap)
         multipath = bool(connector.get('multipath'))
         return {
             'driver_volume_type': self.driver_volume_type,
@@ -115,7 +117,7 @@ class ISCSITarget(base.Target):
                              connector: base.Connector | None,
                              **kwargs: Any) -> None:
         initiator_iqn = (
-            None if connector is None else _initiator(connector))
+            None if connector is None else _initiator(connector).lower())
         try:
             export = _parse_export(volume)
         except errors.InvalidExport as exc:
@@ -132,6 +134,18 @@ class ISCSITarget(base.Target):
         """Compare as RFC 7143, 4.2.7.1 has it: the case does not matter."""
         name = _lower_name(one)
         return bool(name) and name == _lower_name(other)
+
+    def _initiators(self, volume: base.Volume) -> tuple[str, ...]:
+        """Return the names of the hosts that a volume is attached to."""
+        names: list[str] = []
+        for connector in base.connectors(volume):
+            with contextlib.suppress(errors.InvalidConnector):
+                names += self._spellings(_initiator(connector))
+        return tuple(dict.fromkeys(names))
+
+    def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
+        """Return the names by which to let a host in that has this one."""
+        return (initiator_iqn.lower(),)
 
     def _target_iqn(self, volume: base.Volume) -> str:
         """Return the target's name: the known one while hosts use it."""
@@ -166,7 +180,10 @@ class ISCSITarget(base.Target):
 
     @abc.abstractmethod
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        """Lock one initiator out, or without a name all of them."""
+        """Lock one initiator out, or without a name all of them.
+
+        :param initiator_iqn: in lower case
+        """
 
 
 def try_each(requests: Iterable[types.ExportRequest],
@@ -183,9 +200,10 @@ def try_each(requests: Iterable[types.ExportRequest],
 
 
 def _initiator(connector: base.Connector) -> str:
-    """Return the name of a host, in the lower case in which it logs in."""
+    """Return the name of a host, as the host spells it."""
     try:
-        return validation.iscsi_name('initiator', _lower_name(connector))
+        return validation.spelled_iscsi_name(
+            'initiator', base.said(connector, 'initiator'))
     except errors.InvalidArgument as exc:
         raise errors.InvalidConnector('initiator') from exc
 
@@ -193,15 +211,6 @@ def _initiator(connector: base.Connector) -> str:
 def _lower_name(connector: object) -> str | None:
     name = base.said(connector, 'initiator')
     return None if name is None else name.lower()
-
-
-def _initiators(volume: base.Volume) -> tuple[str, ...]:
-    """Return the names of the hosts that a volume is attached to."""
-    names = []
-    for connector in base.connectors(volume):
-        with contextlib.suppress(errors.InvalidConnector):
-            names.append(_initiator(connector))
-    return tuple(dict.fromkeys(names))
 
 
 def _parse_export(volume: base.Volume) -> types.IscsiExport:

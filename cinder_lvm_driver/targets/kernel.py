@@ -49,7 +49,7 @@ def check_addresses(portals: Iterable[types.Portal], helper: str) -> None:
     for portal in portals:
         try:
             validation.portal(portal.canonical)
-        except (ValueError, errors.InvalidArgument) as exc:
+        except (errors.InvalidExport, errors.InvalidArgument) as exc:
             raise errors.TargetConfigurationError(
                 f"'{portal.address}' is no IP address, which target_helper "
                 f'{helper} needs in target_ip_address and '

@@ -45,7 +45,10 @@ class LioTarget(iscsi.ISCSITarget):
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:
-        present = lio.list_targets() if requests else {}
+        if not requests:
+            return {}
+        with host.lock(_LOCK):
+            present = lio.list_targets()
         return iscsi.try_each(requests, lambda request: self._ensure_target(
             request, present.get(request.target_iqn)))
 

@@ -117,8 +117,15 @@ class NvmetTarget(base.Target):
 
     def remove_export(self, context: base.Context,
                       volume: base.Volume) -> None:
-        """Remove a subsystem; those of hosts go as the hosts do."""
+        """Remove a subsystem; those of hosts go as the hosts do.
+
+        A host whose attachment went without the end of its connection, as
+        with ``cinder reset-state --attach-status detached``, has no other
+        occasion to give a volume back.
+        """
         if nvmeof.is_shared(volume.provider_location):
+            if not base.connectors(volume):
+                self._withdraw(volume, None)
             return
         try:
             subsystem_nqn = _parse_export(volume).subsystem_nqn
@@ -128,9 +135,11 @@ class NvmetTarget(base.Target):
             nvmet.delete_subsystem(subsystem_nqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
-        _host_nqn(connector)
+        host_nqn = _host_nqn(connector)
         if self.settings.share_target:
             self._host_subsystem(connector)
+        # Here nothing was made yet that Cinder would remove again.
+        self.key_file.read().find(host_nqn)
         return True
 
     def are_same_connector(self, one: base.Connector,
@@ -194,10 +203,10 @@ class NvmetTarget(base.Target):
         """
         keys = {(host_nqn, key) for request in requests
                 for host_nqn, key in request.hosts if key is not None}
-        if keys:
-            with host.lock(nvmet_setup.LOCK):
+        with host.lock(nvmet_setup.LOCK):
+            if keys:
                 nvmet.set_keys(sorted(keys))
-        present = nvmet.list_subsystems()
+            present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
         for request in requests:
             listed = present.get(request.subsystem_nqn, nvmeof.NOTHING)

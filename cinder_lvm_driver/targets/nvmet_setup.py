@@ -130,7 +130,22 @@ def check(settings: Settings, key_file: dhchap.KeyFile,
             'this kernel cannot authenticate NVMe hosts: it was built without '
             'CONFIG_NVME_TARGET_AUTH, so lvm_nvme_key_file and '
             'lvm_nvme_require_keys cannot be set')
-    for address in settings.addresses:
-        if not host.is_local(types.Portal(address, settings.port)):
-            LOG.warning('Address %s is none of this host. Volumes cannot be '
-                        'exported before it is there.', address)
+    _check_local(settings)
+
+
+def _check_local(settings: Settings) -> None:
+    """Look that one address is there; that is enough for I/O to go on.
+
+    Without any, no volume could be brought back, and Cinder would put all
+    into status error and not ask for them again at the next start.
+    """
+    missing = [address for address in settings.addresses
+               if not host.is_local(types.Portal(address, settings.port))]
+    if len(missing) == len(settings.addresses):
+        raise errors.TargetConfigurationError(
+            'none of the addresses in target_ip_address and '
+            'target_secondary_ip_addresses is one of this host: '
+            + ', '.join(missing))
+    for address in missing:
+        LOG.warning('Address %s is none of this host. Volumes cannot be '
+                    'exported before it is there.', address)

@@ -109,7 +109,10 @@ class TgtTarget(iscsi.ISCSITarget):
         for portal, reason in self._listen(request.portals):
             raise errors.PortalNotAvailable(portal, reason)
         with _host_lock():
-            return str(self._serve(request, request.initiators))
+            # Cinder has not stored yet who was let in a moment ago.
+            text = self.folder.read(request.target_iqn) or ''
+            return str(self._serve(request, tuple(dict.fromkeys(
+                tgt_persist.initiators(text) + request.initiators))))
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:
@@ -160,7 +163,8 @@ class TgtTarget(iscsi.ISCSITarget):
         self.folder.write(request.target_iqn, tgt_persist.Definition(
             request.target_iqn, request.device, self.driver_volume_type,
             request.chap, self.bsoflags, self.write_cache,
-            request.read_only, initiators, tgt_objects.NOBODY).format())
+            request.read_only, initiators,
+            tgt_objects.address(self.driver_volume_type)).format())
 
     def _is_whole(self, present: Mapping[str, Any],
                   request: types.ExportRequest) -> bool:
@@ -175,7 +179,9 @@ class TgtTarget(iscsi.ISCSITarget):
     def _is_stored(self, request: types.ExportRequest) -> bool:
         """Tell whether the file lets in the hosts of a volume, and no more."""
         text = self.folder.read(request.target_iqn)
-        return (text is not None and tgt_objects.NOBODY in text
+        address = tgt_objects.address(self.driver_volume_type)
+        return (text is not None
+                and tgt_persist.addresses(text) == (address,)
                 and set(request.initiators)
                 <= set(tgt_persist.initiators(text)))
 
@@ -185,6 +191,13 @@ class TgtTarget(iscsi.ISCSITarget):
             self.folder.remove(target_iqn)
 
     # Access ---------------------------------------------------------------
+
+    def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
+        """Return a host's own spelling, by which alone tgtd knows it.
+
+        And that of the iSCSI standard, in case the host keeps to it.
+        """
+        return tuple(dict.fromkeys((initiator_iqn, initiator_iqn.lower())))
 
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:
@@ -199,7 +212,7 @@ class TgtTarget(iscsi.ISCSITarget):
         with _host_lock():
             self._store_initiators(target_iqn, lambda names: tuple(
                 name for name in names
-                if initiator_iqn not in (None, name)))
+                if initiator_iqn not in (None, name.lower())))
             if initiator_iqn is None:
                 tgt.deny_all_initiators(target_iqn)
             else:

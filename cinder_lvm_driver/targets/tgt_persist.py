@@ -24,8 +24,8 @@ _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 class Definition:
     """A target as tgt-admin is to make it.
 
-    :ivar nobody: an address that no host has; without any address,
-        tgt-admin lets everybody in
+    :ivar address: what to let in by address; without any, tgt-admin lets
+        everybody in
     """
 
     target_iqn: str
@@ -36,7 +36,7 @@ class Definition:
     write_cache: bool
     read_only: bool
     initiators: tuple[str, ...]
-    nobody: str
+    address: str
 
     def format(self) -> str:
         name = file_name(self.target_iqn)
@@ -48,7 +48,7 @@ class Definition:
                   f'scsi_sn {name}', f'scsi_id {name}']
         if self.read_only:
             lines.append('readonly 1')
-        lines.append(f'{_INITIATORS}address {self.nobody}')
+        lines.append(f'{_INITIATORS}address {self.address}')
         text = ''.join(f'    {line}\n' for line in lines)
         return with_initiators(
             f'<target {self.target_iqn}>\n{text}</target>\n',
@@ -68,8 +68,17 @@ def with_initiators(text: str, initiators: Iterable[str]) -> str:
 
 def initiators(text: str) -> tuple[str, ...]:
     """Return the names of the initiators in a definition."""
+    return _let_in(text, 'name')
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Return the addresses of initiators in a definition."""
+    return _let_in(text, 'address')
+
+
+def _let_in(text: str, kind: str) -> tuple[str, ...]:
     return tuple(line.split()[1] for line in text.splitlines()
-                 if line.strip().startswith(f'{_INITIATORS}name '))
+                 if line.strip().startswith(f'{_INITIATORS}{kind} '))
 
 
 def file_name(target_iqn: str) -> str:

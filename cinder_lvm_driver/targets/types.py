@@ -42,9 +42,15 @@ class Portal:
     def canonical(self) -> tuple[str, int]:
         """What the kernel is told.
 
-        :raises ValueError: the address is a host name
+        :raises InvalidExport: the address is a host name
         """
-        return str(ipaddress.ip_address(self.address)), self.port
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            raise errors.InvalidExport(
+                'provider_location', f'names portal {self}, which is no IP '
+                'address') from None
+        return str(address), self.port
 
 
 @dataclasses.dataclass(frozen=True)

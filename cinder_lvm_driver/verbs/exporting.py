@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 import logging
+import threading
 from typing import Any
 
 from cinder import context as cinder_context
@@ -29,6 +30,10 @@ class ExportVerbs:
     # Ids of volumes that the pass over all of them at start-up has served,
     # so that Cinder's call for each need not look again.
     _served_at_start: frozenset[str] = frozenset()
+    # Ids of volumes that a host could not be let in to while others have
+    # them: Cinder removes the export of such a volume next.
+    _spared: frozenset[str] = frozenset()
+    _spared_lock = threading.Lock()
 
     def create_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume, connector: dict | None,
@@ -61,13 +66,16 @@ class ExportVerbs:
 
         One report and at most one activation, however many volumes there
         are. A volume that cannot be served does not keep the others from
-        it: Cinder asks for each once more with ``ensure_export``, and learns
-        there what is wrong with it.
+        it: Cinder asks for each that is in use once more with
+        ``ensure_export``, and learns there what is wrong with it. For the
+        others, whose status is that of what was done with them while they
+        were attached (an upload, a backup, a retype), this is the only time.
 
         :returns: no updates for volumes and for snapshots
         """
         attached = [volume for volume in volumes
-                    if volume.status == _IN_USE]
+                    if volume.status == _IN_USE
+                    or targets.connectors(volume)]
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
@@ -82,6 +90,10 @@ class ExportVerbs:
         """Serve volumes and return the ids of those that are."""
         lvs = self.vg.get_volumes()
         present = [volume for volume in volumes if volume.name in lvs]
+        for volume in volumes:
+            if volume.name not in lvs:
+                LOG.error('Volume %s is attached, but its LV is not there',
+                          volume.id)
         inactive = [volume.name for volume in present
                     if not lvs[volume.name].active]
         if inactive:
@@ -93,7 +105,15 @@ class ExportVerbs:
 
     def remove_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume) -> None:
-        """Remove a volume's target; it may be gone already."""
+        """Remove a volume's target; it may be gone already.
+
+        Not where Cinder asks for it only because one more host could not be
+        let in: the other hosts would lose their disk.
+        """
+        if self._spare(volume, False):
+            LOG.warning('Volume %s is still exported, as other hosts have it',
+                        volume.id)
+            return
         with translate.cinder_errors():
             self.target_driver.remove_export(context, volume)
 
@@ -111,9 +131,14 @@ class ExportVerbs:
 
         :returns: what the host's os-brick needs to connect
         """
-        with translate.cinder_errors():
-            return self.target_driver.initialize_connection(volume,
-                                                            connector)
+        self._spare(volume, False)
+        try:
+            with translate.cinder_errors():
+                return self.target_driver.initialize_connection(volume,
+                                                                connector)
+        except Exception:
+            self._spare(volume, bool(targets.connectors(volume)))
+            raise
 
     def terminate_connection(self, volume: objects.Volume,
                              connector: dict | None, **kwargs: Any) -> bool:
@@ -125,6 +150,7 @@ class ExportVerbs:
         :param connector: the host; None means all hosts
         :returns: whether the target is needed by other attachments
         """
+        self._spare(volume, False)
         attachments = volume.volume_attachment
         if connector is not None and volume.multiattach:
             of_this_host = [
@@ -138,6 +164,17 @@ class ExportVerbs:
             self.target_driver.terminate_connection(volume, connector,
                                                     **kwargs)
         return connector is not None and len(attachments) > 1
+
+    def _spare(self, volume: objects.Volume, spare: bool) -> bool:
+        """Have the next removal of a volume's export pass, or take place.
+
+        :returns: what was the case before
+        """
+        with self._spared_lock:
+            was_spared = volume.id in self._spared
+            self._spared = (self._spared | {volume.id} if spare
+                            else self._spared - {volume.id})
+        return was_spared
 
     def _export_path(self, volume: objects.Volume,
                      vg: str | None = None) -> str:

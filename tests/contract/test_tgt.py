@@ -103,6 +103,15 @@ class Cases:
         tgt.deny_all_initiators(TARGET)
         self.assert_whole(initiators=())
 
+    def test_the_case_of_names(self):
+        self.create(initiators=())
+        names = (HOST.replace('debian', 'Debian'), HOST.upper(), HOST)
+        for name in names:
+            tgt.allow_initiator(TARGET, name, *CHAP)
+        self.assert_whole(initiators=names)
+        tgt.deny_initiator(TARGET, HOST)
+        self.assert_whole(initiators=())
+
     def test_a_target_that_is_open_to_all_is_closed(self):
         self.create()
         self.bind('initiator-address=ALL')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes attached over NVMe/TCP: nvmet in this kernel, os-brick as host."""
 
+import functools
 import json
 import os
 import tempfile
@@ -141,8 +142,12 @@ class NvmetPortalsTest(NvmetTestCase):
                 self.assert_round_trip(volume, dict(connection, data=data))
 
     def test_address_that_is_not_there(self):
-        driver = self.make_driver(target_ip_address='192.0.2.1',
-                                  target_port=4421)
+        settings = {'target_ip_address': '192.0.2.1', 'target_port': 4421}
+        with self.assert_raises_with(exception.VolumeBackendAPIException,
+                                     r'is one of this host: 192\.0\.2\.1'):
+            self.make_driver(target_secondary_ip_addresses=[], **settings)
+        driver = self.make_driver(
+            target_secondary_ip_addresses=['127.0.0.1'], **settings)
         volume = self.create()
         with self.assert_raises_with(
                 exception.VolumeBackendAPIException,
@@ -214,9 +219,12 @@ class NvmetKeysTest(NvmetTestCase):
     def test_keys(self):
         key, newer = self.new_key(), self.new_key()
         volume = self.export()
-        with self.assert_raises_with(exception.VolumeBackendAPIException,
-                                     'has no DH-HMAC-CHAP key'):
-            self.driver.initialize_connection(volume, self.connector)
+        for ask in (self.driver.validate_connector,
+                    functools.partial(self.driver.initialize_connection,
+                                      volume)):
+            with self.assert_raises_with(exception.InvalidConnectorException,
+                                         'has no DH-HMAC-CHAP key'):
+                ask(self.connector)
         self.write_keys({self.connector['nqn']: key})
         connection = self.attach(volume)
         self.assertNotIn(key, json.dumps(connection))

@@ -112,6 +112,24 @@ class TestDirectory(base.TestCase):
         close.assert_called_once()
 
 
+class TestDescribeEach(base.TestCase):
+
+    def describe(self, number):
+        def read(directory):
+            if directory.name == 'gone':
+                raise errors.ConfigfsError('read', directory.path, number)
+            return directory.name.upper()
+        return configfs.describe_each(
+            [configfs.Directory('/x/a'), configfs.Directory('/x/gone')], read)
+
+    def test_one_that_is_being_removed(self):
+        self.assertEqual({'a': 'A'}, self.describe(errno.ENOENT))
+        self.assertIn('/x/gone is not listed', self.log.output)
+
+    def test_any_other_failure_is_told(self):
+        self.assertRaises(errors.ConfigfsError, self.describe, errno.EACCES)
+
+
 class TestUndo(base.TestCase):
 
     def setUp(self):

@@ -2,6 +2,7 @@
 """What tests/contract/test_lio.py cannot ask of a kernel."""
 
 import errno
+import shutil
 from unittest import mock
 
 import ddt
@@ -110,6 +111,20 @@ class TestList(fake_lio.LioTestCase):
         self.assertFalse(listed[self.TARGET]['closed'])
         self.assertIsNone(listed[self.TARGET + '0']['device'])
         self.assertFalse(listed[self.TARGET + '0']['enabled'])
+
+    def test_target_that_another_tool_removes_meanwhile(self):
+        self.create()
+        other = self.TARGET + '0'
+        self.create(target_iqn=other, device=self.OTHER_DEVICE)
+        opened = self.lio.os.open
+
+        def open_too_late(path, flags):
+            if path == f'{self.tpg.path}/enable':
+                shutil.rmtree(self.tpg.parent.path)
+            return opened(path, flags)
+
+        with mock.patch.object(self.lio.os, 'open', open_too_late):
+            self.assertEqual([other], list(lio.list_targets()))
 
     def test_no_secret(self):
         self.create(acls=[self.ACL])

@@ -2,6 +2,8 @@
 """What tests/contract/test_nvmet.py cannot ask of a kernel."""
 
 import errno
+import os
+import shutil
 from unittest import mock
 
 import ddt
@@ -93,6 +95,31 @@ class TestRefusals(NvmetTestCase):
         self.os.steps.clear()
         self.assertRaises(errors.InvalidArgument, verb, *arguments)
         self.assertEqual([], self.os.steps)
+
+
+class TestList(NvmetTestCase):
+
+    def test_what_another_tool_removes_meanwhile(self):
+        self.create()
+        other = SUBSYSTEM + '0'
+        self.create(subsystem_nqn=other, device='/dev/vg/volume-2',
+                    portals=[('tcp', '10.0.0.3', 4420)])
+        opened = self.os.open
+        for attribute, left in (
+                ('ports/1/addr_traddr', [other, SUBSYSTEM]),
+                (f'subsystems/{SUBSYSTEM}/attr_allow_any_host', [other])):
+            path = f'{self.nvmet.root.path}/{attribute}'
+
+            def open_too_late(asked, flags, path=path):
+                if asked == path:
+                    shutil.rmtree(os.path.dirname(path))
+                return opened(asked, flags)
+
+            with mock.patch.object(self.os, 'open', open_too_late):
+                listed = nvmet.list_subsystems()
+            self.assertEqual(sorted(left), sorted(listed))
+            self.assertEqual([('tcp', '10.0.0.3', 4420)],
+                             listed[other]['portals'])
 
 
 class TestConnections(NvmetTestCase):

@@ -129,6 +129,45 @@ class TestAccounts(fake_tgtd.TgtTestCase):
         self.assertEqual(['other', 'name'], self.fake(self.OTHER).accounts)
 
 
+class TestIser(fake_tgtd.TgtTestCase):
+    """Over iSER the name and the address of a host have to be in the list."""
+
+    def create(self, **kwargs):
+        return super().create(lld='iser', **kwargs)
+
+    def assert_closed(self):
+        self.assertTrue(self.listed()['closed'])
+        self.assertRaises(AssertionError, self.daemon.log_in, self.TARGET,
+                          self.OTHER_HOST)
+
+    def test_by_name_alone(self):
+        self.create()
+        self.assert_closed()
+        tgt.allow_initiator(self.TARGET, self.HOST, *self.CHAP)
+        self.assert_closed()
+        self.daemon.log_in(self.TARGET, self.HOST)
+        self.door.steps.clear()
+        self.create(initiators=[self.HOST])
+        self.assertEqual([], self.door.steps)
+        tgt.deny_all_initiators(self.TARGET)
+        self.create(initiators=[self.HOST])
+        self.daemon.log_in(self.TARGET, self.HOST)
+
+    def test_target_that_lets_nobody_in(self):
+        """As it was made before the driver knew."""
+        self.create(initiators=[self.HOST])
+        self.fake().acl.remove('ALL')
+        self.assertFalse(self.listed()['closed'])
+        self.create()
+        self.assert_closed()
+        self.daemon.log_in(self.TARGET, self.HOST)
+
+    def test_new_account(self):
+        self.create(initiators=[self.HOST])
+        self.create(chap=('new', 'secret'))
+        self.assertEqual({'ALL', self.HOST}, set(self.fake().acl))
+
+
 class TestPortals(fake_tgtd.TgtTestCase):
 
     def test_wildcards(self):

@@ -41,6 +41,20 @@ class TestValidation(base.TestCase):
                                   validation.iscsi_name, 'target', name)
         self.assertEqual('target', error.argument)
 
+    def test_spelled_iscsi_name(self):
+        name = 'iqn.1991-05.com.Microsoft:PC'
+        self.assertEqual(name, validation.spelled_iscsi_name('x', name))
+        self.assertEqual('EUI.02004567A425678D',
+                         validation.spelled_iscsi_name(
+                             'x', 'EUI.02004567A425678D'))
+
+    # The last one is the sign of the unit Kelvin, in lower case a plain k.
+    @ddt.data('iqn.2010-10.org.x:a_b', 'iqn.2010-10.org.x:Y\n',
+              'IQN.2010-10.org.x:..', 'iqn.2010-10.org.x:\u212a', *HOSTILE)
+    def test_no_spelled_iscsi_name(self, name):
+        self.assertRaises(errors.InvalidArgument,
+                          validation.spelled_iscsi_name, 'x', name)
+
     def test_serial(self):
         self.assertEqual(UUID, validation.serial(UUID))
 

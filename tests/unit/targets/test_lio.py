@@ -172,8 +172,11 @@ class TestVerbs(LioTestCase):
             with mock.patch.object(lockutils, 'lock',
                                    wraps=lockutils.lock) as lock:
                 call()
-            lock.assert_called_once_with(
-                'lioadm', lock_file_prefix='cinder-', external=True)
+            self.assertEqual(
+                [mock.call('lioadm', lock_file_prefix='cinder-',
+                           external=True)] * lock.call_count,
+                lock.call_args_list)
+            self.assertTrue(lock.called)
 
 
 class TestEnsure(LioTestCase):
@@ -235,6 +238,18 @@ class TestEnsure(LioTestCase):
             self.ensure()
         listing.assert_called_once_with()
 
+    def test_no_list_while_another_back_end_is_at_it(self):
+        with mock.patch.object(lockutils, 'lock') as lock:
+            held = lock.return_value
+
+            def listed():
+                held.__enter__.assert_called_once()
+                held.__exit__.assert_not_called()
+                return {}
+
+            with mock.patch.object(verbs, 'list_targets', listed):
+                self.assertEqual({}, self.ensure())
+
     def test_none(self):
         with mock.patch.object(verbs, 'list_targets') as listing:
             self.assertEqual({}, self.target.ensure_exports(None, []))
@@ -247,6 +262,21 @@ class TestEnsure(LioTestCase):
         self.assertIsInstance(failures[self.volumes[0].id],
                               errors.DeviceNotUsable)
         self.assertTrue(self.listed(self.volumes[1])['enabled'])
+
+    def test_a_portal_with_a_host_name(self):
+        """As a volume of tgtd may have it."""
+        location = self.volumes[0].provider_location
+        self.volumes[0].provider_location = location.replace(
+            '10.0.0.1', 'storage.example.com')
+        for _ in 'missing', 'present':
+            failures = self.ensure()
+            self.assertEqual([self.volumes[0].id], list(failures))
+            self.assertIn('storage.example.com:3260, which is no IP address',
+                          str(failures[self.volumes[0].id]))
+            self.assertTrue(self.listed(self.volumes[1])['enabled'])
+            verbs.create_target(
+                iqn(self.volumes[0]), DEVICES[0], self.volumes[0].id,
+                [('10.0.0.1', 3260)], False)
 
     def test_a_device_that_vanished_below_a_target(self):
         self.ensure()

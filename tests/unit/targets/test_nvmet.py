@@ -283,6 +283,18 @@ class TestSharedSubsystem(NvmetTestCase):
         self.target.remove_export(None, volumes[1])
         self.assertEqual({}, verbs.list_subsystems())
 
+    def test_attachment_that_went_without_the_connection(self):
+        gone, other = shared_volume(1), shared_volume(2, [HOST])
+        for made in gone, other:
+            self.target.initialize_connection(made, HOST)
+        self.target.initialize_connection(gone, OTHER_HOST)
+        self.target.remove_export(None, other)
+        self.assertEqual(2, len(self.listed(self.name)['namespaces']))
+        self.target.remove_export(None, gone)
+        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        (_, uuid), = self.listed(self.name)['namespaces'].values()
+        self.assertEqual(other.id, uuid)
+
     def test_named_as_the_in_tree_driver_names_it(self):
         theirs = fake_nvmetcli.in_tree_class()(
             configuration=self.configuration(lvm_share_target=True))
@@ -351,6 +363,14 @@ class TestKeys(NvmetTestCase):
         self.assertRaises(errors.NoHostKey, self.target.initialize_connection,
                           made, OTHER_HOST)
         self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
+
+    def test_a_host_without_a_key_is_no_valid_one(self):
+        self.assertTrue(self.target.validate_connector(HOST))
+        error = self.assertRaises(errors.NoHostKey,
+                                  self.target.validate_connector, OTHER_HOST)
+        self.assertIn(f'host {OTHER_HOST["nqn"]} has no', error.missing)
+        self.assertTrue(self.make(
+            lvm_nvme_key_file=self.path).validate_connector(OTHER_HOST))
 
     def test_not_required(self):
         made = volume(connectors=[HOST, OTHER_HOST])
@@ -457,6 +477,18 @@ class TestEnsure(NvmetTestCase):
             self.ensure()
             self.assertEqual({}, self.target.ensure_exports(None, []))
         listing.assert_called_once_with()
+
+    def test_no_list_while_another_back_end_is_at_it(self):
+        with mock.patch.object(lockutils, 'lock') as lock:
+            held = lock.return_value
+
+            def listed():
+                held.__enter__.assert_called_once()
+                held.__exit__.assert_not_called()
+                return {}
+
+            with mock.patch.object(verbs, 'list_subsystems', listed):
+                self.assertEqual({}, self.ensure())
 
     def test_a_volume_without_device(self):
         self.nvmet.os.devices.pop(DEVICES[0])

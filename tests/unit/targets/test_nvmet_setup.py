@@ -72,9 +72,17 @@ class TestSetup(test_nvmet.NvmetTestCase):
                             'nvmet needs, cannot be loaded')
 
     def test_address_of_another_host(self):
-        self.make(target_ip_address='10.0.0.2').check_for_setup_error()
+        self.make(target_secondary_ip_addresses=['10.0.0.2']
+                  ).check_for_setup_error()
         self.assertIn('Address 10.0.0.2 is none of this host',
                       self.log.output)
+
+    def test_no_address_of_this_host(self):
+        self.assert_refused(
+            'none of the addresses in target_ip_address and '
+            'target_secondary_ip_addresses is one of this host: 10.0.0.2, '
+            '10.0.0.3', target_ip_address='10.0.0.2',
+            target_secondary_ip_addresses=['10.0.0.3'])
 
     def test_keys(self):
         values = {'lvm_nvme_key_file': self.write_keys({}),

@@ -179,6 +179,43 @@ class TestVerbs(TargetTestCase):
         self.assertEqual([], os.listdir(self.folder))
         self.assertNotIn(secret, self.log.output)
 
+    def test_host_with_upper_case_in_its_name(self):
+        """iscsid sends the name as it is written, and tgtd compares so."""
+        name = 'iqn.1991-05.com.Microsoft:PC'
+        shouting = {**HOST, 'initiator': name}
+        names = (name, name.lower())
+        volume = exported(connectors=[OTHER_HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        for _ in 'once', 'again':
+            self.target.initialize_connection(volume, shouting)
+        self.assertEqual((NAMES[1], *names),
+                         tuple(self.listed(volume)['initiators']))
+        self.assertEqual((NAMES[1], *names),
+                         test_tgt_persist.tgt_persist.initiators(
+                             self.file(volume)))
+        self.daemon.log_in(iqn(volume), name)
+        self.target.terminate_connection(volume, shouting)
+        self.assertEqual({}, self.fake(iqn(volume)).sessions)
+        self.assertEqual(NAMES[1:], tuple(self.listed(volume)['initiators']))
+        self.assertNotIn('Microsoft', self.file(volume))
+
+        volume = exported(connectors=[shouting])
+        for _ in 'once', 'again':
+            self.assertEqual({}, self.target.ensure_exports(
+                None, [(volume, DEVICES[0])]))
+        self.assertEqual({NAMES[1], *names},
+                         set(self.listed(volume)['initiators']))
+
+    def test_two_hosts_at_once(self):
+        """Cinder stores the first one only after it was let in."""
+        volume = exported()
+        for connector in HOST, OTHER_HOST:
+            self.target.create_export(None, volume, DEVICES[0])
+            self.target.initialize_connection(volume, connector)
+        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
+            self.file(volume)))
+
     def test_options(self):
         target = self.make(iscsi_write_cache='off', iscsi_target_flags='sync')
         volume = fake_volume.new_volume()
@@ -187,6 +224,22 @@ class TestVerbs(TargetTestCase):
         self.assertEqual(('sync', '1'), (lun.flags, lun.readonly))
         self.assertTrue(lun.mode_page)
         self.assertEqual(volume.name[:36], lun.scsi_id)
+
+    def test_iser(self):
+        """There, a host needs its name and an address in the list."""
+        target = self.make(target_protocol='iser')
+        volume = exported(connectors=[HOST])
+        for serve in target.create_export, target.ensure_export:
+            serve(None, volume, DEVICES[0])
+            self.assertTrue(self.listed(volume)['closed'])
+            self.assertIn('    initiator-address ALL\n', self.file(volume))
+            self.assertNotIn('255.255.255.255', self.file(volume))
+            self.daemon.log_in(iqn(volume), NAMES[0])
+            self.assertRaises(AssertionError, self.daemon.log_in,
+                              iqn(volume), NAMES[1])
+            self.fake(iqn(volume)).acl.remove('ALL')
+            target.folder.write(iqn(volume), self.file(volume).replace(
+                'ALL', '255.255.255.255'))
 
     def test_create_needs_all_portals(self):
         self.daemon.refused_portals = {'10.0.0.2:3261'}

@@ -43,7 +43,7 @@ def definition(**values):
         'target_iqn': IQN, 'device': '/dev/vg/volume-1', 'lld': 'iscsi',
         'chap': types.Chap('name', 'secret123456'), 'bsoflags': '',
         'write_cache': True, 'read_only': False, 'initiators': (HOST,),
-        'nobody': '255.255.255.255', **values})
+        'address': '255.255.255.255', **values})
 
 
 class TestText(base.TestCase):
@@ -66,6 +66,12 @@ class TestText(base.TestCase):
         self.assertEqual((), tgt_persist.initiators(without))
         self.assertIn('initiator-address', without)
         self.assertEqual(TEXT, tgt_persist.with_initiators(without, [HOST]))
+
+    def test_addresses(self):
+        self.assertEqual(('255.255.255.255',), tgt_persist.addresses(TEXT))
+        self.assertEqual(('ALL',), tgt_persist.addresses(
+            definition(address='ALL').format()))
+        self.assertEqual((), tgt_persist.addresses(IN_TREE))
 
     def test_of_the_in_tree_class(self):
         self.assertEqual((), tgt_persist.initiators(IN_TREE))

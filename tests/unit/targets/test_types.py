@@ -28,8 +28,10 @@ class TestPortal(base.TestCase):
     def test_canonical(self):
         self.assertEqual(('2001:db8::1', 3260), types.Portal(
             '2001:DB8:0::1', 3260).canonical)
-        self.assertRaises(ValueError, lambda: types.Portal(
+        error = self.assertRaises(errors.InvalidExport, lambda: types.Portal(
             'storage.example.com', 3260).canonical)
+        self.assertIn('storage.example.com:3260, which is no IP address',
+                      str(error))
 
     def test_unique(self):
         a, b, c = (types.Portal(f'10.0.0.{i}', 3260) for i in range(3))

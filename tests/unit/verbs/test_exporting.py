@@ -106,6 +106,69 @@ class TestOneVolume(ExportTestCase):
         self.assertIn('broken', str(error))
 
 
+class TestHostThatCannotBeLetIn(ExportTestCase):
+    """Cinder removes the export of its volume next."""
+
+    def setUp(self):
+        super().setUp()
+        self.made = self.make_volume()
+        self.attach(self.made, HOST)
+
+    def attach_another(self):
+        """Do as Cinder's manager does for one more host."""
+        self.driver.validate_connector(OTHER_HOST)
+        self.driver.create_export(self.context, self.made, OTHER_HOST)
+        try:
+            self.driver.initialize_connection(self.made, OTHER_HOST)
+        except exception.VolumeBackendAPIException:
+            self.driver.remove_export(self.context, self.made)
+
+    def refuse(self):
+        self.target.failures['initialize_connection'] = (
+            target_errors.TargetError('no room'))
+        self.target.calls.clear()
+
+    def verbs(self):
+        return [call[0] for call in self.target.calls]
+
+    def test_the_others_keep_the_volume(self):
+        self.refuse()
+        for _ in 'once', 'again':
+            self.attach_another()
+        self.assertNotIn('remove_export', self.verbs())
+        self.assertIn(f'Volume {self.made.id} is still exported',
+                      self.log.output)
+        self.driver.remove_export(self.context, self.made)
+        self.assertIn('remove_export', self.verbs())
+
+    def test_nobody_else_has_it(self):
+        self.made.volume_attachment.objects.clear()
+        self.refuse()
+        self.attach_another()
+        self.assertIn('remove_export', self.verbs())
+
+    def test_what_ends_it(self):
+        for end in (self.driver.initialize_connection,
+                    self.driver.terminate_connection):
+            self.refuse()
+            self.assertRaises(exception.VolumeBackendAPIException,
+                              self.driver.initialize_connection, self.made,
+                              OTHER_HOST)
+            self.target.failures.clear()
+            end(self.made, HOST)
+            self.driver.remove_export(self.context, self.made)
+            self.assertEqual('remove_export', self.verbs()[-1])
+
+    def test_another_volume(self):
+        self.refuse()
+        self.assertRaises(exception.VolumeBackendAPIException,
+                          self.driver.initialize_connection, self.made,
+                          OTHER_HOST)
+        other = self.volume()
+        self.driver.remove_export(self.context, other)
+        self.assertEqual(('remove_export', other.id), self.target.calls[-1])
+
+
 @ddt.ddt
 class TestTerminateConnection(ExportTestCase):
 
@@ -167,6 +230,23 @@ class TestStart(ExportTestCase):
                          self.target.calls)
         self.assertFalse(self.lv(free).active)
 
+    @ddt.data('uploading', 'backing-up', 'retyping', 'detaching', 'reserved',
+              'error', 'maintenance')
+    def test_whatever_is_done_with_an_attached_volume(self, status):
+        volume = self.attached(active=False)
+        volume.status = status
+        self.update(volume)
+        self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
+                         self.target.calls)
+        self.assertTrue(self.lv(volume).active)
+
+    def test_attachment_that_no_host_has_yet(self):
+        volume = self.make_volume()
+        self.attach(volume, None)
+        volume.status = 'reserved'
+        self.update(volume)
+        self.assertEqual([], self.target.calls)
+
     def test_one_report_and_one_activation_for_all(self):
         volumes = [self.attached(active=False) for _ in range(9)]
         self.update(*volumes)
@@ -188,6 +268,8 @@ class TestStart(ExportTestCase):
         volume, gone = self.attached(), self.attached()
         del self.lvm.volumes[gone.name]
         self.update(volume, gone)
+        self.assertIn(f'Volume {gone.id} is attached, but its LV is not',
+                      self.log.output)
         self.assertEqual([], self.ensure(volume))
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
                           gone)
