@@ -177,9 +177,9 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
         try:
             for verb in (
                     lambda: self.make_driver(**self.settings),
+                    lambda: self.driver.remove_export(self.context, volume),
                     lambda: self.driver.initialize_connection(
-                        volume, self.connector),
-                    lambda: self.driver.remove_export(self.context, volume)):
+                        volume, self.connector)):
                 with self.assert_raises_with(
                         exception.VolumeBackendAPIException,
                         'systemctl start tgt'):
@@ -188,6 +188,8 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
             self.daemon.start()
         self.driver.ensure_export(self.context, volume)
         self.assert_round_trip(volume, connection)
+        # One that fails would keep the export from being removed.
+        self.attach(volume)
 
 
 class TgtPortalsTest(test_attach.PortalCases, TgtTestCase):
