@@ -9,6 +9,22 @@ from os_brick.initiator import connector
 from oslo_config import cfg
 
 
+@contextlib.contextmanager
+def logins_held(root):
+    """Have this machine's iSCSI initiator wait before it logs in again.
+
+    One whose login is cut off at the wrong moment may never come back,
+    whatever the target does: Linux 6.12 then refuses each new connection of
+    the session (iscsid: "can't bind conn ..., retcode -107").
+    """
+    pid = root.run('cat', '/run/iscsid.pid').strip()
+    root.run('kill', '-STOP', pid)
+    try:
+        yield
+    finally:
+        root.run('kill', '-CONT', pid)
+
+
 class Host:
     """This machine as an initiator."""
 

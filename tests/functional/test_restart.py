@@ -12,6 +12,7 @@ import os
 import re
 
 from tests.functional import base
+from tests.functional import initiator
 from tests.functional import test_attach
 from tests.functional import test_nvmet
 from tests.functional import test_tgt
@@ -32,6 +33,10 @@ class RestartCases:
     def wait_longer(self):
         """Have the initiator wait for its targets as hosts do."""
 
+    def logins_held(self):
+        """Keep hosts from coming back too early."""
+        return contextlib.nullcontext()
+
     def test_io_goes_on(self):
         volumes = [self.export() for _ in range(VOLUMES)]
         with contextlib.ExitStack() as stack:
@@ -43,17 +48,19 @@ class RestartCases:
             io.wait_for_more('at the start')
             before = self.identities()
             self.assertEqual(VOLUMES, len(before))
-            self.lose(volumes[VOLUMES // 2])
-            self.driver.update_provider_info(volumes, [])
+            with self.logins_held():
+                self.lose(volumes[VOLUMES // 2])
+                self.driver.update_provider_info(volumes, [])
             io.wait_for_more('after one target was lost')
             after = self.identities()
             self.assertEqual(set(before), set(after))
             self.assertEqual(
                 1, sum(before[name] != after[name] for name in before),
                 'targets that were whole were made anew')
-            self.forget_targets()
-            base.wait_until(self.is_deactivated, 'nobody has an LV open')
-            self.driver.update_provider_info(volumes, [])
+            with self.logins_held():
+                self.forget_targets()
+                base.wait_until(self.is_deactivated, 'nobody has an LV open')
+                self.driver.update_provider_info(volumes, [])
             io.wait_for_more('after a reboot')
             restored = self.identities()
             self.assertEqual(set(before), set(restored))
@@ -82,6 +89,9 @@ class ISCSIRestartCases(RestartCases):
         self.root.run(
             'bash', '-c', 'for file in /sys/class/iscsi_session/*/'
             f'recovery_tmo; do echo {RECOVERY_SECONDS} > $file; done')
+
+    def logins_held(self):
+        return initiator.logins_held(self.root)
 
     def lose(self, volume):
         self.driver.remove_export(self.context, volume)

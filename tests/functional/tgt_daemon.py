@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tgtd for tests, on a port that LIO does not use."""
 
-import contextlib
 import re
 
 from tests.functional import base
+from tests.functional import initiator
 
 PORT = 3262
 CONFIGURATION = '/etc/tgt/conf.d/cinder-lvm-driver-test.conf'
@@ -42,27 +42,15 @@ class Daemon:
     def restart_as_service(self):
         """Let it die, and do what Debian's tgt.service does at a start.
 
-        Hosts log in when that is done: one whose login is cut off at the
-        wrong moment may never come back, whatever the target does (Linux
-        6.12: 'can't bind conn ..., retcode -107' at each attempt).
+        Hosts log in when that is done.
         """
-        with self._no_logins():
+        with initiator.logins_held(self._root):
             self.restart()
             state = ('tgtadm', '--op', 'update', '--mode', 'sys', '--name',
                      'State', '-v')
             self._root.run(*state, 'offline')
             self._root.run('tgt-admin', '-e', '-c', '/etc/tgt/targets.conf')
             self._root.run(*state, 'ready')
-
-    @contextlib.contextmanager
-    def _no_logins(self):
-        """Have this machine's initiator wait."""
-        pid = self._root.run('cat', '/run/iscsid.pid').strip()
-        self._root.run('kill', '-STOP', pid)
-        try:
-            yield
-        finally:
-            self._root.run('kill', '-CONT', pid)
 
     def try_ask(self, mode):
         return self._root.try_run('tgtadm', '--lld', 'iscsi', '--op', 'show',
