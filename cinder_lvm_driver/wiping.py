@@ -44,7 +44,7 @@ class Remover:
                 f'LV {volume.name} is a thin pool and is not removed: other '
                 f'volumes are in it. Give it another name')
         lvm.check_answering(volume)
-        self._require_closed(volume)
+        self._vg.require_closed(volume)
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
             return
@@ -60,12 +60,6 @@ class Remover:
             self._wipe_and_remove(volume.name)
         else:
             self._wipe_later([doomed])
-
-    def _require_closed(self, volume: lvm.LogicalVolume) -> None:
-        if self._vg.wait_until_closed(volume).is_open:
-            raise lvm.LogicalVolumeInUse(
-                f'LV {volume.name} is in use: end what has its device open '
-                f'on this host')
 
     def resume(self, names: Iterable[str]) -> None:
         """Go on with LVs that were to be wiped when the service ended.
@@ -102,7 +96,7 @@ class Remover:
         volume = self._vg.find_volume(name)
         if volume is None:
             return
-        self._require_closed(volume)
+        self._vg.require_closed(volume)
         if not volume.active:
             self._vg.activate_lv(name)
         if not volume.is_thin:

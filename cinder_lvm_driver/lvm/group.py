@@ -113,6 +113,21 @@ class LVM:
             volume = self.get_volume(volume.name)
         return volume
 
+    def require_closed(self,
+                       volume: types.LogicalVolume) -> types.LogicalVolume:
+        """Return what an LV is once nobody has it open.
+
+        :param volume: as for :meth:`wait_until_closed`
+        :raises errors.LogicalVolumeInUse: somebody still has
+        :raises errors.LogicalVolumeNotFound: it went meanwhile
+        """
+        volume = self.wait_until_closed(volume)
+        if volume.is_open:
+            raise errors.LogicalVolumeInUse(
+                f'LV {volume.name} is in use: end what has its device open '
+                f'on this host')
+        return volume
+
     def get_volumes(self) -> dict[str, types.LogicalVolume]:
         """Return all visible LVs by name."""
         answer = self._commands.ask(report.volumes_command(self.vg_name))

@@ -163,12 +163,12 @@ def connections(target: Target) -> list[Connection]:
         raise
     found = []
     session = ''
-    for line, section in _sections(text.splitlines()):
+    for line, section in _sections(text):
         session = _value(line, 'Session: ')
         for connection, fields in _sections(section):
             found.append(Connection(
                 int(session), int(_value(connection, 'Connection: ')),
-                _fields('\n'.join(fields)).get('Initiator', '').lower()))
+                _fields(fields).get('Initiator', '').lower()))
     return found
 
 
@@ -184,26 +184,25 @@ def portals() -> list[tuple[str, int]]:
 
 def drivers() -> dict[str, str]:
     """Return the state of each transport (LLD) that the daemon has."""
-    sections = dict(_sections(
-        tgtd.ask(tgtd.Mode.SYS, tgtd.Op.SHOW).splitlines()))
+    sections = dict(_sections(tgtd.ask(tgtd.Mode.SYS, tgtd.Op.SHOW)))
     if 'System:' not in sections:
         raise _unknown(next(iter(sections), ''))
-    return _fields('\n'.join(sections.get('LLDs:', [])))
+    return _fields(sections.get('LLDs:', ''))
 
 
-def _sections(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Return each line of the first level with those below it."""
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    """Return each line of the first level with the text below it."""
     heading: str | None = None
     section: list[str] = []
-    for line in lines:
+    for line in text.splitlines():
         if line.startswith(' ' * _INDENT):
             section.append(line[_INDENT:])
         else:
             if heading is not None:
-                yield heading, section
+                yield heading, '\n'.join(section)
             heading, section = line, []
     if heading is not None:
-        yield heading, section
+        yield heading, '\n'.join(section)
 
 
 def _fields(text: str) -> dict[str, str]:

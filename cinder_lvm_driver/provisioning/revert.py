@@ -44,7 +44,7 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
         data has to be copied
     """
     snapshot = volumes[snapshot_name]
-    volume = _closed(vg, volumes[volume_name])
+    volume = vg.require_closed(volumes[volume_name])
     lvm.check_answering(volume)
     lvm.check_answering(snapshot)
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
@@ -75,13 +75,6 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
 def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
     """Tell whether a revert of a volume will make a snapshot again."""
     return _TAG + snapshot_name in volume.tags
-
-
-def _closed(vg: lvm.LVM, volume: lvm.LogicalVolume) -> lvm.LogicalVolume:
-    volume = vg.wait_until_closed(volume)
-    if volume.is_open:
-        raise lvm.LogicalVolumeInUse(f'LV {volume.name} is in use')
-    return volume
 
 
 # Thin ---------------------------------------------------------------------
@@ -149,7 +142,7 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
            snapshot: lvm.LogicalVolume) -> None:
     # LVM would put the merge off until the volume is activated again, and
     # then throw away what was written to it meanwhile.
-    _closed(vg, snapshot)
+    vg.require_closed(snapshot)
     # The new snapshot is of the size that the volume has now.
     freed_bytes = vg.get_group().free_bytes + snapshot.size_bytes
     needed_bytes = lvm.cow_store_bytes(volume.size_bytes)
@@ -167,16 +160,18 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
         undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag)
         vg.merge_snapshot(snapshot.name)
         undo.pop_all()
-    if vg.get_volume(volume.name).is_merging:
-        _begin_late(vg, volume)
-    _complete_merge(vg, volume, tag)
+    merged = vg.get_volume(volume.name)
+    if merged.is_merging:
+        _merge_late(vg, merged)
+    _snapshot_again(vg, volume, tag)
 
 
-def _begin_late(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:
-    """Begin a merge that LVM put off, as one of the two was opened."""
-    _closed(vg, volume)
+def _merge_late(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:
+    """Do the merge that LVM put off, as one of the two was opened."""
+    vg.require_closed(volume)
     vg.deactivate_lv(volume.name)
     vg.resume_merge(volume.name)
+    _wait_until_merged(vg, volume)
 
 
 def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
@@ -212,9 +207,13 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
 
 def _complete_merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
                     tag: str) -> None:
+    _wait_until_merged(vg, volume)
+    _snapshot_again(vg, volume, tag)
+
+
+def _wait_until_merged(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:
     while vg.get_volume(volume.name).is_merging:
         threading.Event().wait(_MERGE_POLL_SECONDS)
-    _snapshot_again(vg, volume, tag)
 
 
 # Both ---------------------------------------------------------------------

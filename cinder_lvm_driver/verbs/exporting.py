@@ -136,6 +136,7 @@ class ExportVerbs:
             with translate.cinder_errors():
                 return self.target_driver.initialize_connection(volume,
                                                                 connector)
+        # Target classes of Cinder raise what they like.
         except Exception:
             self._spare(volume, bool(targets.connectors(volume)))
             raise

@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         '"tools/demo --stop" or Ctrl-C, and tell how to reach it')
     add('--stop', action='store_true',
         help='end the clouds that --keep left running, and do nothing else')
-    add('--driver', type=arguments.driver, default=settings.DEFAULT_DRIVER,
+    add('--driver', type=arguments.driver, default=arguments.DEFAULT_DRIVER,
         metavar='CLASS', help='the volume driver (default: %(default)s)')
     add('--lvm-type', choices=settings.LVM_TYPES, default='thin',
         help='the back end\'s lvm_type (default: %(default)s)')

@@ -21,7 +21,6 @@ DATABASE = f'{STATE}/cinder.sqlite'
 # Made by the cloud when all its services are up.
 READY_FILE = f'{STATE}/ready'
 
-DEFAULT_DRIVER = arguments.DEFAULT_DRIVER
 LVM_TYPES = ('thin', 'default', 'auto')
 
 _TEMPLATE = """\
@@ -82,7 +81,7 @@ class Settings(stored.Stored):
 
     venv: str
     results: str
-    driver: str = DEFAULT_DRIVER
+    driver: str = arguments.DEFAULT_DRIVER
     lvm_type: str = 'thin'
     extra: tuple[str, ...] = ()
     keep: bool = False

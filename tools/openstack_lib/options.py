@@ -17,10 +17,8 @@ _RELEASE = re.compile(r'[0-9]+(\.[0-9]+)+')
 
 
 def _release(text: str) -> str:
-    if not _RELEASE.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no release; write for example 29.0.0')
-    return text
+    return arguments.matching(_RELEASE, text,
+                              'is no release; write for example 29.0.0')
 
 
 def _add_up(

@@ -180,7 +180,16 @@ class TestQuestions(base.TestCase):
                           'a', 60, self.lvm.volumes.clear)
 
     def test_volume_that_stays_open(self):
-        self.assertTrue(self.wait_until_closed('a', 0).is_open)
+        volume = self.wait_until_closed('a', 0)
+        self.assertTrue(volume.is_open)
+        error = self.assertRaises(lvm.LogicalVolumeInUse,
+                                  self.vg.require_closed, volume)
+        self.assertIn('LV a is in use', str(error))
+
+    def test_volume_that_nobody_has_open(self):
+        self.lvm.add('a')
+        volume = self.vg.get_volume('a')
+        self.assertEqual(volume, self.vg.require_closed(volume))
 
     def test_get_picture(self):
         self.lvm.add('a')

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What targets/kernel.py and targets/host.py find out about a host."""
 
+import contextlib
 import os
 import shutil
+from unittest import mock
 
 import fixtures
+from oslo_concurrency import lockutils
 
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import kernel
@@ -32,3 +35,19 @@ class FakeKernel(fixtures.Fixture):
 
     def load(self, module):
         os.mkdir(f'{self.loaded}/{module}')
+
+
+@contextlib.contextmanager
+def listed_under_lock(verbs, name):
+    """Have nothing listed, and fail where no lock is held meanwhile."""
+    with mock.patch.object(lockutils, 'lock') as lock:
+        held = lock.return_value
+
+        def listed():
+            held.__enter__.assert_called_once()
+            held.__exit__.assert_not_called()
+            return {}
+
+        with mock.patch.object(verbs, name, side_effect=listed) as listing:
+            yield
+        listing.assert_called_once_with()

@@ -162,21 +162,20 @@ class TestVerbs(LioTestCase):
     def test_under_the_lock_of_the_in_tree_driver(self):
         volume = fake_volume.volume(connectors=[HOST])
         calls = (
-            lambda: self.target.create_export(None, volume, DEVICES[0]),
-            lambda: self.target.initialize_connection(volume, HOST),
-            lambda: self.target.terminate_connection(volume, HOST),
-            lambda: self.target.ensure_export(None, volume, DEVICES[0]),
-            lambda: self.target.terminate_connection(volume, None),
-            lambda: self.target.remove_export(None, volume))
-        for call in calls:
+            (1, lambda: self.target.create_export(None, volume, DEVICES[0])),
+            (1, lambda: self.target.initialize_connection(volume, HOST)),
+            (1, lambda: self.target.terminate_connection(volume, HOST)),
+            # For the list, and for what is missing.
+            (2, lambda: self.target.ensure_export(None, volume, DEVICES[0])),
+            (1, lambda: self.target.terminate_connection(volume, None)),
+            (1, lambda: self.target.remove_export(None, volume)))
+        for locks, call in calls:
             with mock.patch.object(lockutils, 'lock',
                                    wraps=lockutils.lock) as lock:
                 call()
             self.assertEqual(
                 [mock.call('lioadm', lock_file_prefix='cinder-',
-                           external=True)] * lock.call_count,
-                lock.call_args_list)
-            self.assertTrue(lock.called)
+                           external=True)] * locks, lock.call_args_list)
 
 
 class TestEnsure(LioTestCase):
@@ -239,16 +238,8 @@ class TestEnsure(LioTestCase):
         listing.assert_called_once_with()
 
     def test_no_list_while_another_back_end_is_at_it(self):
-        with mock.patch.object(lockutils, 'lock') as lock:
-            held = lock.return_value
-
-            def listed():
-                held.__enter__.assert_called_once()
-                held.__exit__.assert_not_called()
-                return {}
-
-            with mock.patch.object(verbs, 'list_targets', listed):
-                self.assertEqual({}, self.ensure())
+        with fake_kernel.listed_under_lock(verbs, 'list_targets'):
+            self.assertEqual({}, self.ensure())
 
     def test_none(self):
         with mock.patch.object(verbs, 'list_targets') as listing:

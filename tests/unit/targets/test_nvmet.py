@@ -14,6 +14,7 @@ from cinder_lvm_driver.targets import nvmet
 from tests import base
 from tests.contract import test_nvmet as contract
 from tests.unit.privileged import fake_nvmet
+from tests.unit.targets import fake_kernel
 from tests.unit.targets import fake_nvmetcli
 from tests.unit.targets import fake_volume
 
@@ -479,16 +480,8 @@ class TestEnsure(NvmetTestCase):
         listing.assert_called_once_with()
 
     def test_no_list_while_another_back_end_is_at_it(self):
-        with mock.patch.object(lockutils, 'lock') as lock:
-            held = lock.return_value
-
-            def listed():
-                held.__enter__.assert_called_once()
-                held.__exit__.assert_not_called()
-                return {}
-
-            with mock.patch.object(verbs, 'list_subsystems', listed):
-                self.assertEqual({}, self.ensure())
+        with fake_kernel.listed_under_lock(verbs, 'list_subsystems'):
+            self.assertEqual({}, self.ensure())
 
     def test_a_volume_without_device(self):
         self.nvmet.os.devices.pop(DEVICES[0])

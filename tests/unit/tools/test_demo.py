@@ -13,6 +13,7 @@ import testtools
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
+from cloud_lib import arguments
 from cloud_lib import errors
 from cloud_lib import logs
 from cloud_lib import steps
@@ -36,7 +37,7 @@ class TestOptions(testtools.TestCase):
 
     def test_defaults(self):
         chosen = options.parse([])
-        self.assertEqual(settings.DEFAULT_DRIVER, chosen.driver)
+        self.assertEqual(arguments.DEFAULT_DRIVER, chosen.driver)
         self.assertEqual('thin', chosen.lvm_type)
         self.assertFalse(chosen.keep)
         self.assertEqual(options.TIMEOUT, chosen.timeout)

@@ -152,6 +152,8 @@ class Brick:
     def wait_until_closed(self, volume):
         return volume
 
+    require_closed = wait_until_closed
+
     def get_volumes(self):
         volumes = {}
         for answer in self.fake.get_volumes():
