@@ -23,6 +23,7 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import provisioning
 from cinder_lvm_driver.provisioning import base as provisioning_base
+from cinder_lvm_driver.provisioning import extending
 from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
@@ -123,9 +124,11 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         """Go on with what the service was doing when it ended."""
         volumes = self.vg.get_volumes()
         revert.recover(self.vg, volumes)
+        extending.recover(self.vg, volumes.values())
         for name, lv in volumes.items():
             if not naming.is_left_over(name):
                 continue
+            # It may be of another back end that shares the VG.
             if lv.is_open:
                 LOG.warning('LV %s was only needed for a moment and is in '
                             'use: restart the service when it is not', name)
@@ -265,7 +268,12 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
-        """Tell how the back end is; also when LVM cannot be asked."""
+        """Tell how the back end is; also when LVM cannot be asked.
+
+        Cinder asks once in a while: the moment to look whether deleted LVs
+        that somebody had open can be wiped.
+        """
+        self._remover.retry()
         self._stats = stats.build(
             settings=self.settings,
             reading=self._watch.look(self.vg, self._provisioning),

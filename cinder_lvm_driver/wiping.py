@@ -27,6 +27,10 @@ class Remover:
         self._vg = vg
         self._copier = copier
         self._doomed: collections.deque[str] = collections.deque()
+        # Names of those among them that somebody had open, and which the log
+        # has been told of.
+        self._waiting: list[str] = []
+        self._told: set[str] = set()
         self._is_working = False
         self._lock = threading.Lock()
 
@@ -68,6 +72,12 @@ class Remover:
         """
         self._wipe_later(filter(naming.is_doomed, names))
 
+    def retry(self) -> None:
+        """Go on with LVs that were in use; nothing is run if there is none."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        self._wipe_later(waiting)
+
     def _wipe_later(self, names: Iterable[str]) -> None:
         with self._lock:
             self._doomed.extend(names)
@@ -86,11 +96,22 @@ class Remover:
             complaint = (f'LV {name} of a deleted volume is not wiped; that '
                          f'is tried again at the next start')
             try:
-                errors.attempt(complaint, self._wipe_and_remove, name)
+                errors.attempt(complaint, self._wipe_unless_open, name)
             # Whatever it is: LVs that are deleted later need a worker too,
             # and none is started as long as this one counts as being at it.
             except Exception:
                 LOG.exception('%s', complaint)
+
+    def _wipe_unless_open(self, name: str) -> None:
+        try:
+            self._wipe_and_remove(name)
+        except lvm.LogicalVolumeInUse as exc:
+            with self._lock:
+                self._waiting.append(name)
+            if name not in self._told:
+                self._told.add(name)
+                LOG.warning('LV %s of a deleted volume is wiped when nobody '
+                            'uses it: %s', name, exc)
 
     def _wipe_and_remove(self, name: str) -> None:
         volume = self._vg.find_volume(name)

@@ -14,11 +14,10 @@ import decimal
 import logging
 from typing import Protocol
 
-from oslo_utils import excutils
-
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.provisioning import extending
 from cinder_lvm_driver.provisioning import health
 
 LOG = logging.getLogger(__name__)
@@ -218,44 +217,12 @@ class Provisioning(abc.ABC):
                       size_bytes: int) -> None:
         """Extend an LV to at least a size; never shrinks it.
 
-        The origin of COW snapshots can only be extended while inactive
-        (lvextend(8)), so it is taken down for a moment, unless it is in use.
-        What is added to a thick LV reads as zeroes if the back end wipes.
-
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
         """
-        if volume.size_bytes >= size_bytes:
-            return
-        with contextlib.ExitStack() as taken_down:
-            if volume.is_cow_origin and volume.active:
-                if self._vg.wait_until_closed(volume).is_open:
-                    raise lvm.LogicalVolumeInUse(
-                        f'LV {volume.name} is in use and has COW snapshots; '
-                        f'LVM cannot extend it now. Detach the volume or '
-                        f'delete its snapshots first')
-                self._vg.deactivate_lv(volume.name)
-                taken_down.callback(self._vg.activate_lv, volume.name)
-            self._vg.extend_volume(volume.name, size_bytes)
-        if self._filler.wipes and not volume.is_thin:
-            self._clear_end(volume)
-
-    def _clear_end(self, volume: lvm.LogicalVolume) -> None:
-        """Overwrite what others left in the extents an LV was just given.
-
-        The LV gets its old size back if that cannot be done.
-
-        :param volume: the LV as it was before
-        """
-        with contextlib.ExitStack() as brought_up:
-            try:
-                if not volume.active:
-                    self._vg.activate_lv(volume.name)
-                    brought_up.callback(self._vg.deactivate_lv, volume.name)
-                self._filler.zero_from(volume.path, volume.size_bytes)
-            except errors.DriverError:
-                with excutils.save_and_reraise_exception():
-                    self._vg.reduce_volume(volume.name, volume.size_bytes)
+        extending.extend(
+            self._vg, volume, size_bytes,
+            self._filler.zero_from if self._filler.wipes else None)
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:

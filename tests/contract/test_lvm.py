@@ -152,6 +152,8 @@ class LVMContract:
                               (self.vg.extend_volume, 'a', 16 * MIB))
         self.vg.deactivate_lv('a')
         self.vg.extend_volume('a', 16 * MIB)
+        self.assert_all_raise(lvm.LVMError,
+                              (self.vg.reduce_volume, 'a', 8 * MIB))
         self.assertEqual((16 * MIB,), self.facts('a', 'size_bytes'))
         self.assertEqual((8 * MIB,), self.facts('s', 'virtual_size_bytes'))
 

@@ -291,7 +291,10 @@ class FakeLVM:
         volume.size = size
 
     def _lvreduce(self, options, words):
-        self._find(words[0]).size = extents(options['--size'])
+        volume = self._find(words[0])
+        if any(shot.is_cow for shot in self._of('origin', volume)):
+            raise Failure('Origins cannot be reduced.')
+        volume.size = extents(options['--size'])
 
     def _lvremove(self, options, words):
         volume = self._find(words[0])

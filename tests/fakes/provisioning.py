@@ -11,6 +11,10 @@ LVM_FAILED = process.CommandFailed(('lvs',), 5, '', 'Broken by the test.')
 DD_FAILED = process.CommandFailed(('dd',), 1, '', 'I/O error')
 
 
+class Killed(BaseException):
+    """The end of the service."""
+
+
 class ProvisioningTestCase(base.TestCase):
     """A test of one kind of provisioning.
 
@@ -20,6 +24,8 @@ class ProvisioningTestCase(base.TestCase):
     :ivar zeroed: the device and the first byte of each end that was zeroed
     :ivar fill_error: what the next copies and wipes fail with
     :ivar wipes: whether the back end does
+    :ivar commands_left: so many more LVM commands are run before the service
+        ends; None for any number
     :cvar kind: the class
     """
 
@@ -33,8 +39,19 @@ class ProvisioningTestCase(base.TestCase):
         self.zeroed = []
         self.fill_error = None
         self.wipes = True
+        self.commands_left = None
+        run, self.lvm.run = self.lvm.run, self.run_unless_killed
+        self.run_really = run
+        self.lvm.run_long = self.lvm.run
         self.provisioning = self.kind(
             self.vg, self, lambda lv: self.vg.delete(lv.name))
+
+    def run_unless_killed(self, *argv, timeout=None):
+        if self.commands_left is not None:
+            if not self.commands_left:
+                raise Killed
+            self.commands_left -= 1
+        return self.run_really(*argv, timeout=timeout)
 
     def copy(self, source, destination, size_bytes, *, sparse):
         self.copies.append((source, destination, size_bytes, sparse))
@@ -64,6 +81,10 @@ class ProvisioningTestCase(base.TestCase):
 
     def add_cow(self, name, origin, size_mib=12, **facts):
         return self.lvm.add(name, size_mib * MIB, origin=origin, **facts)
+
+    def tags(self):
+        return [tag for volume in self.lvm.volumes.values()
+                for tag in volume.tags]
 
     def names(self):
         return set(self.lvm.volumes)

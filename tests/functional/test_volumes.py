@@ -2,9 +2,11 @@
 """Volumes, snapshots and clones, thin and thick, with data."""
 
 import contextlib
+from unittest import mock
 
 from cinder import exception
 
+from cinder_lvm_driver import copying
 from cinder_lvm_driver import naming
 from tests.functional import base
 
@@ -315,7 +317,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
     """What nobody is to read who gets the extents next."""
 
     settings = {'lvm_type': 'default', 'volume_clear_size': 8}
-    pv_sizes = (3 * GIB,)
+    pv_sizes = (4 * GIB,)
 
     def test_deleted_data_is_not_left_on_the_disk(self):
         for make in self.wiped_volume, self.wiped_snapshot:
@@ -368,6 +370,25 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
             self.assert_zeroes(self.device(volume.name), offset)
         self.assertEqual(mine, self.checksum(self.device(volume.name),
                                              GIB - 4 * MIB))
+
+    def test_extension_that_is_cut_off(self):
+        """It is taken back, or completed where LVM cannot do that."""
+        volume = self.create()
+        for has_snapshot, size_gib in (False, 1), (True, 2):
+            with self.subTest(has_snapshot=has_snapshot):
+                if has_snapshot:
+                    self.create_snapshot(volume)
+                with (mock.patch.object(copying.Copier, 'zero_from',
+                                        side_effect=KeyboardInterrupt),
+                      self.assertRaises(KeyboardInterrupt)):
+                    self.driver.extend_volume(volume, 2)
+                self.write(self.device(volume.name), 'secret', GIB)
+                self.driver.check_for_setup_error()
+                self.assertEqual((str(size_gib * GIB),),
+                                 self.lv(volume.name, 'lv_size'))
+        self.driver.extend_volume(volume, 2)
+        self.assert_zeroes(self.device(volume.name), GIB)
+        self.assertEqual(('',), self.lv(volume.name, 'lv_tags'))
 
 
 class MirroredVolumesTest(base.BackendTestCase):

@@ -532,8 +532,19 @@ class TestThick(VolumeVerbs, DriverTestCase):
     def test_deleted_volume_that_somebody_has_opened_is_kept(self):
         lv = self.lvm.add('cinder-wipe-x-01234567', GIB, is_open=True,
                           content='x')
-        self.make_driver()
+        driver = self.make_driver()
         self.assertEqual('x', lv.content)
+        lv.is_open = False
+        driver.get_volume_stats(True)
+        self.assert_wiped('x')
+
+    def test_interrupted_extension_is_taken_back(self):
+        volume = self.create()
+        lv = self.lvm.volumes[volume.name]
+        lv.size = 2 * GIB
+        lv.tags.add(f'cinder.extend={GIB}-{2 * GIB}')
+        self.make_driver()
+        self.assertEqual((GIB, set()), (lv.size, lv.tags))
 
     def test_what_an_interrupted_clone_left_is_removed(self):
         origin = self.create().name

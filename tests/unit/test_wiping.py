@@ -132,7 +132,28 @@ class TestRemover(base.TestCase):
         self.works.pop()()
         self.assertEqual(names[3:], self.wiped)
         self.assertEqual(set(names[:2]), set(self.lvm.volumes))
-        for name in names[:2]:
-            self.assertIn(f'LV {name} of a deleted volume is not wiped',
-                          self.log.output)
+        self.assertIn(f'LV {names[0]} of a deleted volume is not wiped',
+                      self.log.output)
+        self.assertIn(f'LV {names[1]} of a deleted volume is wiped when '
+                      f'nobody uses it', self.log.output)
         self.assertNotIn('gone', self.log.output)
+
+    def test_what_was_in_use_is_tried_again(self):
+        name = 'cinder-wipe-a-01234567'
+        self.lvm.add(name, is_open=True)
+        self.remover.resume(self.lvm.volumes)
+        for _ in range(2):
+            self.works.pop()()
+            self.remover.retry()
+        self.assertEqual(1, self.log.output.count('when nobody uses it'))
+        self.lvm.volumes[name].is_open = False
+        self.works.pop()()
+        self.assertEqual(([name], {}), (self.wiped, self.lvm.volumes))
+        self.remover.retry()
+        self.assertEqual([], self.works)
+
+    def test_what_is_broken_is_not_tried_again(self):
+        self.remove('broken')
+        self.works.pop()()
+        self.remover.retry()
+        self.assertEqual([], self.works)

@@ -15,10 +15,6 @@ from tests.fakes import provisioning
 MIB = provisioning.MIB
 
 
-class Killed(BaseException):
-    """The end of the service."""
-
-
 class RevertTestCase(provisioning.ProvisioningTestCase):
 
     kind = thick.Thick
@@ -28,17 +24,6 @@ class RevertTestCase(provisioning.ProvisioningTestCase):
         self.useFixture(machine.work_at_once())
         self.build()
         self.before = self.state()
-        self.commands_left = None
-        run, self.lvm.run = self.lvm.run, self.run_unless_killed
-        self.run_really = run
-        self.lvm.run_long = self.lvm.run
-
-    def run_unless_killed(self, *argv, timeout=None):
-        if self.commands_left is not None:
-            if not self.commands_left:
-                raise self.failure
-            self.commands_left -= 1
-        return self.run_really(*argv, timeout=timeout)
 
     def state(self):
         return {name: (volume.content, volume.size, volume.active)
@@ -51,8 +36,7 @@ class RevertTestCase(provisioning.ProvisioningTestCase):
         expected = dict(self.before)
         expected['v'] = 'two', *self.before['v'][1:]
         self.assertEqual(expected, self.state())
-        self.assertEqual([], [tag for volume in self.lvm.volumes.values()
-                              for tag in volume.tags])
+        self.assertEqual([], self.tags())
 
 
 class Cases:
@@ -69,11 +53,11 @@ class Cases:
 
     def test_end_of_the_service_at_any_moment(self):
         for commands in range(1, 20):
-            self.failure, self.commands_left = Killed(), commands
+            self.commands_left = commands
             try:
                 self.revert()
                 break
-            except Killed:
+            except provisioning.Killed:
                 self.commands_left = None
             revert.recover(self.vg, self.vg.get_volumes())
             if self.state() != self.before:
@@ -83,10 +67,6 @@ class Cases:
         self.assertGreater(commands, 3)
         self.commands_left = None
         self.assert_reverted()
-
-    def tags(self):
-        return [tag for volume in self.lvm.volumes.values()
-                for tag in volume.tags]
 
     def test_nothing_to_recover(self):
         revert.recover(self.vg, self.vg.get_volumes())

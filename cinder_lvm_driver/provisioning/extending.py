@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making volumes larger; what a thick one gains reads as zeroes.
+
+As long as that is not so, a tag on the LV says where it ended before. Whoever
+finds the tag after a crash takes the extension back, or zeroes what was
+gained when the volume is extended the next time.
+"""
+
+from collections.abc import Callable, Iterable
+import contextlib
+import dataclasses
+import logging
+import re
+from typing import Self
+
+from oslo_utils import excutils
+from oslo_utils import units
+
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
+
+LOG = logging.getLogger(__name__)
+
+_TAG = 'cinder.extend='
+_SIZES = re.compile('([0-9]+)-([0-9]+)')
+
+# Overwrites a device with zeroes, from an offset in bytes to its end.
+ZeroFrom = Callable[[str, int], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Extension:
+    """One that has begun and not ended."""
+
+    old_bytes: int
+    # As asked for; LVM rounds up.
+    new_bytes: int
+
+    @classmethod
+    def of(cls, volume: lvm.LogicalVolume) -> Self | None:
+        """Return the extension that an LV's tags tell of."""
+        for tag in volume.tags:
+            match = _SIZES.fullmatch(tag.removeprefix(_TAG))
+            if match and tag.startswith(_TAG):
+                return cls(*map(int, match.groups()))
+        return None
+
+    @property
+    def tag(self) -> str:
+        return f'{_TAG}{self.old_bytes}-{self.new_bytes}'
+
+    def gave(self, volume: lvm.LogicalVolume) -> bool:
+        """Tell whether the size of an LV comes from it.
+
+        The in-tree driver, which does not heed tags, may have been at it
+        since. Volumes of Cinder's are whole GiB.
+        """
+        end: int = self.new_bytes + units.Gi
+        return self.old_bytes < self.new_bytes <= volume.size_bytes < end
+
+
+def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
+           zero_from: ZeroFrom | None) -> None:
+    """Extend an LV to at least a size; never shrinks it.
+
+    The origin of COW snapshots can only be extended while inactive
+    (lvextend(8)), so it is taken down for a moment, unless it is in use.
+
+    :param zero_from: for what is added to a thick LV; None to leave there
+        what others left
+    :raises lvm.InsufficientSpace: it does not fit
+    :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
+    """
+    interrupted = _Extension.of(volume)
+    if interrupted is not None:
+        if zero_from is not None and interrupted.gave(volume):
+            _clear_end(vg, volume, interrupted, zero_from)
+        vg.delete_tag(volume.name, interrupted.tag)
+    if volume.size_bytes >= size_bytes:
+        return
+    if volume.is_thin or zero_from is None:
+        _extend(vg, volume, size_bytes)
+        return
+    extension = _Extension(volume.size_bytes, size_bytes)
+    vg.add_tag(volume.name, extension.tag)
+    try:
+        _extend(vg, volume, size_bytes)
+    except errors.DriverError:
+        with excutils.save_and_reraise_exception():
+            _attempt(volume, vg.delete_tag, volume.name, extension.tag)
+    try:
+        _clear_end(vg, volume, extension, zero_from)
+    except errors.DriverError:
+        with excutils.save_and_reraise_exception():
+            _attempt(volume, _take_back, vg, volume, extension)
+    vg.delete_tag(volume.name, extension.tag)
+
+
+def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume]) -> None:
+    """Take back what a crash has left half done.
+
+    Cinder was never told of it, so that nobody has put anything there who
+    was to; but who has the LV open may have seen its size.
+
+    :param volumes: all of the VG
+    """
+    for volume in volumes:
+        extension = _Extension.of(volume)
+        if extension is None:
+            continue
+        if not extension.gave(volume):
+            _attempt(volume, vg.delete_tag, volume.name, extension.tag)
+        elif volume.is_open:
+            LOG.warning('%s', _complaint(volume))
+        else:
+            LOG.warning('Taking back an interrupted extension of LV %s',
+                        volume.name)
+            _attempt(volume, _take_back, vg, volume, extension)
+
+
+def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:
+    with contextlib.ExitStack() as taken_down:
+        if volume.is_cow_origin and volume.active:
+            if vg.wait_until_closed(volume).is_open:
+                raise lvm.LogicalVolumeInUse(
+                    f'LV {volume.name} is in use and has COW snapshots; LVM '
+                    f'cannot extend it now. Detach the volume or delete its '
+                    f'snapshots first')
+            vg.deactivate_lv(volume.name)
+            taken_down.callback(vg.activate_lv, volume.name)
+        vg.extend_volume(volume.name, size_bytes)
+
+
+def _clear_end(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
+               zero_from: ZeroFrom) -> None:
+    """Overwrite what others left in the extents an LV was given."""
+    with contextlib.ExitStack() as brought_up:
+        if not volume.active:
+            vg.activate_lv(volume.name)
+            brought_up.callback(vg.deactivate_lv, volume.name)
+        zero_from(volume.path, extension.old_bytes)
+
+
+def _take_back(vg: lvm.LVM, volume: lvm.LogicalVolume,
+               extension: _Extension) -> None:
+    """Give an LV its old size; LVM refuses if it has COW snapshots."""
+    vg.reduce_volume(volume.name, extension.old_bytes)
+    vg.delete_tag(volume.name, extension.tag)
+
+
+def _complaint(volume: lvm.LogicalVolume) -> str:
+    return (f'LV {volume.name} was not extended to its end and is larger than '
+            f'its volume; that is put right when the volume is extended '
+            f'again, or when the service starts while it is detached and has '
+            f'no snapshots')
+
+
+def _attempt(volume: lvm.LogicalVolume, step: Callable[..., None],
+             *arguments: object) -> None:
+    errors.attempt(_complaint(volume), step, *arguments)

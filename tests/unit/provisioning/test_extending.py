@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Larger volumes, and what becomes of extensions that a crash interrupts."""
+
+import ddt
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import process
+from cinder_lvm_driver.provisioning import extending
+from cinder_lvm_driver.provisioning import thick
+from tests.fakes import provisioning
+
+MIB = provisioning.MIB
+
+
+class ExtendTestCase(provisioning.ProvisioningTestCase):
+
+    kind = thick.Thick
+
+    def extend(self, size_mib):
+        self.provisioning.extend_volume(self.vg.get_volume('a'),
+                                        size_mib * MIB)
+        return self.lvm.volumes['a'].size // MIB
+
+    def recover(self):
+        extending.recover(self.vg, self.vg.get_volumes().values())
+        return self.lvm.volumes['a'].size // MIB
+
+
+@ddt.ddt
+class TestExtend(ExtendTestCase):
+
+    def test_extend(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.assertEqual(16, self.extend(16))
+
+    def test_what_is_added_is_zeroed(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.extend(16)
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+
+    def test_nothing_is_zeroed_where_nothing_is_wiped(self):
+        self.wipes = False
+        self.lvm.add('a', 8 * MIB)
+        self.extend(16)
+        self.assertEqual([], self.zeroed)
+
+    def test_thin_volume_needs_no_zeroes(self):
+        self.add_thin_pool()
+        self.add_thin('a')
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual([], self.zeroed)
+
+    def test_end_that_cannot_be_zeroed_is_taken_back(self):
+        self.lvm.add('a', 8 * MIB)
+        self.fill_error = provisioning.DD_FAILED
+        self.assertRaises(process.CommandFailed, self.extend, 16)
+        self.assertEqual(8 * MIB, self.lvm.volumes['a'].size)
+        self.assertEqual([], self.tags())
+
+    @ddt.data(8, 4)
+    def test_large_enough_already(self, size_mib):
+        self.lvm.add('a', 8 * MIB)
+        self.assertEqual(8, self.extend(size_mib))
+
+    def test_no_space(self):
+        self.lvm.add('a', 8 * MIB)
+        self.assertRaises(lvm.InsufficientSpace, self.extend, 999)
+        self.assertEqual([], self.tags())
+
+    def test_origin_of_cow_snapshots(self):
+        self.lvm.add('a', 8 * MIB)
+        self.add_cow('s', 'a')
+        self.assertEqual(16, self.extend(16))
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+    def test_inactive_origin_stays_inactive(self):
+        self.lvm.add('a', 8 * MIB, active=False)
+        self.add_cow('s', 'a', active=False)
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+        self.assertFalse(self.lvm.volumes['a'].active)
+
+    def test_origin_is_active_again_when_it_cannot_be_extended(self):
+        self.lvm.add('a', 8 * MIB)
+        self.add_cow('s', 'a')
+        self.assertRaises(lvm.InsufficientSpace, self.extend, 999)
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+    def test_origin_in_use(self):
+        self.lvm.add('a', 8 * MIB, is_open=True)
+        self.add_cow('s', 'a')
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.extend, 16)
+        self.assertIn('Detach the volume or delete its snapshots', str(error))
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+
+@ddt.ddt
+class TestInterrupted(ExtendTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm.add('a', 8 * MIB)
+
+    def end_while_zeroing(self):
+        self.fill_error = provisioning.Killed()
+        self.assertRaises(provisioning.Killed, self.extend, 16)
+        self.zeroed, self.fill_error = [], None
+
+    def test_at_any_moment(self):
+        for commands in range(1, 9):
+            self.commands_left = commands
+            try:
+                self.extend(16)
+                break
+            except provisioning.Killed:
+                self.commands_left = None
+            self.assertEqual((8, []), (self.recover(), self.tags()))
+        self.assertEqual(4, commands)
+        self.commands_left = None
+        self.assertEqual((16, []), (self.recover(), self.tags()))
+
+    def test_while_zeroing(self):
+        self.end_while_zeroing()
+        self.assertEqual((8, [], []),
+                         (self.recover(), self.tags(), self.zeroed))
+
+    def test_extended_again_at_any_moment(self):
+        self.end_while_zeroing()
+        for commands in range(1, 9):
+            self.zeroed, self.commands_left = [], commands
+            try:
+                self.extend(16)
+                break
+            except provisioning.Killed:
+                pass
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+        self.assertEqual([], self.tags())
+
+    def test_extended_further(self):
+        self.end_while_zeroing()
+        self.assertEqual(24, self.extend(24))
+        self.assertEqual([('a', 8 * MIB), ('a', 16 * MIB)], self.zeroed)
+        self.assertEqual([], self.tags())
+
+    def test_extended_where_nothing_is_wiped_any_more(self):
+        self.end_while_zeroing()
+        self.wipes = False
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual(([], []), (self.zeroed, self.tags()))
+
+    def test_what_is_in_use_or_cannot_be_reduced_is_left(self):
+        """Until it is extended again."""
+        self.end_while_zeroing()
+        for in_use in True, False:
+            if not in_use:
+                self.add_cow('s', 'a')
+            self.lvm.volumes['a'].is_open = in_use
+            self.assertEqual(16, self.recover())
+            self.assertIn('LV a was not extended to its end',
+                          self.log.output)
+        self.extend(16)
+        self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
+
+    @ddt.data((8, 2052), (2049, 2048), (8, 1024))
+    @ddt.unpack
+    def test_size_that_is_somebody_elses(self, old, new):
+        """The in-tree driver leaves the tag alone."""
+        volume = self.lvm.volumes['a']
+        volume.size = 2048 * MIB
+        for verb in self.recover, lambda: self.extend(8):
+            volume.tags.add(f'cinder.extend={old * MIB}-{new * MIB}')
+            self.assertEqual((2048, []), (verb(), self.tags()))
+        self.assertEqual([], self.zeroed)
+
+    def test_rounded_up(self):
+        self.lvm.volumes['a'].tags.add(
+            f'cinder.extend={4 * MIB}-{7 * MIB}')
+        self.assertEqual((4, []), (self.recover(), self.tags()))
+
+    @ddt.data('cinder.extend=', 'cinder.extend=a-b', '1-2', 'extend')
+    def test_tags_of_others(self, tag):
+        self.lvm.volumes['a'].tags.add(tag)
+        self.assertEqual((8, [tag]), (self.recover(), self.tags()))
