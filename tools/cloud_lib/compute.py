@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compute node: what nova-compute does with a volume, through os-brick."""
 
+from collections.abc import Callable
 import dataclasses
 import hashlib
 import mmap
@@ -29,6 +30,29 @@ class Device:
     def path(self) -> str:
         """The block device."""
         return str(self.info['path'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    """The readable side of an encrypted device.
+
+    :ivar close: ends it
+    """
+
+    path: str
+    close: Callable[[], None]
+
+
+class _Keys:
+    """A key manager with one key, as os-brick asks it."""
+
+    def __init__(self, key: bytes) -> None:
+        from castellan.common.objects import symmetric_key
+        self._key = symmetric_key.SymmetricKey('AES', len(key) * 8, key)
+
+    def get(self, context: object, identity: str) -> Any:
+        """Return the key, whichever is asked for."""
+        return self._key
 
 
 class Host:
@@ -72,6 +96,26 @@ class Host:
         """Log out; the device goes away."""
         self._protocol(device.connection).disconnect_volume(
             device.connection, device.info)
+
+    def decrypt(self, device: Device, encryption: dict[str, Any],
+                key: bytes) -> 'Plain':
+        """Put what decrypts it between a device and its user.
+
+        A device that nothing was written to becomes an encrypted one.
+
+        :param encryption: what Cinder tells of it
+        """
+        from os_brick import encryptors
+        encryptor = encryptors.get_volume_encryptor(
+            'sudo', {'driver_volume_type':
+                     device.connection['driver_volume_type'],
+                     'serial': device.volume,
+                     'data': {**device.connection,
+                              'device_path': device.path}},
+            _Keys(key), **encryption)
+        encryptor.attach_volume(None, **encryption)
+        return Plain(f'/dev/mapper/{encryptor.dev_name}',
+                     lambda: encryptor.detach_volume(**encryption))
 
     def extend(self, device: Device) -> int:
         """Look at the device again; return its size in bytes."""

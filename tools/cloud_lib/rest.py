@@ -131,6 +131,54 @@ class Cinder:
         self.wait('volume', volume, 'available')
         return str(answer['os-volume_upload_image']['image_id'])
 
+    def create_backup(self, volume: str, name: str) -> str:
+        """Return the id of a new backup of a volume, also of one in use."""
+        answer = self.request('POST', '/backups', {'backup': {
+            'volume_id': volume, 'name': name, 'force': True}})
+        return str(answer['backup']['id'])
+
+    def restore(self, backup: str, volume: str) -> None:
+        """Give a volume the data of a backup."""
+        self.request('POST', f'/backups/{backup}/restore',
+                     {'restore': {'volume_id': volume}})
+        for kind, identity in (('backup', backup), ('volume', volume)):
+            self.wait(kind, identity, 'available')
+
+    def create_type(self, name: str, specs: dict[str, str]) -> str:
+        """Return the id of a new volume type."""
+        answer = self.request('POST', '/types', {'volume_type': {
+            'name': name, 'extra_specs': specs}})
+        return str(answer['volume_type']['id'])
+
+    def delete_type(self, volume_type: str) -> None:
+        """Delete a volume type."""
+        self.request('DELETE', f'/types/{volume_type}')
+
+    def encrypt(self, volume_type: str) -> None:
+        """Have the hosts encrypt all volumes of a type."""
+        self.request('POST', f'/types/{volume_type}/encryption', {
+            'encryption': {'provider': 'luks', 'cipher': 'aes-xts-plain64',
+                           'key_size': 256, 'control_location': 'front-end'}})
+
+    def encryption(self, volume: str) -> dict[str, Any]:
+        """Return what a host must know to encrypt a volume."""
+        return dict(self.request('GET', f'/volumes/{volume}/encryption'))
+
+    def migrate(self, volume: str, host: str) -> None:
+        """Move a volume to another back end."""
+        self.act(volume, {'os-migrate_volume': {
+            'host': host, 'force_host_copy': False, 'lock_volume': False}})
+
+        def arrived() -> bool:
+            seen = self.show('volume', volume)
+            if seen['migration_status'] == 'error':
+                raise errors.CloudError(f'volume {volume} did not move')
+            return bool(seen['os-vol-host-attr:host'] == host
+                        and seen['status'] == 'available')
+
+        waiting.until(f'volume {volume} to be at {host}', arrived,
+                      STATUS_SECONDS, LOOK_SECONDS)
+
     def act(self, volume: str, action: dict[str, Any]) -> Any:
         """Ask for an action on a volume."""
         return self.request('POST', f'/volumes/{volume}/action', action)
@@ -149,17 +197,18 @@ class Cinder:
                      {'os-complete': {}})
         self.wait('volume', volume, 'in-use')
 
-    def delete_attachment(self, attachment: str, volume: str) -> None:
-        """End an attachment; the volume becomes available."""
+    def delete_attachment(self, attachment: str, volume: str,
+                          status: str = 'available') -> None:
+        """End an attachment; the volume has the status then."""
         self.request('DELETE', f'/attachments/{attachment}')
-        self.wait('volume', volume, 'available')
+        self.wait('volume', volume, status)
 
     def show(self, kind: str, identity: str) -> dict[str, Any]:
-        """Return a volume or a snapshot."""
+        """Return a volume, a snapshot or a backup."""
         return dict(self.request('GET', f'/{kind}s/{identity}')[kind])
 
     def ids(self, kind: str) -> list[str]:
-        """Return the ids of all volumes, snapshots or attachments."""
+        """Return the ids of all volumes, snapshots, attachments or so."""
         answer = self.request('GET', f'/{kind}s?all_tenants=1')
         return [str(found['id']) for found in answer[f'{kind}s']]
 
@@ -181,15 +230,20 @@ class Cinder:
         """Delete an image."""
         self._image.send('DELETE', f'/v2/images/{image}')
 
-    def wait(self, kind: str, identity: str, status: str) -> None:
-        """Wait until a volume or a snapshot has a status."""
-        def reached() -> bool:
-            seen = self.show(kind, identity)
-            if status != seen['status']:
-                self._refuse_error(kind, seen)
-            return bool(seen['status'] == status)
+    def reached(self, kind: str, identity: str, status: str) -> bool:
+        """Return whether a volume or whatever it is has a status now.
 
-        waiting.until(f'{kind} {identity} to be {status}', reached,
+        :raises errors.CloudError: it has become an error
+        """
+        seen = self.show(kind, identity)
+        if status != seen['status']:
+            self._refuse_error(kind, seen)
+        return bool(seen['status'] == status)
+
+    def wait(self, kind: str, identity: str, status: str) -> None:
+        """Wait until a volume or whatever it is has a status."""
+        waiting.until(f'{kind} {identity} to be {status}',
+                      lambda: self.reached(kind, identity, status),
                       STATUS_SECONDS, LOOK_SECONDS)
 
     @staticmethod

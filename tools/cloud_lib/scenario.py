@@ -2,14 +2,13 @@
 """The user's steps: what somebody does with volumes on an ordinary day."""
 
 from collections.abc import Iterator
-import itertools
 from typing import Any
 
 from cloud_lib import compute
-from cloud_lib import errors
 from cloud_lib import rest
 from cloud_lib import steps
 from cloud_lib import storage
+from cloud_lib import user
 from cloud_lib import waiting
 
 MIB = 1 << 20
@@ -18,18 +17,9 @@ GIB = 1 << 30
 DATA = 32 * MIB
 SECOND_GIB = GIB
 WIPE_SECONDS = 300
-# What is deleted at the end, in this order.
-_DELETED = ('snapshot', 'volume')
-_LISTED = (*_DELETED, 'attachment')
 
 
-def require(condition: bool, otherwise: str) -> None:
-    """Raise an error with a sentence unless the condition holds."""
-    if not condition:
-        raise errors.CloudError(otherwise)
-
-
-class Scenario:
+class Scenario(user.User):
     """The steps and what they remember of each other.
 
     :param thin: whether the volumes of the group come from a thin pool
@@ -38,18 +28,13 @@ class Scenario:
 
     def __init__(self, cinder: rest.Cinder, host: compute.Host,
                  group: str, thin: bool, discards: bool = True) -> None:
-        self._cinder = cinder
-        self._host = host
-        self._group = group
+        super().__init__(cinder, host, group)
         self._thin = thin
         self._discards = discards
-        self._devices: dict[str, compute.Device] = {}
-        self._properties: dict[str, Any] = {}
         self._volume = self._snapshot = self._copy = ''
         self._image = self._from_image = ''
         self._first = self._second = ''
         self._used_at_start = 0.0
-        self._there = {kind: frozenset[str]() for kind in _LISTED}
         self._lvs_there = 0
 
     def steps(self) -> list[steps.Step]:
@@ -71,55 +56,29 @@ class Scenario:
         ]
         return [steps.Step(name, function) for name, function in work]
 
-    def _lv(self, volume: str) -> dict[str, str]:
-        found = storage.volumes(self._group)
-        name = f'volume-{volume}'
-        require(name in found, f'there is no logical volume {name}')
-        return found[name]
-
-    def _attach(self, volume: str) -> compute.Device:
-        if not self._properties:
-            self._properties = self._host.properties()
-        attachment, connection = self._cinder.create_attachment(
-            volume, self._properties)
-        device = compute.Device(volume, attachment, connection, {})
-        self._devices[volume] = device
-        device.info = self._host.attach(connection)
-        self._cinder.complete_attachment(attachment, volume)
-        return device
-
-    def _detach(self, device: compute.Device) -> None:
-        del self._devices[device.volume]
-        try:
-            if device.info:
-                self._host.detach(device)
-        finally:
-            self._cinder.delete_attachment(device.attachment, device.volume)
-
     def create(self) -> str:
         """A volume, and the logical volume that it should be."""
-        self._there = {kind: frozenset(self._cinder.ids(kind))
-                       for kind in _LISTED}
+        self.remember()
         self._lvs_there = len(storage.volumes(self._group))
         if self._thin:
             self._used_at_start = storage.pool_used(self._group)
         self._volume = self._cinder.create_volume(name='first')
         found = self._lv(self._volume)
         kind = 'thin' if self._thin else 'linear'
-        require(found['segtype'] == kind,
+        user.require(found['segtype'] == kind,
                 f'the logical volume is {found["segtype"]}, not {kind}')
-        require(int(found['lv_size']) == GIB,
+        user.require(int(found['lv_size']) == GIB,
                 f'the logical volume has {found["lv_size"]} bytes')
         return f'1 GiB volume available, LV is {kind} and 1 GiB'
 
     def attach_volume(self) -> str:
         """The volume as a device of this machine."""
         device = self._attach(self._volume)
-        require(compute.size_of(device.path) == GIB,
+        user.require(compute.size_of(device.path) == GIB,
                 f'{device.path} has {compute.size_of(device.path)} bytes')
         protocol = device.connection['driver_volume_type']
         if protocol == 'iscsi':
-            require(device.connection.get('auth_method') == 'CHAP',
+            user.require(device.connection.get('auth_method') == 'CHAP',
                     'the connection has no CHAP')
             protocol += ' with CHAP'
         return (f'in-use, {device.path.rsplit("/", 1)[-1]} is 1 GiB, over '
@@ -129,7 +88,7 @@ class Scenario:
         """Data, and the same data again."""
         path = self._devices[self._volume].path
         self._first = compute.write_random(path, 0, DATA)
-        require(compute.checksum(path, 0, DATA) == self._first,
+        user.require(compute.checksum(path, 0, DATA) == self._first,
                 'what was read back is not what was written')
         return f'{DATA // MIB} MiB written, read back, same checksum'
 
@@ -138,8 +97,8 @@ class Scenario:
         self._snapshot = self._cinder.create_snapshot(self._volume, 'before')
         name = f'_snapshot-{self._snapshot}'
         found = storage.volumes(self._group)
-        require(name in found, f'there is no logical volume {name}')
-        require(found[name]['origin'] == f'volume-{self._volume}',
+        user.require(name in found, f'there is no logical volume {name}')
+        user.require(found[name]['origin'] == f'volume-{self._volume}',
                 f'the origin of {name} is {found[name]["origin"]!r}')
         return 'snapshot available, its LV has the right origin'
 
@@ -147,7 +106,7 @@ class Scenario:
         """Other data in the same place."""
         path = self._devices[self._volume].path
         self._second = compute.write_random(path, 0, DATA)
-        require(compute.checksum(path, 0, DATA) == self._second,
+        user.require(compute.checksum(path, 0, DATA) == self._second,
                 'what was read back is not what was written')
         return 'the same blocks have other data'
 
@@ -156,7 +115,7 @@ class Scenario:
         self._copy = self._cinder.create_volume(
             name='copy', snapshot_id=self._snapshot)
         device = self._attach(self._copy)
-        require(compute.checksum(device.path, 0, DATA) == self._first,
+        user.require(compute.checksum(device.path, 0, DATA) == self._first,
                 'the copy does not have the data from before the snapshot')
         return 'the copy, attached as well, has the data from before'
 
@@ -171,10 +130,10 @@ class Scenario:
         device = self._devices[volume]
         self._cinder.extend(volume, 2, 'in-use')
         seen = self._host.extend(device)
-        require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
-        require(compute.size_of(device.path) == 2 * GIB,
+        user.require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
+        user.require(compute.size_of(device.path) == 2 * GIB,
                 f'{device.path} has {compute.size_of(device.path)} bytes')
-        require(compute.checksum(device.path, 0, DATA) == data,
+        user.require(compute.checksum(device.path, 0, DATA) == data,
                 'the data changed when the volume was extended')
         return '2 GiB at the initiator, data unchanged'
 
@@ -188,25 +147,20 @@ class Scenario:
             return 'a thick volume has nothing to give back'
         if not self._discards:
             return 'the target does not pass discards on'
-        require(device.connection.get('discard') is True,
+        user.require(device.connection.get('discard') is True,
                 'the connection does not offer discard')
         compute.write_random(device.path, SECOND_GIB, DATA)
         before = storage.pool_used(self._group)
         compute.discard(device.path, SECOND_GIB, DATA)
         after = storage.pool_used(self._group)
-        require(after < before,
+        user.require(after < before,
                 f'the pool was {before} % full before and is {after} % full '
                 f'after {DATA // MIB} MiB were discarded')
         return f'pool from {before} % to {after} % full'
 
     def detach_all(self) -> str:
         """No session, no node record and no target are left."""
-        for device in list(self._devices.values()):
-            self._detach(device)
-        found = storage.initiator_records()
-        require(not found, f'the initiator still has {found}')
-        require(not self._ours('attachment'),
-                'the API still lists attachments')
+        self.leave()
         return 'volumes available, no session, no attachment'
 
     def upload(self) -> str:
@@ -220,7 +174,7 @@ class Scenario:
             name='from image', imageRef=self._image,
             size=1 if self._thin else 2)
         device = self._attach(self._from_image)
-        require(compute.checksum(device.path, 0, DATA) == self._first,
+        user.require(compute.checksum(device.path, 0, DATA) == self._first,
                 'the volume does not have the data of the image')
         self._detach(device)
         return 'the new volume, attached, has the same data'
@@ -228,12 +182,12 @@ class Scenario:
     def list_all(self) -> str:
         """What the API lists is what was made."""
         made = {self._volume, self._copy, self._from_image}
-        require(set(self._ours('volume')) == made,
+        user.require(set(self._ours('volume')) == made,
                 'the API does not list exactly the volumes made')
-        require(self._ours('snapshot') == [self._snapshot],
+        user.require(self._ours('snapshot') == [self._snapshot],
                 'the API does not list exactly the snapshot made')
         self._wait_for_wipes()
-        require(len(storage.volumes(self._group)) == self._lvs_there + 4,
+        user.require(len(storage.volumes(self._group)) == self._lvs_there + 4,
                 'the volume group does not have exactly what was made')
         return '3 volumes and 1 snapshot, in the API and in the VG'
 
@@ -253,35 +207,13 @@ class Scenario:
             self._wait_for_wipes()
             return 'volumes, snapshot and image deleted, and wiped'
         used = storage.pool_used(self._group)
-        require(used <= self._used_at_start,
+        user.require(used <= self._used_at_start,
                 f'the pool is {used} % full, {self._used_at_start} % before')
         return f'all deleted, pool {used} % full as at the start'
 
-    def _ours(self, kind: str) -> list[str]:
-        """Return the ids of what was not there at the start."""
-        return [identity for identity in self._cinder.ids(kind)
-                if identity not in self._there[kind]]
-
     def _doomed(self) -> Iterator[tuple[Any, ...]]:
         """Yield what deletes each thing that was made."""
-        for kind in _DELETED:
-            for identity in self._ours(kind):
-                yield self._cinder.delete, kind, identity
+        yield from super()._doomed()
         if self._image:
             yield self._cinder.delete_image, self._image
             self._image = ''
-
-    def clean(self) -> str:
-        """After a failure: end what is still attached, delete the rest.
-
-        Each part is tried, whatever became of the others.
-        """
-        problems: list[str] = []
-        work = [(self._detach, device) for device in self._devices.values()]
-        for function, *arguments in itertools.chain(work, self._doomed()):
-            try:
-                function(*arguments)
-            except Exception as error:  # noqa: BLE001
-                problems.append(str(error))
-        require(not problems, '; '.join(problems))
-        return 'detached and deleted'

@@ -4,6 +4,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -170,7 +171,9 @@ class Launch:
 
     def restart(self) -> None:
         """Restart one service, on this machine or on the storage node."""
-        name = self._chosen.service
+        self._restart(self._chosen.service)
+
+    def _restart(self, name: str) -> None:
         with self._alone():
             if name in guest.SERVICES:
                 print(self._storage().agent.ask(
@@ -186,9 +189,30 @@ class Launch:
 
     def attach(self) -> int:
         """Work volumes from the storage node as a compute node would."""
+        return self._on_node('attach')
+
+    def _on_node(self, module: str, *words: str) -> int:
+        """Run a module of ours in the test machine, as root."""
         return self._storage().agent.run(
             [f'{self._venv("services")}/bin/python', '-m',
-             'openstack_lib.attach', self._places.root], _write)
+             f'openstack_lib.{module}', self._places.root, *words], _write)
+
+    def survive(self) -> int:
+        """Restart cinder-volume, then its host, with volumes attached."""
+        def part(name: str) -> bool:
+            return self._on_node('survive', name) == 0
+
+        if not part('begin'):
+            return 1
+        start = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        self._restart('cinder-volume')
+        storage = self._storage()
+        storage.up()
+        storage.wait(start)
+        if not part('check'):
+            return 1
+        self.reboot()
+        return 0 if part('connect') and part('end') else 1
 
     def tempest(self) -> int:
         """Run tests, compare them with the record, write them down."""

@@ -52,7 +52,8 @@ class Storage:
             f':{disk.DISK_SIZE}')
         command = [
             f'{preparing.TOOLS}/testvm', '--memory',
-            str(self._wanted.memory), '--timeout', str(TIMEOUT),
+            str(self._wanted.memory), '--cpus', str(self._wanted.cpus),
+            '--timeout', str(TIMEOUT),
             '--disk-file', f'{self._places.disk}{size}',
             '--share', self._places.log,
             '--forward', f'{self._wanted.ports.node}:{guest.AGENT_PORT}',
@@ -81,12 +82,14 @@ class Storage:
             # What it said at its start is known.
             self._told = os.path.getsize(self._services.log(NAME))
 
-    def wait(self) -> None:
+    def wait(self, since: datetime.datetime | None = None) -> None:
         """Wait for cinder-volume, telling what the machine says meanwhile.
 
+        :param since: in UTC, when it was started, if that was after the
+            machine
         :raises services.ServiceFailed: naming what failed, with its log
         """
-        start = self._started()
+        start = since or self._started()
 
         def ready() -> bool:
             self._tell()

@@ -60,6 +60,8 @@ def _add_up(
            help='the kernel of the test machine, as tools/testvm takes it')
     option('--memory', metavar='MIB', type=int, default=defaults.memory,
            help='the memory of the test machine (default: %(default)s)')
+    option('--cpus', metavar='N', type=int, default=defaults.cpus,
+           help='the processors of the test machine (default: %(default)s)')
     option('--port-base', metavar='PORT', type=int,
            default=defaults.port_base,
            help='the first of the eight ports of the loopback that are used '
@@ -99,6 +101,10 @@ def build_parser() -> argparse.ArgumentParser:
         'attach', allow_abbrev=False,
         help='work volumes through the attachments API and os-brick in the '
         'test machine, which tempest without nova cannot do')
+    add.add_parser(
+        'survive', allow_abbrev=False,
+        help='restart cinder-volume, then the test machine, with ten volumes '
+        'attached')
     add.add_parser('status', help='tell what runs', allow_abbrev=False)
     add.add_parser(
         'reboot', allow_abbrev=False,
@@ -152,4 +158,4 @@ def wanted(chosen: argparse.Namespace) -> settings.Settings:
         second_lvm_type=chosen.second_lvm_type, cinder=chosen.cinder or '',
         backup=chosen.backup, concurrency=chosen.concurrency,
         extra=tuple(chosen.extra), debug=chosen.debug, kernel=chosen.kernel,
-        memory=chosen.memory, port_base=chosen.port_base)
+        memory=chosen.memory, cpus=chosen.cpus, port_base=chosen.port_base)

@@ -88,6 +88,7 @@ class Settings(stored.Stored):
     :ivar extra: lines ``option = value`` for the back ends' sections
     :ivar kernel: the test machine's, empty for its default
     :ivar memory: the test machine's, in MiB
+    :ivar cpus: the test machine's processors
     """
 
     driver: str = arguments.DEFAULT_DRIVER
@@ -102,6 +103,7 @@ class Settings(stored.Stored):
     debug: bool = True
     kernel: str = ''
     memory: int = 4096
+    cpus: int = 1
     port_base: int = 18700
 
     @property

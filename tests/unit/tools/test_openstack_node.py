@@ -313,7 +313,7 @@ class TestDisk(testtools.TestCase):
 class TestOthers(testtools.TestCase):
 
     def test_attach_follows_the_settings(self):
-        secret = mock.Mock(spec=passwords.Passwords)
+        secret = mock.Mock(spec=passwords.Passwords, volume_key='00')
         for helper, discards in (('lioadm', True), ('tgtadm', False)):
             with mock.patch('openstack_lib.access.token', return_value='t'), \
                     mock.patch('cloud_lib.compute.Host'), \

@@ -27,7 +27,8 @@ class TestSetup(testtools.TestCase):
         usual = self._ask('wanted_packages')
         self.assertIn('lvm2', usual)
         self.assertNotIn('mariadb-server', usual)
-        self.assertEqual({'mariadb-server', 'rabbitmq-server'},
+        self.assertEqual({'mariadb-server', 'rabbitmq-server',
+                          'cryptsetup-bin'},
                          set(self._ask('wanted_packages openstack'))
                          - set(usual))
 

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of tools/openstack that need attached volumes."""
+
+import json
+import os
+from unittest import mock
+
+import fixtures
+import testtools
+
+from cloud_lib import compute
+from cloud_lib import errors
+from cloud_lib import rest
+from cloud_lib import storage
+from openstack_lib import features
+from openstack_lib import settings
+from openstack_lib import survive
+
+
+class Cloud:
+    """Cinder and a host, of which a volume is a text with its data."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.listed = {kind: [] for kind in ('snapshot', 'backup', 'volume',
+                                             'attachment')}
+        self.types = []
+        self.group = {'pool': {}}
+        self.cinder = mock.create_autospec(rest.Cinder, instance=True)
+        self.cinder.ids.side_effect = lambda kind: list(self.listed[kind])
+        for verb in ('create_volume', 'create_backup', 'create_type',
+                     'create_attachment', 'delete_attachment', 'delete',
+                     'delete_type', 'restore', 'encryption', 'migrate'):
+            getattr(self.cinder, verb).side_effect = getattr(self, verb)
+        self.host = mock.create_autospec(compute.Host, instance=True)
+        self.host.attach.side_effect = lambda connection: {
+            'path': connection['path']}
+        self.host.decrypt.side_effect = lambda device, *_: compute.Plain(
+            device.path, mock.Mock())
+
+    def create_volume(self, **fields):
+        volume = f'v{len(self.listed["volume"])}'
+        self.listed['volume'].append(volume)
+        source = fields.get('source_volid')
+        path = os.path.join(self.folder, volume)
+        with open(path, 'wb') as file:
+            if source:
+                with open(os.path.join(self.folder, source), 'rb') as data:
+                    file.write(data.read())
+            else:
+                file.truncate(features.DATA)
+        self.group[f'volume-{volume}'] = {}
+        return volume
+
+    def create_backup(self, volume, name):
+        self.group['_snapshot-1'] = {}
+        self.listed['backup'].append(volume)
+        with open(os.path.join(self.folder, volume), 'rb') as file:
+            self.backed_up = file.read()
+        return volume
+
+    def restore(self, backup, volume):
+        with open(os.path.join(self.folder, volume), 'wb') as file:
+            file.write(self.backed_up)
+
+    def create_type(self, name, specs):
+        self.types.append(name)
+        return name
+
+    def delete_type(self, name):
+        self.types.remove(name)
+
+    def create_attachment(self, volume, connector):
+        self.listed['attachment'].append(volume)
+        return volume, {'path': os.path.join(self.folder, volume)}
+
+    def delete_attachment(self, attachment, volume, status='available'):
+        self.listed['attachment'].remove(attachment)
+
+    def delete(self, kind, identity):
+        self.listed[kind].remove(identity)
+
+    def encryption(self, volume):
+        return {}
+
+    def migrate(self, volume, host):
+        self.groups = {'cinder-volumes-1': {}, 'cinder-volumes-2': {}}
+        self.groups[f'cinder-volumes-{host[-1]}'] = {f'volume-{volume}': {}}
+
+    def volumes(self, group):
+        return getattr(self, 'groups', {}).get(group, self.group)
+
+
+class AttachedTestCase(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.cloud = Cloud(self.folder)
+        for where, name, value in (
+                (storage, 'volumes', self.cloud.volumes),
+                (storage, 'initiator_records', list),
+                (os, 'O_DIRECT', 0)):
+            self.useFixture(fixtures.MockPatchObject(where, name, value))
+
+
+class TestFeatures(AttachedTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(
+            features.Features, '_require_luks'))
+
+    def user(self, **values):
+        return features.Features(self.cloud.cinder, self.cloud.host,
+                                 settings.Settings(**values), b'key')
+
+    def run_all(self, user):
+        for step in user.steps():
+            step.work()
+
+    def test_nothing_is_left(self):
+        self.run_all(self.user(
+            backends=2, extra=('backup_use_temp_snapshot=true',)))
+        self.assertEqual({'snapshot': [], 'backup': [], 'volume': [],
+                          'attachment': []}, self.cloud.listed)
+        self.assertEqual([], self.cloud.types)
+
+    def test_steps_follow_the_settings(self):
+        names = {step.name for step in self.user(backup=False).steps()}
+        self.assertNotIn('backup of a volume in use', names)
+        self.assertNotIn('migration and back', names)
+
+    def test_backup_that_takes_a_copy(self):
+        user = self.user(extra=('backup_use_temp_snapshot=true',))
+        user.begin()
+        with mock.patch.dict(self.cloud.group, clear=False):
+            self.cloud.cinder.create_backup.side_effect = (
+                lambda *arguments: self.cloud.group.update(
+                    {'volume-temporary': {}}) or 'b')
+            error = self.assertRaises(errors.CloudError, user.backup)
+        self.assertIn('volume-temporary', str(error))
+
+    def test_clean_removes_types(self):
+        user = self.user()
+        user.begin()
+        self.cloud.cinder.create_volume.side_effect = errors.CloudError('no')
+        self.assertRaises(errors.CloudError, user.multiattach)
+        user.clean()
+        self.assertEqual([], self.cloud.types)
+
+
+class TestSurvive(AttachedTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.state = os.path.join(self.folder, 'state')
+        for name, value in (('STATE', self.state), ('COUNT', 2)):
+            self.useFixture(fixtures.MockPatchObject(survive, name, value))
+
+    def user(self):
+        return survive.Survivor(self.cloud.cinder, self.cloud.host, 'vg')
+
+    def again(self):
+        user = self.user()
+        user.load()
+        return user
+
+    def test_all_parts(self):
+        self.user().begin()
+        self.assertEqual(0o600, os.stat(self.state).st_mode & 0o777)
+        self.again().check()
+        self.again().connect()
+        self.again().end()
+        self.assertEqual(([], []), (self.cloud.listed['volume'],
+                                    self.cloud.listed['attachment']))
+        self.assertFalse(os.path.exists(self.state))
+
+    def test_lost_data(self):
+        self.user().begin()
+        with open(self.state) as file:
+            path = json.load(file)[1][0]['info']['path']
+        with open(path, 'r+b') as file:
+            file.write(b'other')
+        error = self.assertRaises(errors.CloudError, self.again().check)
+        self.assertIn('volume v1 does not have its data', str(error))
+
+    def test_begin_that_fails_leaves_nothing(self):
+        self.cloud.host.attach.side_effect = OSError('no')
+        self.assertRaises(OSError, self.user().begin)
+        self.assertEqual(([], []), (self.cloud.listed['volume'],
+                                    self.cloud.listed['attachment']))
