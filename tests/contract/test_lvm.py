@@ -12,7 +12,22 @@ from tests.fakes import lvm as fake_lvm
 MIB = 2 ** 20
 
 
-class LVMContract:
+class Looks:
+    """What the contracts see of a VG."""
+
+    def settled(self, volume):
+        """Return an LV once udev has let go of it."""
+        # A pool is open as long as LVs of it are active.
+        return volume if volume.is_thin_pool else (
+            self.vg.wait_until_closed(volume))
+
+    def picture(self):
+        """Return all LVs once udev has let go of them."""
+        return {name: self.settled(volume)
+                for name, volume in self.vg.get_volumes().items()}
+
+
+class LVMContract(Looks):
     """The cases; give ``self.vg``."""
 
     def wait_until(self, condition):
@@ -21,6 +36,8 @@ class LVMContract:
 
     def facts(self, name, *fields):
         volume = self.vg.get_volume(name)
+        if 'is_open' in fields:
+            volume = self.settled(volume)
         return tuple(getattr(volume, field) for field in fields)
 
     def assert_all_raise(self, error, *calls):
@@ -49,7 +66,7 @@ class LVMContract:
         self.vg.create_volume('a', 5 * MIB)
         picture = self.vg.get_picture()
         self.assertEqual(free - 8 * MIB, picture.group.free_bytes)
-        volume = picture.volumes['a']
+        volume = self.settled(picture.volumes['a'])
         self.assertEqual((8 * MIB, 8 * MIB, 'linear', True, False),
                          (volume.size_bytes, volume.virtual_size_bytes,
                           volume.segtype, volume.active, volume.is_open))
@@ -274,7 +291,7 @@ class LVMContract:
         self.vg.create_volume('b', 8 * MIB)
         self.make_pool()
         self.vg.create_thin_volume('t', 8 * MIB, 'pool')
-        before = self.vg.get_volumes()
+        before = self.picture()
         self.assert_all_raise(
             lvm.LogicalVolumeExists,
             (self.vg.create_volume, 'a', 8 * MIB),
@@ -283,7 +300,7 @@ class LVMContract:
             (self.vg.create_thin_volume, 't', 8 * MIB, 'pool'),
             (self._thin_snapshot, 't', 't'),
             (self.vg.rename_volume, 'a', 'b'))
-        self.assertEqual(before, self.vg.get_volumes())
+        self.assertEqual(before, self.picture())
 
     def test_no_such_volume(self):
         self.make_pool()
@@ -337,7 +354,7 @@ class LVMContract:
         self.vg.create_thin_snapshot(name, origin, activate=True)
 
 
-class Raid1Contract:
+class Raid1Contract(Looks):
     """More cases; give ``self.vg``, which has three PVs of 124 MiB."""
 
     def segtype(self, name):
@@ -354,7 +371,7 @@ class Raid1Contract:
             for pv in pvs])
         self.vg.create_raid1_volume('a', 5 * MIB, 1, [pvs[2].path,
                                                       pvs[1].path])
-        volume = self.vg.get_volume('a')
+        volume = self.settled(self.vg.get_volume('a'))
         self.assertEqual(
             ('raid1', 8 * MIB, 8 * MIB, True, False, True),
             (volume.segtype, volume.size_bytes, volume.virtual_size_bytes,
@@ -412,7 +429,7 @@ class Raid1Contract:
     def test_conversions_that_cannot_be(self):
         self.vg.create_volume('a', 100 * MIB)
         self.vg.create_volume('b', 40 * MIB)
-        before, free = self.vg.get_volumes(), self.free()
+        before, free = self.picture(), self.free()
         for error, name, mirrors in (
                 (lvm.InsufficientSpace, 'a', 2),
                 (lvm.InsufficientSpace, 'a', 3),
@@ -420,7 +437,7 @@ class Raid1Contract:
             with self.assertRaises(error, msg=(name, mirrors)):
                 self.vg.convert_to_raid1(name, mirrors)
         self.assertEqual((before, free),
-                         (self.vg.get_volumes(), self.free()))
+                         (self.picture(), self.free()))
         self.vg.deactivate_lv('b')
         with self.assertRaises(lvm.LVMError):
             self.vg.convert_to_raid1('b', 1)
