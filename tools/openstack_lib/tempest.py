@@ -19,7 +19,7 @@ from openstack_lib import results
 from openstack_lib import settings
 
 ALL = r'^(tempest\.api\.volume|cinder_tempest_plugin\.(api|scenario))'
-# One class or test of each kind of work. More than one backup would take longer
+# One class or test of each kind of work. A second backup would take longer
 # than all the rest: cinder-backup computes two checksums of each byte.
 SMOKE = '|'.join((
     r'\.test_volumes_get\.VolumesGetTest\b',
