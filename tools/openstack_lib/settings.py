@@ -103,7 +103,7 @@ class Settings(stored.Stored):
     debug: bool = True
     kernel: str = ''
     memory: int = 4096
-    cpus: int = 1
+    cpus: int = 2
     port_base: int = 18700
 
     @property
