@@ -9,6 +9,7 @@ from unittest import mock
 import fixtures
 from oslo_concurrency import lockutils
 
+from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import kernel
 
@@ -51,3 +52,21 @@ def listed_under_lock(verbs, name):
         with mock.patch.object(verbs, name, side_effect=listed) as listing:
             yield
         listing.assert_called_once_with()
+
+
+class SetupCase:
+    """Part of a test of the set-up of a target of the kernel.
+
+    :cvar subsystem: its folder in configfs
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.kernel = self.useFixture(FakeKernel(self.subsystem))
+
+    def assert_refused(self, pattern, **values):
+        """Fail unless the set-up with options is refused for a reason."""
+        error = self.assertRaises(
+            errors.TargetConfigurationError,
+            self.make(**values).check_for_setup_error)
+        self.assertIn(pattern, str(error))

@@ -47,17 +47,9 @@ class LioTestCase(base.TestCase):
 
 
 @ddt.ddt
-class TestSetup(LioTestCase):
+class TestSetup(fake_kernel.SetupCase, LioTestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.kernel = self.useFixture(fake_kernel.FakeKernel('target'))
-
-    def assert_refused(self, pattern, **values):
-        error = self.assertRaises(
-            errors.TargetConfigurationError,
-            self.make(**values).check_for_setup_error)
-        self.assertIn(pattern, str(error))
+    subsystem = 'target'
 
     def test_all_is_well(self):
         self.target.check_for_setup_error()

@@ -5,24 +5,15 @@ import ddt
 
 from cinder_lvm_driver.privileged import nvmet as verbs
 from cinder_lvm_driver import process
-from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import nvmet_setup
 from tests.unit.targets import fake_kernel
 from tests.unit.targets import test_nvmet
 
 
 @ddt.ddt
-class TestSetup(test_nvmet.NvmetTestCase):
+class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.kernel = self.useFixture(fake_kernel.FakeKernel('nvmet'))
-
-    def assert_refused(self, pattern, **values):
-        error = self.assertRaises(
-            errors.TargetConfigurationError,
-            self.make(**values).check_for_setup_error)
-        self.assertIn(pattern, str(error))
+    subsystem = 'nvmet'
 
     def test_all_is_well(self):
         self.target.check_for_setup_error()
