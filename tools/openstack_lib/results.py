@@ -46,7 +46,7 @@ def clean_name(identity: str) -> str:
 def clean_reason(text: str) -> str:
     """Return the line of a text that says most: the last one."""
     lines = text.strip().splitlines()
-    return lines[-1].strip()[:REASON_LETTERS] if lines else ''
+    return lines[-1].strip()[:REASON_LETTERS].rstrip() if lines else ''
 
 
 def read(lines: Iterable[str]) -> list[Result]:
