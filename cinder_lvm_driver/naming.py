@@ -21,6 +21,10 @@ _IS_DOOMED = re.compile(f'{_DOOMED}.*-[0-9a-f]{{8}}')
 # What a volume is to become when it is reverted, and what it was before.
 _REVERT_TO = 'cinder-revert-to-'
 _REVERT_FROM = 'cinder-revert-from-'
+# Tags of volumes that something is being done to: merged with the snapshot
+# that the tag names, or extended from one size to another.
+REVERT_TAG = 'cinder.revert_to='
+EXTEND_TAG = 'cinder.extend='
 # A copy of an LV of another VG, until it is complete.
 _ARRIVING = 'cinder-arriving-'
 # A writable stand-in for a snapshot that is attached to a host.
@@ -91,6 +95,11 @@ def reverted(lv_name: str) -> str | None:
         if lv_name.startswith(prefix):
             return lv_name.removeprefix(prefix)
     return None
+
+
+def is_tag_of_ours(tag: str) -> bool:
+    """Tell whether a tag of an LV is one that this driver has put there."""
+    return tag.startswith((REVERT_TAG, EXTEND_TAG))
 
 
 def is_temporary(lv_name: str) -> bool:

@@ -18,10 +18,10 @@ from oslo_utils import units
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-_TAG = 'cinder.extend='
 _SIZES = re.compile('([0-9]+)-([0-9]+)')
 
 # Overwrites a device with zeroes, from an offset in bytes to its end.
@@ -40,14 +40,14 @@ class _Extension:
     def of(cls, volume: lvm.LogicalVolume) -> Self | None:
         """Return the extension that an LV's tags tell of."""
         for tag in volume.tags:
-            match = _SIZES.fullmatch(tag.removeprefix(_TAG))
-            if match and tag.startswith(_TAG):
+            match = _SIZES.fullmatch(tag.removeprefix(naming.EXTEND_TAG))
+            if match and tag.startswith(naming.EXTEND_TAG):
                 return cls(*map(int, match.groups()))
         return None
 
     @property
     def tag(self) -> str:
-        return f'{_TAG}{self.old_bytes}-{self.new_bytes}'
+        return f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
 
     def gave(self, volume: lvm.LogicalVolume) -> bool:
         """Tell whether the size of an LV comes from it.

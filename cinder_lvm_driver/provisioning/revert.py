@@ -24,8 +24,6 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-# The volume that bears it is being merged with the snapshot it names.
-_TAG = 'cinder.revert_to='
 _MERGE_POLL_SECONDS = 5
 
 
@@ -68,13 +66,13 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
         _attempt(name, _recover_swap, vg, name, names)
     for volume in volumes.values():
         for tag in volume.tags:
-            if tag.startswith(_TAG):
+            if tag.startswith(naming.REVERT_TAG):
                 _attempt(volume.name, _recover_merge, vg, volume, tag)
 
 
 def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
     """Tell whether a revert of a volume will make a snapshot again."""
-    return _TAG + snapshot_name in volume.tags
+    return naming.REVERT_TAG + snapshot_name in volume.tags
 
 
 # Thin ---------------------------------------------------------------------
@@ -153,7 +151,7 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
             f'must be free in VG {vg.vg_name}')
     if not volume.active:
         vg.activate_lv(volume.name)
-    tag = _TAG + snapshot.name
+    tag = naming.REVERT_TAG + snapshot.name
     with contextlib.ExitStack() as undo:
         vg.add_tag(volume.name, tag)
         # A command that fails may have begun to merge.
@@ -180,7 +178,7 @@ def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
 
     If that fails it is not tried again: the volume will have other data.
     """
-    snapshot_name = tag.removeprefix(_TAG)
+    snapshot_name = tag.removeprefix(naming.REVERT_TAG)
     try:
         vg.create_cow_snapshot(snapshot_name, volume.name, volume.size_bytes)
     except errors.DriverError:
@@ -192,7 +190,7 @@ def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
 
 
 def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
-    snapshot_name = tag.removeprefix(_TAG)
+    snapshot_name = tag.removeprefix(naming.REVERT_TAG)
     if vg.find_volume(snapshot_name) is not None:
         LOG.warning('LV %s was not reverted to %s: the service ended before',
                     volume.name, snapshot_name)

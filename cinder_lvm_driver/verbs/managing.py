@@ -8,6 +8,7 @@ from cinder import exception
 from cinder import objects
 from cinder.volume import volume_utils
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import manage
 from cinder_lvm_driver import naming
@@ -71,6 +72,21 @@ class ManageVerbs:
                 cinder_context.get_admin_context(), known_id):
             raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
         self._rename(lv.name, naming.snapshot_lv_name(snapshot.name))
+
+    def unmanage(self, volume: objects.Volume) -> None:
+        """Leave a volume's LV to others: its name stays, our tags do not.
+
+        Cinder forgets the volume also where LVM cannot be asked.
+        """
+        errors.attempt(
+            f'LV {volume.name} may have tags that begin with "cinder."; take '
+            f'them off with lvchange --deltag', self._take_tags_off,
+            volume.name)
+
+    def _take_tags_off(self, lv_name: str) -> None:
+        lv = self.vg.find_volume(lv_name)
+        for tag in filter(naming.is_tag_of_ours, lv.tags if lv else ()):
+            self.vg.delete_tag(lv_name, tag)
 
     def _referenced(self, existing_object: Any, existing_ref: Any,
                     kind: str) -> lvm.LogicalVolume:

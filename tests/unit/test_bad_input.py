@@ -271,13 +271,17 @@ class TestThin(BadInputTestCase):
         self.assert_refused(BACKEND_ERROR, [self.owner.name, 'thin pool'],
                             *self.call('delete_volume'))
 
-    def test_unmanage_runs_nothing(self):
-        self.machine.as_root.clear()
+    def test_unmanage_leaves_all_as_it_is(self):
+        before = self.world()
         for verb in ('unmanage', 'unmanage_snapshot'):
             verb, *arguments = self.call(verb)
             verb(*arguments)
-        self.assertEqual([], self.machine.as_root)
-        self.assertIn(self.owner.name, self.lvm.volumes)
+        self.assertEqual(before, self.world())
+
+    def test_unmanage_where_lvm_cannot_be_asked(self):
+        self.machine.refused.add('lvs')
+        self.driver.unmanage(self.owner)
+        self.assertIn('lvchange --deltag', self.log.output)
 
 
 class TestThick(TestThin):

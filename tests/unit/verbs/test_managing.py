@@ -56,6 +56,16 @@ class TestManage(ManageTestCase):
         self.assertEqual({'vg-pool', volume.name}, self.machine.names())
         self.assertEqual('data', self.lv(volume).content)
 
+    def test_unmanaged_volume_loses_our_tags(self):
+        volume = self.volume()
+        self.driver.create_volume(volume)
+        tags = self.lv(volume).tags
+        tags |= {'cinder.extend=1-2', 'cinder.revert_to=s', 'theirs',
+                 'cinder.theirs'}
+        self.driver.unmanage(volume)
+        self.assertEqual({'theirs', 'cinder.theirs'}, tags)
+        self.assertIn(volume.name, self.machine.names())
+
     def test_volume_that_has_its_name_already(self):
         volume = self.volume()
         self.add_lv(volume)
