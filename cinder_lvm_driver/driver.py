@@ -23,7 +23,6 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import provisioning
 from cinder_lvm_driver.provisioning import base as provisioning_base
-from cinder_lvm_driver.provisioning import extending
 from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
@@ -124,7 +123,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         """Go on with what the service was doing when it ended."""
         volumes = self.vg.get_volumes()
         revert.recover(self.vg, volumes)
-        extending.recover(self.vg, volumes.values())
+        self._provisioning.recover(volumes.values())
         for name, lv in volumes.items():
             if not naming.is_left_over(name):
                 continue
@@ -200,6 +199,10 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         """
         with translate.cinder_errors(snapshot=snapshot):
             name = naming.snapshot_lv_name(snapshot.name)
+            # Of one that cinder-backup had attached when it was killed.
+            if snapshot.provider_location:
+                self.remove_export_snapshot(
+                    cinder_context.get_admin_context(), snapshot)
             lv = self.vg.find_volume(name)
             if lv is None:
                 origin = self.vg.find_volume(snapshot.volume_name)

@@ -117,6 +117,7 @@ class Remover:
         volume = self._vg.find_volume(name)
         if volume is None:
             return
+        lvm.check_answering(volume)
         self._vg.require_closed(volume)
         if not volume.active:
             self._vg.activate_lv(name)

@@ -25,8 +25,8 @@ LOG = logging.getLogger(__name__)
 def create_target(target_iqn: str, device: str, serial: str,
                   portals: Iterable[lio_tree.Portal], iser: bool,
                   acls: Iterable[tuple[str, str, str]] = (),
-                  all_portals: bool = True,
-                  read_only: bool = False) -> dict[str, Any]:
+                  all_portals: bool = True, read_only: bool = False,
+                  acls_are_current: bool = True) -> dict[str, Any]:
     """Export a device as LUN 0 of a target, or complete such an export.
 
     :param serial: unit serial of a new backstore, from which initiators
@@ -35,6 +35,8 @@ def create_target(target_iqn: str, device: str, serial: str,
     :param all_portals: whether one refused portal is a failure; otherwise
         only the lack of any is one
     :param read_only: have a new backstore refuse writes
+    :param acls_are_current: whether an export that is there is to let in the
+        hosts, too; some may have left since they were asked for
     :returns: ``discard``, whether the disk can be discarded;
         ``refused_portals``, pairs of a portal and the reason
     :raises DeviceNotUsable: the device is not there, or is in use
@@ -52,6 +54,8 @@ def create_target(target_iqn: str, device: str, serial: str,
         tpg = lio_tree.tpg(target_iqn)
         lun = tpg / 'lun' / 'lun_0'
         backstore = lun.linked()
+        if backstore is not None and not acls_are_current:
+            wanted_acls = []
         if backstore is None:
             backstore = lio_tree.ensure_backstore(
                 target_iqn, device, serial, read_only, undo)
@@ -177,8 +181,8 @@ def _describe(target: configfs.Directory) -> dict[str, Any]:
     backstore = (tpg / 'lun' / 'lun_0').linked()
     return {
         'device': lio_tree.device_number(backstore) if backstore else None,
-        'portals': [listening.parse(directory.name)
-                    for directory in (tpg / 'np').directories()],
+        'portals': list(listening.parse_ours(
+            directory.name for directory in (tpg / 'np').directories())),
         'enabled': tpg.read('enable') == '1',
         'closed': ((tpg / 'attrib').read('authentication') == '1'
                    and (tpg / 'attrib').read('generate_node_acls') == '0'),

@@ -176,12 +176,12 @@ def ensure_portals(tpg: configfs.Directory, portals: Iterable[Portal],
                    iser: bool, undo: configfs.Undo,
                    ) -> list[tuple[str, str]]:
     """Listen on the portals; return those refused, with the reasons."""
-    present = {listening.parse(directory.name): directory
-               for directory in (tpg / 'np').directories()}
+    present = listening.parse_ours(
+        directory.name for directory in (tpg / 'np').directories())
     refused = []
     for portal in portals:
-        directory = present.get(
-            portal, tpg / 'np' / listening.spell(portal))
+        directory = tpg / 'np' / present.get(portal,
+                                             listening.spell(portal))
         try:
             undo.make(directory)
             if iser:

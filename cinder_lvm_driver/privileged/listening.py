@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses and ports as targets spell them, and why one cannot be bound."""
 
+from collections.abc import Iterable
+import contextlib
 import socket
 
+from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
 
 Portal = tuple[str, int]
@@ -16,6 +19,18 @@ def spell(portal: Portal) -> str:
 def parse(text: str) -> Portal:
     address, _, port = text.rpartition(':')
     return validation.portal((address.strip('[]'), int(port)))
+
+
+def parse_ours(texts: Iterable[str]) -> dict[Portal, str]:
+    """Return portals with their spellings, without those that others made.
+
+    Ours are addresses; the kernel takes more, such as ``fe80::1%eth0``.
+    """
+    found = {}
+    for text in texts:
+        with contextlib.suppress(errors.InvalidArgument, ValueError):
+            found[parse(text)] = text
+    return found
 
 
 def why_not_bound(portal: Portal) -> str | None:

@@ -27,7 +27,7 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
                      hosts: Iterable[tuple[str, str | None]],
                      portals: Iterable[nvmet_tree.Portal],
                      first_port_id: int, exclusive: bool = False,
-                     ) -> dict[str, Any]:
+                     hosts_are_current: bool = True) -> dict[str, Any]:
     """Serve a device in a subsystem, or complete what serves it.
 
     :param uuid: what hosts know the namespace by, as UUID and NGUID
@@ -38,6 +38,8 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
         the portals as they are
     :param first_port_id: the id of a new port is not below it
     :param exclusive: the subsystem may serve no other hosts than these
+    :param hosts_are_current: whether a subsystem that is there is to let in
+        the hosts, too; some may have left since they were asked for
     :returns: ``nsid`` and ``discard``, whether blocks can be discarded
     :raises DeviceNotUsable: the device is not there, or cannot be opened
     :raises NamespaceInUse: hosts are allowed to use another device
@@ -55,6 +57,8 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
     first_port_id = validation.port_id(first_port_id)
     device = validation.device(device)
 
+    if not hosts_are_current and nvmet_tree.namespaces(subsystem):
+        wanted_hosts = []
     if exclusive:
         _expel_others(subsystem, {host_nqn for host_nqn, _ in wanted_hosts})
     namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)

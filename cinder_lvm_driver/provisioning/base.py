@@ -220,9 +220,18 @@ class Provisioning(abc.ABC):
         :raises lvm.InsufficientSpace: it does not fit
         :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
         """
-        extending.extend(
-            self._vg, volume, size_bytes,
-            self._filler.zero_from if self._filler.wipes else None)
+        extending.extend(self._vg, volume, size_bytes, self._zero_from)
+
+    def recover(self, volumes: Iterable[lvm.LogicalVolume]) -> None:
+        """Take back the extensions that a crash has interrupted.
+
+        :param volumes: of the VG
+        """
+        extending.recover(self._vg, volumes, self._zero_from)
+
+    @property
+    def _zero_from(self) -> extending.ZeroFrom | None:
+        return self._filler.zero_from if self._filler.wipes else None
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:

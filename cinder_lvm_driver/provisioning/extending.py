@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making volumes larger; what a thick one gains reads as zeroes.
 
-As long as that is not so, a tag on the LV says where it ended before. Whoever
-finds the tag after a crash takes the extension back, or zeroes what was
-gained when the volume is extended the next time.
+As long as that is not so, a tag on the LV says where it ended before. The next
+start after a crash takes the extension back, unless the LV is in use: then
+somebody may have come to use what was gained.
 """
 
 from collections.abc import Callable, Iterable
@@ -85,10 +85,6 @@ def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
     vg.add_tag(volume.name, extension.tag)
     try:
         _extend(vg, volume, size_bytes)
-    except errors.DriverError:
-        with excutils.save_and_reraise_exception():
-            _attempt(volume, vg.delete_tag, volume.name, extension.tag)
-    try:
         _clear_end(vg, volume, extension, zero_from)
     except errors.DriverError:
         with excutils.save_and_reraise_exception():
@@ -96,26 +92,39 @@ def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
     vg.delete_tag(volume.name, extension.tag)
 
 
-def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume]) -> None:
+def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
+            zero_from: ZeroFrom | None) -> None:
     """Take back what a crash has left half done.
 
-    Cinder was never told of it, so that nobody has put anything there who
-    was to; but who has the LV open may have seen its size.
+    Cinder was never told of it; but who has the LV open may have seen its
+    size and use what was gained. No tag is left, so that no later start
+    comes upon an LV that was in use in the meantime.
 
-    :param volumes: all of the VG
+    :param volumes: of the VG
+    :param zero_from: as for :func:`extend`
     """
     for volume in volumes:
         extension = _Extension.of(volume)
-        if extension is None:
-            continue
-        if not extension.gave(volume):
-            _attempt(volume, vg.delete_tag, volume.name, extension.tag)
-        elif volume.is_open:
-            LOG.warning('%s', _complaint(volume))
-        else:
+        if extension is not None:
+            _attempt(volume, _recover, vg, volume, extension, zero_from)
+
+
+def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
+             zero_from: ZeroFrom | None) -> None:
+    if extension.gave(volume):
+        if volume.is_open:
+            LOG.warning('LV %s is larger than its volume, as its extension '
+                        'was interrupted, and it is in use: its end stays as '
+                        'it is, with what others left there', volume.name)
+        elif not volume.is_cow_origin:
             LOG.warning('Taking back an interrupted extension of LV %s',
                         volume.name)
-            _attempt(volume, _take_back, vg, volume, extension)
+            vg.reduce_volume(volume.name, extension.old_bytes)
+        elif zero_from is not None:
+            LOG.warning('Zeroing what LV %s has gained: it has snapshots and '
+                        'cannot be made smaller', volume.name)
+            _clear_end(vg, volume, extension, zero_from)
+    vg.delete_tag(volume.name, extension.tag)
 
 
 def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:
@@ -128,7 +137,12 @@ def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:
                     f'snapshots first')
             vg.deactivate_lv(volume.name)
             taken_down.callback(vg.activate_lv, volume.name)
-        vg.extend_volume(volume.name, size_bytes)
+        try:
+            vg.extend_volume(volume.name, size_bytes)
+        except lvm.LogicalVolumeLargeEnough:
+            # A command that was repeated had been effective.
+            if vg.get_volume(volume.name).size_bytes < size_bytes:
+                raise
 
 
 def _clear_end(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
@@ -143,16 +157,21 @@ def _clear_end(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
 
 def _take_back(vg: lvm.LVM, volume: lvm.LogicalVolume,
                extension: _Extension) -> None:
-    """Give an LV its old size; LVM refuses if it has COW snapshots."""
-    vg.reduce_volume(volume.name, extension.old_bytes)
+    """Give an LV its old size after a failure.
+
+    LVM refuses if it has COW snapshots: then the tag stays, so that the end
+    is zeroed when the volume is extended again.
+    """
+    now = vg.find_volume(volume.name)
+    if now is not None and now.size_bytes > extension.old_bytes:
+        vg.reduce_volume(volume.name, extension.old_bytes)
     vg.delete_tag(volume.name, extension.tag)
 
 
 def _complaint(volume: lvm.LogicalVolume) -> str:
     return (f'LV {volume.name} was not extended to its end and is larger than '
             f'its volume; that is put right when the volume is extended '
-            f'again, or when the service starts while it is detached and has '
-            f'no snapshots')
+            f'again, or at the next start')
 
 
 def _attempt(volume: lvm.LogicalVolume, step: Callable[..., None],

@@ -25,6 +25,8 @@ from cinder_lvm_driver import naming
 LOG = logging.getLogger(__name__)
 
 _MERGE_POLL_SECONDS = 5
+# VG and volume of merges that are completed in the background.
+_under_way: set[tuple[str, str]] = set()
 
 
 def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
@@ -46,6 +48,12 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
     lvm.check_answering(volume)
     lvm.check_answering(snapshot)
     if volume.is_thin and snapshot.is_thin and volume.pool == snapshot.pool:
+        if volume.is_cow_origin:
+            # The in-tree driver makes them; they would go with what the
+            # volume was.
+            raise lvm.LogicalVolumeInUse(
+                f'LV {volume.name} is thin and has COW snapshots; delete them '
+                f'first')
         _clear(vg, volumes, volume)
         _swap(vg, volume, snapshot)
     elif snapshot.is_cow_snapshot and snapshot.origin == volume.name:
@@ -73,6 +81,19 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
 def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
     """Tell whether a revert of a volume will make a snapshot again."""
     return naming.REVERT_TAG + snapshot_name in volume.tags
+
+
+def check_settled(vg: lvm.LVM, volume_name: str) -> None:
+    """Look that no interrupted revert of a volume is being completed.
+
+    What was written to it by then would become part of the snapshot.
+
+    :raises lvm.LogicalVolumeInUse: one is
+    """
+    if (vg.vg_name, volume_name) in _under_way:
+        raise lvm.LogicalVolumeInUse(
+            f'LV {volume_name} is still being reverted, after a restart of '
+            f'the service; attach it when its snapshot is there again')
 
 
 # Thin ---------------------------------------------------------------------
@@ -157,10 +178,10 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
         # A command that fails may have begun to merge.
         undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag)
         vg.merge_snapshot(snapshot.name)
+        merged = vg.get_volume(volume.name)
+        if merged.is_merging:
+            _merge_late(vg, merged)
         undo.pop_all()
-    merged = vg.get_volume(volume.name)
-    if merged.is_merging:
-        _merge_late(vg, merged)
     _snapshot_again(vg, volume, tag)
 
 
@@ -181,6 +202,9 @@ def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
     snapshot_name = tag.removeprefix(naming.REVERT_TAG)
     try:
         vg.create_cow_snapshot(snapshot_name, volume.name, volume.size_bytes)
+    except lvm.LogicalVolumeExists:
+        LOG.info('Snapshot %s was made again by another back end',
+                 snapshot_name)
     except errors.DriverError:
         with excutils.save_and_reraise_exception():
             LOG.error('LV %s was reverted to %s, which was used up by that '
@@ -199,14 +223,18 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
     LOG.warning('Completing the interrupted revert of LV %s to %s',
                 volume.name, snapshot_name)
     vg.resume_merge(volume.name)
+    _under_way.add((vg.vg_name, volume.name))
     background.start('lvm-revert', functools.partial(
         _attempt, volume.name, _complete_merge, vg, volume, tag))
 
 
 def _complete_merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
                     tag: str) -> None:
-    _wait_until_merged(vg, volume)
-    _snapshot_again(vg, volume, tag)
+    try:
+        _wait_until_merged(vg, volume)
+        _snapshot_again(vg, volume, tag)
+    finally:
+        _under_way.discard((vg.vg_name, volume.name))
 
 
 def _wait_until_merged(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:

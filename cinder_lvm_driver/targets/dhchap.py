@@ -79,9 +79,15 @@ def _parse(path: str, text: str) -> dict[str, str]:
     if not isinstance(keys, dict):
         raise errors.TargetConfigurationError(
             f'{_OPTION} {path} is no JSON object of host NQN and key')
-    for host_nqn, key in keys.items():
+    for number, (host_nqn, key) in enumerate(keys.items(), 1):
         try:
             validation.nqn('host', host_nqn)
+        except errors.InvalidArgument:
+            # It may be a key.
+            raise errors.TargetConfigurationError(
+                f'{_OPTION} {path}: what entry {number} begins with is not '
+                f'the NVMe Qualified Name of a host') from None
+        try:
             validation.dhchap_key(key)
         except errors.InvalidArgument as exc:
             raise errors.TargetConfigurationError(

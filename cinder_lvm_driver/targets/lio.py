@@ -40,7 +40,7 @@ class LioTarget(iscsi.ISCSITarget):
                     'serves it as soon as the address is there.', portal)
 
     def _create_target(self, request: types.ExportRequest) -> str:
-        self._serve(request, all_portals=True)
+        self._serve(request, is_new=True)
         return request.target_iqn
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
@@ -59,20 +59,20 @@ class LioTarget(iscsi.ISCSITarget):
             return
         LOG.info('Bringing back target %s for volume %s',
                  request.target_iqn, request.volume_id)
-        for portal, reason in self._serve(request, all_portals=False):
+        for portal, reason in self._serve(request, is_new=False):
             LOG.warning('Volume %s is served, but not on portal %s: %s',
                         request.volume_id, portal, reason)
 
-    def _serve(self, request: types.ExportRequest,
-               all_portals: bool) -> list[tuple[str, str]]:
+    def _serve(self, request: types.ExportRequest, *,
+               is_new: bool) -> list[tuple[str, str]]:
         acls = [(initiator_iqn, request.chap.username, request.chap.secret)
                 for initiator_iqn in request.initiators]
         with host.lock(_LOCK):
             reply = lio.create_target(
                 request.target_iqn, request.device, request.serial,
                 [portal.canonical for portal in request.portals],
-                self.driver_volume_type == 'iser', acls, all_portals,
-                request.read_only)
+                self.driver_volume_type == 'iser', acls, is_new,
+                request.read_only, not is_new)
         return list(reply['refused_portals'])
 
     def _delete_target(self, target_iqn: str) -> None:

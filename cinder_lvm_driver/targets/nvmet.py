@@ -49,11 +49,11 @@ class NvmetTarget(base.Target):
         keys = self.key_file.read()
         connectors, problem = self._let_in(volume, keys)
         if problem:
-            LOG.warning('Of the hosts that have volume %s, one is left out: '
-                        '%s', volume.id, problem)
+            _warn_of_left_out(volume, problem)
         request = self._own_request(volume, volume_path, export, connectors,
                                     keys)
-        self._serve(request, nvmeof.canonical(*self.settings.portals))
+        self._serve(request, nvmeof.canonical(*self.settings.portals),
+                    hosts_are_current=False)
         return {'location': export.format(), 'auth': ''}
 
     def initialize_connection(self, volume: base.Volume,
@@ -186,8 +186,10 @@ class NvmetTarget(base.Target):
         """Return what a volume needs; hosts without a key stay out."""
         keys = self.key_file.read()
         connectors, problem = self._let_in(volume, keys)
-        if problem:
+        if problem and not connectors:
             failures[volume.id] = problem
+        elif problem:
+            _warn_of_left_out(volume, problem)
         if nvmeof.is_shared(volume.provider_location):
             return [self._shared_request(volume, volume_path, connector, keys)
                     for connector in connectors]
@@ -244,13 +246,15 @@ class NvmetTarget(base.Target):
     # What is asked of the kernel ------------------------------------------
 
     def _serve(self, request: nvmeof.NamespaceRequest,
-               portals: Iterable[nvmeof.Portal]) -> Mapping[str, Any]:
+               portals: Iterable[nvmeof.Portal], *,
+               hosts_are_current: bool = True) -> Mapping[str, Any]:
         with host.lock(nvmet_setup.LOCK):
             reply: Mapping[str, Any] = nvmet.create_namespace(
                 request.subsystem_nqn, request.device, request.uuid,
                 request.nsid, request.lowest_nsid, request.highest_nsid,
                 list(request.hosts), list(portals),
-                self.settings.first_port_id, request.exclusive)
+                self.settings.first_port_id, request.exclusive,
+                hosts_are_current)
         return reply
 
     def _own_request(self, volume: base.Volume, device: str,
@@ -349,6 +353,11 @@ class NvmetTarget(base.Target):
         return nvmeof.NvmeExport(
             self.settings.addresses, self.settings.port,
             self.settings.transport, subsystem_nqn, nsid)
+
+
+def _warn_of_left_out(volume: base.Volume, problem: Exception) -> None:
+    LOG.warning('Of the hosts that have volume %s, one is left out: %s',
+                volume.id, problem)
 
 
 def _host_nqn(connector: base.Connector) -> str:

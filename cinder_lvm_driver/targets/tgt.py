@@ -54,7 +54,8 @@ class TgtTarget(iscsi.ISCSITarget):
             validation.bsoflags(self.bsoflags)
         except errors.InvalidArgument as exc:
             raise errors.TargetConfigurationError(str(exc)) from exc
-        self.folder.check()
+        with _host_lock():
+            self.folder.check()
         self._check_daemon()
         self._check_portals()
 
@@ -109,10 +110,14 @@ class TgtTarget(iscsi.ISCSITarget):
         for portal, reason in self._listen(request.portals):
             raise errors.PortalNotAvailable(portal, reason)
         with _host_lock():
-            # Cinder has not stored yet who was let in a moment ago.
             text = self.folder.read(request.target_iqn) or ''
-            return str(self._serve(request, tuple(dict.fromkeys(
-                tgt_persist.initiators(text) + request.initiators))))
+            initiators = tgt_persist.initiators(text)
+            # The file knows who was let in and locked out a moment ago; the
+            # in-tree driver's knows no hosts.
+            if tgt_persist.addresses(text) != self._addresses:
+                initiators = tuple(dict.fromkeys(
+                    initiators + request.initiators))
+            return str(self._serve(request, initiators))
 
     def _ensure_targets(self, requests: list[types.ExportRequest],
                         ) -> dict[str, Exception]:
@@ -163,8 +168,12 @@ class TgtTarget(iscsi.ISCSITarget):
         self.folder.write(request.target_iqn, tgt_persist.Definition(
             request.target_iqn, request.device, self.driver_volume_type,
             request.chap, self.bsoflags, self.write_cache,
-            request.read_only, initiators,
-            tgt_objects.address(self.driver_volume_type)).format())
+            request.read_only, initiators, *self._addresses).format())
+
+    @property
+    def _addresses(self) -> tuple[str]:
+        """What a file of ours lets in by address."""
+        return (tgt_objects.address(self.driver_volume_type),)
 
     def _is_whole(self, present: Mapping[str, Any],
                   request: types.ExportRequest) -> bool:
@@ -179,9 +188,8 @@ class TgtTarget(iscsi.ISCSITarget):
     def _is_stored(self, request: types.ExportRequest) -> bool:
         """Tell whether the file lets in the hosts of a volume, and no more."""
         text = self.folder.read(request.target_iqn)
-        address = tgt_objects.address(self.driver_volume_type)
         return (text is not None
-                and tgt_persist.addresses(text) == (address,)
+                and tgt_persist.addresses(text) == self._addresses
                 and set(request.initiators)
                 <= set(tgt_persist.initiators(text)))
 

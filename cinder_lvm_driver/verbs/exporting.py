@@ -12,6 +12,7 @@ from cinder import objects
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
+from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.targets import base as targets
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver import translate
@@ -43,6 +44,7 @@ class ExportVerbs:
         :returns: ``provider_location`` and ``provider_auth`` to be stored
         """
         with translate.cinder_errors():
+            revert.check_settled(self.vg, volume.name)
             self.vg.activate_lv(volume.name)
             export = self.target_driver.create_export(
                 context, volume, self._export_path(volume, vg))
@@ -97,11 +99,24 @@ class ExportVerbs:
         inactive = [volume.name for volume in present
                     if not lvs[volume.name].active]
         if inactive:
-            self.vg.activate_lv(*inactive)
+            present = self._activate(present, inactive)
         failed = self.target_driver.ensure_exports(
             cinder_context.get_admin_context(),
             [(volume, self._export_path(volume)) for volume in present])
         return (volume.id for volume in present if volume.id not in failed)
+
+    def _activate(self, volumes: list[objects.Volume],
+                  names: list[str]) -> list[objects.Volume]:
+        """Activate LVs, and return the volumes that can be served then."""
+        try:
+            self.vg.activate_lv(*names)
+        except lvm.LVMError as exc:
+            # LVM has activated the others.
+            LOG.error('Not all LVs of attached volumes are active: %s', exc)
+            lvs = self.vg.get_volumes()
+            return [volume for volume in volumes
+                    if volume.name in lvs and lvs[volume.name].active]
+        return volumes
 
     def remove_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume) -> None:

@@ -12,6 +12,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import manage
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.provisioning import base as provisioning_base
 from cinder_lvm_driver import translate
 
 
@@ -19,6 +20,7 @@ class ManageVerbs:
     """Takes LVs under Cinder's management, and lists those it could take."""
 
     vg: lvm.LVM
+    _provisioning: provisioning_base.Provisioning
 
     def manage_existing_object_get_size(self, existing_object: Any,
                                         existing_ref: dict,
@@ -56,6 +58,9 @@ class ManageVerbs:
         lv = self._referenced(volume, existing_ref, manage.VOLUME)
         if _is_managed(manage.cinder_id(lv.name, manage.VOLUME)):
             raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
+        for tag in filter(naming.is_tag_of_ours, lv.tags):
+            with translate.cinder_errors():
+                self.vg.delete_tag(lv.name, tag)
         self._rename(lv.name, volume.name)
 
     def manage_existing_snapshot(self, snapshot: objects.Snapshot,
@@ -85,8 +90,11 @@ class ManageVerbs:
 
     def _take_tags_off(self, lv_name: str) -> None:
         lv = self.vg.find_volume(lv_name)
-        for tag in filter(naming.is_tag_of_ours, lv.tags if lv else ()):
-            self.vg.delete_tag(lv_name, tag)
+        if lv is not None:
+            self._provisioning.recover([lv])
+            for tag in lv.tags:
+                if tag.startswith(naming.REVERT_TAG):
+                    self.vg.delete_tag(lv_name, tag)
 
     def _referenced(self, existing_object: Any, existing_ref: Any,
                     kind: str) -> lvm.LogicalVolume:

@@ -152,6 +152,14 @@ class TestRemover(base.TestCase):
         self.remover.retry()
         self.assertEqual([], self.works)
 
+    def test_suspended_one_does_not_keep_others_waiting(self):
+        names = [f'cinder-wipe-{word}-01234567' for word in 'ab']
+        for name in names:
+            self.lvm.add(name, is_suspended=name == names[0])
+        self.remover.resume(names)
+        self.works.pop()()
+        self.assertEqual(names[1:], self.wiped)
+
     def test_what_is_broken_is_not_tried_again(self):
         self.remove('broken')
         self.works.pop()()

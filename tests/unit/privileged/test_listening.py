@@ -17,6 +17,11 @@ class TestSpelling(base.TestCase):
         self.assertEqual(text, listening.spell(portal))
         self.assertEqual(portal, listening.parse(text))
 
+    def test_portals_of_others(self):
+        ours = '[2001:db8::1]:860'
+        self.assertEqual({('2001:db8::1', 860): ours}, listening.parse_ours(
+            [ours, '[fe80::1%eth0]:3260', 'storage:3260', '10.0.0.1:x']))
+
 
 @ddt.ddt
 class TestWhyNotBound(base.TestCase):

@@ -5,7 +5,6 @@ import ddt
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import extending
 from cinder_lvm_driver.provisioning import thick
 from tests.fakes import provisioning
 
@@ -22,7 +21,7 @@ class ExtendTestCase(provisioning.ProvisioningTestCase):
         return self.lvm.volumes['a'].size // MIB
 
     def recover(self):
-        extending.recover(self.vg, self.vg.get_volumes().values())
+        self.provisioning.recover(self.vg.get_volumes().values())
         return self.lvm.volumes['a'].size // MIB
 
 
@@ -148,16 +147,52 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual(16, self.extend(16))
         self.assertEqual(([], []), (self.zeroed, self.tags()))
 
-    def test_what_is_in_use_or_cannot_be_reduced_is_left(self):
-        """Until it is extended again."""
+    def test_what_is_in_use_is_left_for_good(self):
+        """Somebody may have come to use it, so no later start touches it."""
         self.end_while_zeroing()
-        for in_use in True, False:
-            if not in_use:
-                self.add_cow('s', 'a')
-            self.lvm.volumes['a'].is_open = in_use
-            self.assertEqual(16, self.recover())
-            self.assertIn('LV a was not extended to its end',
-                          self.log.output)
+        volume = self.lvm.volumes['a']
+        for volume.is_open in True, False:
+            self.assertEqual((16, []), (self.recover(), self.tags()))
+        self.assertIn('LV a is larger than its volume', self.log.output)
+        self.assertEqual([], self.zeroed)
+
+    def test_what_cannot_be_reduced_is_zeroed(self):
+        self.end_while_zeroing()
+        self.add_cow('s', 'a')
+        self.assertEqual((16, []), (self.recover(), self.tags()))
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+
+    def fail(self, verb):
+        """Have a command do its work and fail, once."""
+        run = self.lvm.run
+        failures = iter([provisioning.LVM_FAILED])
+
+        def failing(*argv, timeout=None):
+            answer = run(*argv, timeout=timeout)
+            failure = next(failures, None) if verb in argv else None
+            if failure:
+                raise failure
+            return answer
+        self.lvm.run = failing
+
+    def test_command_that_is_effective_and_fails(self):
+        self.fail('lvextend')
+        self.assertRaises(lvm.CommandOfLVMFailed, self.extend, 16)
+        self.assertEqual(8 * MIB, self.lvm.volumes['a'].size)
+        self.assertEqual([], self.tags())
+
+    def test_command_that_was_repeated(self):
+        extend = self.lvm._lvextend
+        self.lvm._lvextend = lambda *words: (extend(*words), extend(*words))
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+
+    def test_origin_that_is_not_active_again(self):
+        """LVM cannot make it smaller; the end is zeroed the next time."""
+        self.add_cow('s', 'a')
+        self.fail('--activate')
+        self.lvm.volumes['a'].active = True
+        self.assertRaises(lvm.CommandOfLVMFailed, self.extend, 16)
         self.extend(16)
         self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
 

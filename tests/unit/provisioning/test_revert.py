@@ -116,6 +116,14 @@ class TestThin(Cases, RevertTestCase):
         self.vg.delete(doomed)
         self.assert_reverted()
 
+    def test_cow_snapshot_of_the_volume_is_not_lost(self):
+        """The in-tree driver makes such snapshots of thin volumes."""
+        self.add_cow('cow', 'v')
+        before = self.names()
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.revert)
+        self.assertIn('COW snapshots', str(error))
+        self.assertEqual(before, self.names())
+
     def test_what_an_earlier_revert_left_is_in_nobodys_way(self):
         for word in 'from', 'to':
             self.add_thin(f'cinder-revert-{word}-v', 16, content='old')
@@ -224,6 +232,15 @@ class TestThick(Cases, RevertTestCase):
         self.assertIn('cannot be made again', self.log.output)
         revert.recover(self.vg, self.vg.get_volumes())
         self.assertEqual(({'v', 's1'}, []), (self.names(), self.tags()))
+
+    def test_look_at_what_was_merged_that_fails(self):
+        """It is completed at once: the volume may be written to soon."""
+        volume = self.vg.get_volume('v')
+        with mock.patch.object(
+                self.vg, 'get_volume',
+                side_effect=[lvm.CommandOfLVMFailed('lvs'), *[volume] * 9]):
+            self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
+        self.assert_reverted()
 
     def test_merge_that_goes_on(self):
         volume = self.lvm.volumes['v']

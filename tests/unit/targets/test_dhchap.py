@@ -93,7 +93,12 @@ class TestKeyFile(base.TestCase):
         os.chmod(self.path, 0o600)
         self.assert_refused('cannot be read: it is no text')
 
-    @ddt.data({'host': KEY}, {HOST: KEY[:-2]}, {HOST: None}, {HOST: [KEY]})
+    @ddt.data({HOST: KEY[:-2]}, {HOST: None}, {HOST: [KEY]})
     def test_entries(self, keys):
         self.write(keys)
         self.assert_refused(f'entry {next(iter(keys))!r}: ')
+
+    @ddt.data({'host': KEY}, {KEY: HOST})
+    def test_entries_of_no_host(self, keys):
+        self.write(keys)
+        self.assert_refused('what entry 1 begins with is not')

@@ -119,6 +119,14 @@ class TestVerbs(LioTestCase):
         self.assertEqual({}, verbs.list_targets())
         self.assertNotIn(export['auth'].split()[2], self.log.output)
 
+    def test_host_that_has_just_left_is_not_let_in_again(self):
+        """What Cinder hands over may be some seconds old."""
+        made = fake_volume.volume(connectors=[HOST])
+        self.target.create_export(None, made, DEVICES[0])
+        self.target.terminate_connection(made, HOST)
+        self.target.create_export(None, made, DEVICES[0])
+        self.assertEqual({}, self.listed(made)['initiators'])
+
     def test_device_without_discard(self):
         self.lio.os.without_discard = {DEVICES[0]}
         volume = fake_volume.volume()

@@ -86,6 +86,14 @@ class NvmetTestCase(base.TestCase):
 @ddt.ddt
 class TestOwnSubsystem(NvmetTestCase):
 
+    def test_host_that_has_just_left_is_not_let_in_again(self):
+        """What Cinder hands over may be some seconds old."""
+        made = volume(connectors=[HOST])
+        self.target.create_export(None, made, DEVICES[0])
+        self.target.terminate_connection(made, HOST)
+        self.target.create_export(None, made, DEVICES[0])
+        self.assertEqual([], self.listed(nqn(made))['hosts'])
+
     def test_a_life(self):
         made = new_volume()
         export = self.target.create_export(None, made, DEVICES[0])
@@ -382,10 +390,16 @@ class TestKeys(NvmetTestCase):
 
     def test_ensure_keeps_out_who_has_no_key(self):
         made = volume(connectors=[OTHER_HOST, HOST])
-        failures = self.target.ensure_exports(None, [(made, DEVICES[0])])
-        self.assertIsInstance(failures[made.id], errors.NoHostKey)
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(made, DEVICES[0])]))
+        self.assertIn('one is left out', self.log.output)
         self.assertEqual([HOST['nqn']], self.listed(nqn(made))['hosts'])
         self.assertEqual(contract.KEY, self.key(HOST['nqn']))
+
+    def test_ensure_tells_that_nobody_is_let_in(self):
+        made = volume(connectors=[OTHER_HOST])
+        failures = self.target.ensure_exports(None, [(made, DEVICES[0])])
+        self.assertIsInstance(failures[made.id], errors.NoHostKey)
 
     def test_host_whose_key_was_taken_away_is_in_nobodys_way(self):
         made = volume(connectors=[OTHER_HOST])

@@ -143,6 +143,14 @@ class TestSetup(TargetTestCase):
 
 class TestVerbs(TargetTestCase):
 
+    def test_host_that_has_just_left_is_not_let_in_again(self):
+        """What Cinder hands over may be some seconds old."""
+        made = exported(connectors=[HOST])
+        self.target.create_export(None, made, DEVICES[0])
+        self.target.terminate_connection(made, HOST)
+        self.target.create_export(None, made, DEVICES[0])
+        self.assertEqual((), self.listed(made)['initiators'])
+
     def test_a_life(self):
         volume = fake_volume.new_volume()
         export = self.target.create_export(None, volume, DEVICES[0])

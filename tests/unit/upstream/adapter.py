@@ -96,6 +96,9 @@ class Copier:
             raise process.CommandFailed(
                 ('dd',), exc.exit_code or 1, '', exc.stderr or '') from exc
 
+    def zero_from(self, device, offset_bytes):
+        """Brick leaves what it extends an LV by as it is."""
+
     def wipe(self, device):
         if not os.path.exists(self._mapped(device)):
             raise copying.DeviceNotFound(device)

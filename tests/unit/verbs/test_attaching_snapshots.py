@@ -55,6 +55,14 @@ class TestReadOnlyTarget(SnapshotTestCase):
              'read-only'),
             ('remove_export', self.snapshot.id)], self.target.calls)
 
+    def test_deleted_while_it_is_exported(self):
+        """cinder-backup was killed, and tells nobody to remove the export."""
+        self.snapshot.update(self.create_export())
+        self.driver.delete_snapshot(self.snapshot)
+        self.assertEqual(('remove_export', self.snapshot.id),
+                         self.target.calls[-1])
+        self.assertEqual(self.names - {self.lv_name}, self.machine.names())
+
     def test_remove_again(self):
         self.remove_export()
         self.driver.delete_snapshot(self.snapshot)

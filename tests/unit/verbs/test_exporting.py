@@ -8,6 +8,7 @@ import ddt
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
+from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.targets import errors as target_errors
 from tests.fakes import backend
 
@@ -61,6 +62,15 @@ class TestOneVolume(ExportTestCase):
         self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
                          self.target.calls)
         self.assertTrue(self.lv(volume).active)
+
+    def test_volume_that_is_still_being_reverted(self):
+        volume = self.make_volume()
+        with mock.patch.object(revert, '_under_way', {('vg', volume.name)}):
+            error = self.assertRaises(
+                exception.VolumeBackendAPIException,
+                self.driver.create_export, self.context, volume, HOST)
+        self.assertIn('still being reverted', str(error))
+        self.assertEqual([], self.target.calls)
 
     def test_ensure_export_fails(self):
         volume = self.make_volume()
@@ -282,6 +292,25 @@ class TestStart(ExportTestCase):
         self.assertEqual([], self.ensure(volume))
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
                           broken)
+
+    def test_one_that_cannot_be_activated(self):
+        """LVM activates the others nevertheless."""
+        volume, broken = (self.attached(active=False) for _ in range(2))
+        volume.status = 'uploading'
+        run = self.lvm.run
+
+        def fail(*argv, **keywords):
+            answer = run(*argv, **keywords)
+            if 'lvchange' in argv:
+                self.lv(broken).active = False
+                raise process.CommandFailed(argv, 5, '', 'partial')
+            return answer
+
+        self.lvm.run = fail
+        self.update(broken, volume)
+        self.assertIn('partial', self.log.output)
+        self.assertEqual([('ensure_exports', (volume.id, self.path(volume)))],
+                         self.target.calls)
 
     @ddt.data('lvs', 'lvchange')
     def test_lvm_fails(self, program):

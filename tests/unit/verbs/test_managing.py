@@ -56,6 +56,13 @@ class TestManage(ManageTestCase):
         self.assertEqual({'vg-pool', volume.name}, self.machine.names())
         self.assertEqual('data', self.lv(volume).content)
 
+    def test_managed_volume_loses_our_tags(self):
+        """The in-tree driver may have unmanaged it with them."""
+        made = self.lvm.add('theirs', 8 * MIB,
+                            tags={'cinder.extend=1-2', 'theirs'})
+        self.driver.manage_existing(self.volume(), self.REFERENCE)
+        self.assertEqual({'theirs'}, made.tags)
+
     def test_unmanaged_volume_loses_our_tags(self):
         volume = self.volume()
         self.driver.create_volume(volume)
