@@ -56,7 +56,7 @@ def create_target(target_iqn: str, lld: str, disk: Sequence[object],
     target_iqn = validation.iscsi_name('target', target_iqn)
     lld = validation.transport(lld)
     username, secret = validation.plain_chap(*chap)
-    wanted = [validation.spelled_iscsi_name('initiator', initiator)
+    wanted = [validation.tgt_initiator('initiator', initiator)
               for initiator in initiators]
     shown = tgt_objects.Disk.validated(*disk)
 
@@ -84,7 +84,7 @@ def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
     :raises TargetNotFound: there is no such target, or it has no LUN
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
-    initiator_iqn = validation.spelled_iscsi_name('initiator', initiator_iqn)
+    initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
     username, secret = validation.plain_chap(username, secret)
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
@@ -105,7 +105,7 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
     :param initiator_iqn: in lower case; it goes in all spellings
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
-    initiator_iqn = validation.iscsi_name('initiator', initiator_iqn)
+    initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is not None:
         for entry in target.acl:

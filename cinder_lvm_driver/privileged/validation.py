@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Sequence
 import ipaddress
 import os
+import pathlib
 import re
 import stat
 import zlib
@@ -28,11 +29,16 @@ _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
+# tgtd takes any name; these letters need no quotes in the file that tgt-admin
+# reads and in the commands that it starts.
+_TGT_INITIATOR = re.compile(
+    r'(iqn|eui|naa)\.[A-Za-z0-9._:-]{1,219}', re.IGNORECASE | re.ASCII)
 # What tgt-admin can read in a file and hand to a shell.
 _PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
 _BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
 _LLDS = ('iscsi', 'iser')
 _SYS_DEVICES = '/sys/dev/block'
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Looser than the NVMe base specification (2.0, section 4.5), which wants a
 # date and a domain: the name that Cinder makes of its default target_prefix
 # begins with nqn.iqn.2010-10.
@@ -62,6 +68,19 @@ def spelled_iscsi_name(argument: str, value: object) -> str:
     return str(value)
 
 
+def tgt_initiator(argument: str, value: object) -> str:
+    """Return the name of an initiator that tgt can be told.
+
+    Hosts with names that no standard knows have attached volumes through the
+    in-tree driver, and keep them.
+    """
+    if not isinstance(value, str) or not _TGT_INITIATOR.fullmatch(value):
+        raise errors.InvalidArgument(
+            argument, f'{value!r} is not an iSCSI name of letters, digits, '
+            'dots, colons, dashes and underscores')
+    return value
+
+
 def serial(value: object) -> str:
     return uuid('serial', value)
 
@@ -79,6 +98,11 @@ def device(value: object) -> str:
             or {'.', '..'} & set(value.split('/'))):
         raise errors.InvalidArgument(
             'device', f'{value!r} is not the path of a device')
+    # The target opens the path later on, and has to find the same device.
+    for folder in pathlib.PurePath(value).parents:
+        if not _is_only_roots(folder):
+            raise errors.DeviceNotUsable(
+                value, f'could be changed by others than root in {folder}')
     if not _is_logical_volume(device_number(value)):
         raise errors.DeviceNotUsable(value, 'is not a logical volume of LVM')
     return value
@@ -228,6 +252,14 @@ def transport(value: object) -> str:
         raise errors.InvalidArgument(
             'transport', f"{value!r} is not 'iscsi' or 'iser'")
     return str(value)
+
+
+def _is_only_roots(folder: pathlib.PurePath) -> bool:
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return True
+    return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS
 
 
 def _is_logical_volume(number: tuple[int, int]) -> bool:

@@ -30,6 +30,8 @@ class ISCSITarget(base.Target):
 
     storage_protocol = constants.ISCSI
     LUN: int
+    # What a host may be called, in its own spelling.
+    _initiator_name = staticmethod(validation.spelled_iscsi_name)
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         super().__init__(configuration, runner)
@@ -100,7 +102,7 @@ class ISCSITarget(base.Target):
 
     def initialize_connection(self, volume: base.Volume,
                               connector: base.Connector) -> dict[str, Any]:
-        initiator_iqns = self._spellings(_initiator(connector))
+        initiator_iqns = self._spellings(self._initiator(connector))
         export = _parse_export(volume)
         chap = _parse_chap(volume)
         discard = False
@@ -117,7 +119,8 @@ class ISCSITarget(base.Target):
                              connector: base.Connector | None,
                              **kwargs: Any) -> None:
         initiator_iqn = (
-            None if connector is None else _initiator(connector).lower())
+            None if connector is None
+            else self._initiator(connector).lower())
         try:
             export = _parse_export(volume)
         except errors.InvalidExport as exc:
@@ -126,7 +129,7 @@ class ISCSITarget(base.Target):
         self._deny(export.target_iqn, initiator_iqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
-        _initiator(connector)
+        self._initiator(connector)
         return True
 
     def are_same_connector(self, one: base.Connector,
@@ -139,9 +142,22 @@ class ISCSITarget(base.Target):
         """Return the names of the hosts that a volume is attached to."""
         names: list[str] = []
         for connector in base.connectors(volume):
-            with contextlib.suppress(errors.InvalidConnector):
-                names += self._spellings(_initiator(connector))
+            try:
+                names += self._spellings(self._initiator(connector))
+            except errors.InvalidConnector:
+                LOG.warning('Volume %s is not served to host %r: %r is not '
+                            'the name of an initiator', volume.id,
+                            base.said(connector, 'host'),
+                            base.said(connector, 'initiator'))
         return tuple(dict.fromkeys(names))
+
+    def _initiator(self, connector: base.Connector) -> str:
+        """Return the name of a host, as the host spells it."""
+        try:
+            return self._initiator_name(
+                'initiator', base.said(connector, 'initiator'))
+        except errors.InvalidArgument as exc:
+            raise errors.InvalidConnector('initiator') from exc
 
     def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
         """Return the names by which to let a host in that has this one."""
@@ -197,15 +213,6 @@ def try_each(requests: Iterable[types.ExportRequest],
         except errors.TargetError as exc:
             failures[request.volume_id] = exc
     return failures
-
-
-def _initiator(connector: base.Connector) -> str:
-    """Return the name of a host, as the host spells it."""
-    try:
-        return validation.spelled_iscsi_name(
-            'initiator', base.said(connector, 'initiator'))
-    except errors.InvalidArgument as exc:
-        raise errors.InvalidConnector('initiator') from exc
 
 
 def _lower_name(connector: object) -> str | None:

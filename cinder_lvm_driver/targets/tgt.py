@@ -37,6 +37,7 @@ class TgtTarget(iscsi.ISCSITarget):
     """
 
     LUN = 1
+    _initiator_name = staticmethod(validation.tgt_initiator)
     SERVES_READ_ONLY = True
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
@@ -209,11 +210,14 @@ class TgtTarget(iscsi.ISCSITarget):
 
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:
-        with _host_lock():
+        with _host_lock(), contextlib.ExitStack() as undo:
+            before = self._store_initiators(target_iqn, lambda names: (
+                *names, *({initiator_iqn} - set(names))))
+            if before is not None:
+                undo.callback(self.folder.write, target_iqn, before)
             tgt.allow_initiator(target_iqn, initiator_iqn, chap.username,
                                 chap.secret)
-            self._store_initiators(target_iqn, lambda names: (
-                *names, *({initiator_iqn} - set(names))))
+            undo.pop_all()
         return False
 
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
@@ -227,16 +231,21 @@ class TgtTarget(iscsi.ISCSITarget):
                 tgt.deny_initiator(target_iqn, initiator_iqn)
 
     def _store_initiators(self, target_iqn: str, change: Callable[
-            [tuple[str, ...]], tuple[str, ...]]) -> None:
-        """Have the file let in other hosts; where there is none, none."""
+            [tuple[str, ...]], tuple[str, ...]]) -> str | None:
+        """Have the file let in other hosts; where there is none, none.
+
+        :returns: the definition as it was, None if it was left so
+        """
         text = self.folder.read(target_iqn)
         if text is None:
-            return
+            return None
         before = tgt_persist.initiators(text)
         after = change(before)
-        if after != before:
-            self.folder.write(
-                target_iqn, tgt_persist.with_initiators(text, after))
+        if after == before:
+            return None
+        self.folder.write(
+            target_iqn, tgt_persist.with_initiators(text, after))
+        return text
 
     # Size -----------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
 import os
+import pathlib
 import types
 from unittest import mock
 import zlib
@@ -54,6 +55,18 @@ class TestValidation(base.TestCase):
     def test_no_spelled_iscsi_name(self, name):
         self.assertRaises(errors.InvalidArgument,
                           validation.spelled_iscsi_name, 'x', name)
+
+    @ddt.data('iqn.1991-05.com.Microsoft:PC', 'iqn.2004-10.org.x:a_b',
+              'iqn.2004-10.host', 'iqn.x', 'EUI.1')
+    def test_tgt_initiator(self, name):
+        self.assertEqual(name, validation.tgt_initiator('x', name))
+
+    @ddt.data('iqn.', '10.0.0.1', 'ALL', 'iqn.2010-10.org.x:a b',
+              'iqn.2010-10.org.x:a,b', 'iqn.2010-10.org.x:y\n',
+              'iqn.' + 'y' * 220, 'iqn.2010-10.org.x:\u212a', *HOSTILE)
+    def test_no_tgt_initiator(self, name):
+        self.assertRaises(errors.InvalidArgument,
+                          validation.tgt_initiator, 'x', name)
 
     def test_serial(self):
         self.assertEqual(UUID, validation.serial(UUID))
@@ -172,8 +185,11 @@ class TestDevice(base.TestCase):
         super().setUp()
         self.stat = mock.Mock(return_value=types.SimpleNamespace(
             st_mode=0o060660, st_rdev=os.makedev(253, 4)))
+        self.folder = types.SimpleNamespace(st_mode=0o040755, st_uid=0)
         self.useFixture(fixtures.MockPatchObject(
-            validation, 'os', mock.Mock(wraps=os, stat=self.stat)))
+            validation, 'os', mock.Mock(
+                wraps=os, stat=lambda path: self.folder if isinstance(
+                    path, pathlib.PurePath) else self.stat(path))))
         self.sys = self.useFixture(fixtures.TempDir()).path
         self.useFixture(fixtures.MockPatchObject(
             validation, '_SYS_DEVICES', self.sys))
@@ -207,6 +223,16 @@ class TestDevice(base.TestCase):
                                   validation.device, '/dev/sda')
         self.assertEqual('device /dev/sda is not a logical volume of LVM',
                          str(error))
+
+    @ddt.data((0o041777, 0), (0o040775, 0), (0o040755, 1000))
+    @ddt.unpack
+    def test_others_than_root_could_change_the_path(self, mode, uid):
+        self.add('LVM-abcdef')
+        self.folder = types.SimpleNamespace(st_mode=mode, st_uid=uid)
+        error = self.assertRaises(errors.DeviceNotUsable,
+                                  validation.device, '/dev/shm/vg/lv')
+        self.assertEqual('device /dev/shm/vg/lv could be changed by others '
+                         'than root in /dev/shm/vg', str(error))
 
     def test_a_file(self):
         self.stat.return_value = types.SimpleNamespace(

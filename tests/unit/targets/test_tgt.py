@@ -214,6 +214,49 @@ class TestVerbs(TargetTestCase):
         self.assertEqual({NAMES[1], *names},
                          set(self.listed(volume)['initiators']))
 
+    def test_host_with_a_name_that_no_standard_knows(self):
+        """The in-tree class lets it in, and it keeps its volume then."""
+        name = 'iqn.2004-10.host_1'
+        connector = {**HOST, 'initiator': name}
+        volume = exported(connectors=[connector])
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(volume, DEVICES[0])]))
+        self.daemon.log_in(iqn(volume), name)
+        self.assertTrue(self.target.validate_connector(connector))
+        self.target.terminate_connection(volume, connector)
+        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertEqual({}, self.fake(iqn(volume)).sessions)
+
+    def test_host_with_a_name_that_is_none(self):
+        volume = exported(connectors=[HOST, {**HOST, 'initiator': 'x y'}])
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(volume, DEVICES[0])]))
+        self.assertEqual(NAMES[:1], tuple(self.listed(volume)['initiators']))
+        self.assertIn("'x y' is not the name of an initiator",
+                      self.log.output)
+
+    def test_host_that_the_daemon_refuses(self):
+        volume = exported()
+        self.target.create_export(None, volume, DEVICES[0])
+        self.target.initialize_connection(volume, OTHER_HOST)
+        before = self.file(volume)
+        self.useFixture(fixtures.MockPatchObject(
+            verbs, 'allow_initiator',
+            side_effect=errors.TargetNotFound(iqn(volume))))
+        self.assertRaises(errors.TargetNotFound,
+                          self.target.initialize_connection, volume, HOST)
+        self.assertEqual(before, self.file(volume))
+
+    def test_host_that_cannot_be_stored(self):
+        volume = exported()
+        self.target.create_export(None, volume, DEVICES[0])
+        self.useFixture(fixtures.MockPatchObject(
+            self.target.folder, 'write',
+            side_effect=errors.TargetFileNotUsable('x', 'No space left')))
+        self.assertRaises(errors.TargetFileNotUsable,
+                          self.target.initialize_connection, volume, HOST)
+        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+
     def test_two_hosts_at_once(self):
         """Cinder stores the first one only after it was let in."""
         volume = exported()
