@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
+import functools
 import logging
 import socket
 from typing import Any
@@ -122,7 +123,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def _recover(self) -> None:
         """Go on with what the service was doing when it ended."""
         volumes = self.vg.get_volumes()
-        revert.recover(self.vg, volumes)
+        revert.recover(self.vg, volumes, functools.partial(
+            managing.is_snapshot_of_cinder,
+            cinder_context.get_admin_context()))
         self._provisioning.recover(volumes.values())
         for name, lv in volumes.items():
             if not naming.is_left_over(name):
@@ -200,7 +203,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         with translate.cinder_errors(snapshot=snapshot):
             name = naming.snapshot_lv_name(snapshot.name)
             # Of one that cinder-backup had attached when it was killed.
-            if snapshot.provider_location:
+            if (snapshot.provider_location
+                    and self.target_driver.SERVES_SNAPSHOTS):
                 self.remove_export_snapshot(
                     cinder_context.get_admin_context(), snapshot)
             lv = self.vg.find_volume(name)

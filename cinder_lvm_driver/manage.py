@@ -3,7 +3,7 @@
 
 What counts as a snapshot: a COW snapshot; a thin LV with an origin that is
 left alone at boot, as LVM makes thin snapshots and as Cinder's clones are
-not; an LV that bears a snapshot's name.
+not; an LV that bears a snapshot's name, and not a volume's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,9 @@ def is_snapshot(volume: lvm.LogicalVolume) -> bool:
     return (volume.is_cow_snapshot
             or bool(volume.is_thin and volume.origin
                     and volume.skips_activation)
-            or naming.snapshot_name(volume.name) != volume.name)
+            or naming.snapshot_name(volume.name) != volume.name
+            or bool(cinder_id(volume.name, SNAPSHOT)
+                    and not cinder_id(volume.name, VOLUME)))
 
 
 def cinder_id(lv_name: str, kind: str) -> str | None:
@@ -99,6 +101,9 @@ def check(volume: lvm.LogicalVolume | None, lv_name: str, kind: str,
         reason = _('The LV is suspended.')
     elif kind == VOLUME and is_snapshot(volume):
         reason = _('The LV is a snapshot.')
+    elif volume.is_invalid:
+        reason = _('The LV is a snapshot that has overflowed; its data is '
+                   'lost.')
     elif kind == VOLUME and volume.is_read_only:
         reason = _('The LV is read-only; lvchange --permission rw makes it '
                    'writable.')
@@ -146,6 +151,10 @@ def _entry(volume: lvm.LogicalVolume, kind: str,
         reason = f'{kind} suspended'
     elif kind == VOLUME and volume.is_read_only:
         reason = 'read-only'
+    elif volume.is_invalid:
+        reason = 'snapshot overflowed'
+    elif kind == SNAPSHOT and volume.origin is None:
+        reason = 'volume of the snapshot not known'
     entry = {
         'reference': {_REFERENCE_KEY: volume.name},
         'size': size_gib(volume),

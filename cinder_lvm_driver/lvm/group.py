@@ -371,12 +371,19 @@ class LVM:
                               f'{self.vg_name}/{name}')
 
     def rename_volume(self, name: str, new_name: str) -> None:
-        """Rename an LV, also one in use.
+        """Rename an LV that was there a moment ago, also one in use.
 
         :raises errors.LogicalVolumeExists: the new name is taken
         :raises errors.LogicalVolumeNotFound: there is none of the old name
         """
-        self._commands.change('lvrename', self.vg_name, name, new_name)
+        try:
+            self._commands.change('lvrename', self.vg_name, name, new_name)
+        except errors.LogicalVolumeNotFound:
+            # LVM, or the daemon that starts it, may have died after its work
+            # was done: then the command was repeated.
+            volumes = self.get_volumes()
+            if name in volumes or new_name not in volumes:
+                raise
 
     def activate_lv(self, *names: str) -> None:
         """Activate LVs, snapshots among them, until the next boot.

@@ -206,7 +206,12 @@ class Provisioning(abc.ABC):
         :raises lvm.LogicalVolumeExists: the name is taken
         """
         temporary = naming.clone_source(name)
-        self.create_snapshot(source, temporary)
+        try:
+            self.create_snapshot(source, temporary)
+        except lvm.LogicalVolumeExists:
+            # By a command that was repeated; no other has this name.
+            self._discard(temporary)
+            raise
         try:
             snapshot = self._vg.get_volume(temporary)
             self.create_from_snapshot(snapshot, name, size_bytes)

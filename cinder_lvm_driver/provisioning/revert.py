@@ -64,10 +64,13 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
             f'{volume.name} ({volume.segtype}) without a copy')
 
 
-def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
+def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
+            is_wanted: Callable[[str], bool]) -> None:
     """Complete the reverts that a crash interrupted, or take them back.
 
     :param volumes: all LVs of the VG by name
+    :param is_wanted: tells by its name whether a snapshot that a revert has
+        used up is to be made again, or was deleted meanwhile
     """
     names = set(volumes)
     for name in sorted(volumes):
@@ -75,7 +78,8 @@ def recover(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume]) -> None:
     for volume in volumes.values():
         for tag in volume.tags:
             if tag.startswith(naming.REVERT_TAG):
-                _attempt(volume.name, _recover_merge, vg, volume, tag)
+                _attempt(volume.name, _recover_merge, vg, volume, tag,
+                         is_wanted)
 
 
 def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
@@ -176,7 +180,8 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
     with contextlib.ExitStack() as undo:
         vg.add_tag(volume.name, tag)
         # A command that fails may have begun to merge.
-        undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag)
+        undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag,
+                      lambda name: True)
         vg.merge_snapshot(snapshot.name)
         merged = vg.get_volume(volume.name)
         if merged.is_merging:
@@ -213,7 +218,8 @@ def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
     vg.delete_tag(volume.name, tag)
 
 
-def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
+def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
+                   is_wanted: Callable[[str], bool]) -> None:
     snapshot_name = tag.removeprefix(naming.REVERT_TAG)
     if vg.find_volume(snapshot_name) is not None:
         LOG.warning('LV %s was not reverted to %s: the service ended before',
@@ -222,17 +228,25 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
         return
     LOG.warning('Completing the interrupted revert of LV %s to %s',
                 volume.name, snapshot_name)
+    finish = _snapshot_again if is_wanted(snapshot_name) else _forget
     vg.resume_merge(volume.name)
     _under_way.add((vg.vg_name, volume.name))
     background.start('lvm-revert', functools.partial(
-        _attempt, volume.name, _complete_merge, vg, volume, tag))
+        _attempt, volume.name, _complete_merge, vg, volume, tag, finish))
 
 
-def _complete_merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
-                    tag: str) -> None:
+def _forget(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
+    LOG.info('LV %s was reverted to %s, which was deleted meanwhile',
+             volume.name, tag.removeprefix(naming.REVERT_TAG))
+    vg.delete_tag(volume.name, tag)
+
+
+def _complete_merge(
+        vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
+        finish: Callable[[lvm.LVM, lvm.LogicalVolume, str], None]) -> None:
     try:
         _wait_until_merged(vg, volume)
-        _snapshot_again(vg, volume, tag)
+        finish(vg, volume, tag)
     finally:
         _under_way.discard((vg.vg_name, volume.name))
 

@@ -21,6 +21,9 @@ class Thick(base.Provisioning):
     def convert(self, volume: lvm.LogicalVolume) -> bool:
         """Leave one copy of a mirrored LV; a thin one cannot be converted."""
         if volume.is_mirrored:
+            # Of an inactive one LVM does not know whether they are equal.
+            if not volume.active:
+                self._vg.activate_lv(volume.name)
             self._vg.convert_to_linear(volume.name)
         return not volume.is_thin
 

@@ -134,6 +134,7 @@ class SnapshotAttachVerbs:
             lvs = self.vg.get_volumes()
             stand_in = naming.snapshot_export(lv_name)
             if stand_in in lvs:
-                self.vg.delete(stand_in)
+                self.vg.delete(self.vg.require_closed(lvs[stand_in]).name)
             elif lv_name in lvs and lvs[lv_name].skips_activation:
-                self.vg.deactivate_lv(lv_name)
+                self.vg.deactivate_lv(
+                    self.vg.require_closed(lvs[lv_name]).name)

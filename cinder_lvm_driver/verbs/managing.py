@@ -56,8 +56,7 @@ class ManageVerbs:
             managed as a volume
         """
         lv = self._referenced(volume, existing_ref, manage.VOLUME)
-        if _is_managed(manage.cinder_id(lv.name, manage.VOLUME)):
-            raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
+        _check_unmanaged(lv.name)
         for tag in filter(naming.is_tag_of_ours, lv.tags):
             with translate.cinder_errors():
                 self.vg.delete_tag(lv.name, tag)
@@ -72,10 +71,7 @@ class ManageVerbs:
             managed as a snapshot of this volume
         """
         lv = self._referenced(snapshot, existing_ref, manage.SNAPSHOT)
-        known_id = manage.cinder_id(lv.name, manage.SNAPSHOT)
-        if known_id and objects.Snapshot.exists(
-                cinder_context.get_admin_context(), known_id):
-            raise exception.ManageExistingAlreadyManaged(volume_ref=lv.name)
+        _check_unmanaged(lv.name)
         self._rename(lv.name, naming.snapshot_lv_name(snapshot.name))
 
     def unmanage(self, volume: objects.Volume) -> None:
@@ -138,15 +134,27 @@ class ManageVerbs:
         return volume_utils.paginate_entries_list(found, *page)
 
 
-def _is_managed(known_id: str | None) -> bool:
-    """Tell whether the LV of an id belongs to a volume of Cinder.
+def _check_unmanaged(lv_name: str) -> None:
+    """Look that an LV is neither a volume nor a snapshot of Cinder's.
 
-    That of a volume that was migrated while it was in use bears the id of
-    one that Cinder has forgotten.
+    A clone could pass for a snapshot of its source. The LV of a volume that
+    was migrated while it was in use bears the id of one that Cinder has
+    forgotten.
+
+    :raises exception.ManageExistingAlreadyManaged: it is
     """
-    if not known_id:
-        return False
-    return bool(volume_utils.check_already_managed_volume(known_id)
-                or objects.VolumeList.get_all(
-                    cinder_context.get_admin_context(),
-                    filters={'_name_id': known_id}))
+    context = cinder_context.get_admin_context()
+    volume_id = manage.cinder_id(lv_name, manage.VOLUME)
+    if ((volume_id and (
+            volume_utils.check_already_managed_volume(volume_id)
+            or objects.VolumeList.get_all(
+                context, filters={'_name_id': volume_id})))
+            or is_snapshot_of_cinder(context, lv_name)):
+        raise exception.ManageExistingAlreadyManaged(volume_ref=lv_name)
+
+
+def is_snapshot_of_cinder(context: cinder_context.RequestContext,
+                          lv_name: str) -> bool:
+    """Tell whether an LV name is that of a snapshot that Cinder has."""
+    known_id = manage.cinder_id(lv_name, manage.SNAPSHOT)
+    return bool(known_id and objects.Snapshot.exists(context, known_id))

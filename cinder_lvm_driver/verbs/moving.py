@@ -55,7 +55,7 @@ class MoveVerbs:
         :param host: the destination, with its capabilities
         :returns: whether it was moved, and no update; if not, nothing was
             changed and Cinder copies through an attachment
-        :raises exception.VolumeBackendAPIException: the destination has no
+        :raises exception.VolumeBackendAPIException: the other VG has no
             room, or the copy failed; it is removed
         """
         destination = location.of_host(host)
@@ -69,7 +69,8 @@ class MoveVerbs:
             if destination.vg_name == self.vg.vg_name:
                 kind = self._kind_at(destination, self.vg,
                                      self._remover.remove)
-                return (kind is not None and kind.convert(source)), None
+                return (kind is not None
+                        and _converted(kind, source)), None
             group = self._open_group(destination.vg_name)
             kind = self._kind_at(
                 destination, group,
@@ -189,6 +190,16 @@ class MoveVerbs:
                     if place else self._provisioning)
             return (kind is not None
                     and kind.convert(self.vg.get_volume(volume.name)))
+
+
+def _converted(kind: provisioning_base.Provisioning,
+               source: lvm.LogicalVolume) -> bool:
+    """Convert an LV; where LVM cannot do it now, Cinder is to copy it."""
+    try:
+        return kind.convert(source)
+    except lvm.LVMError as exc:
+        LOG.warning('LV %s is not converted: %s', source.name, exc)
+        return False
 
 
 def _changes(diff: dict[str, dict], section: str) -> set[str]:

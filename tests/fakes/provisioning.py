@@ -26,6 +26,8 @@ class ProvisioningTestCase(base.TestCase):
     :ivar wipes: whether the back end does
     :ivar commands_left: so many more LVM commands are run before the service
         ends; None for any number
+    :ivar repeated_after: so many LVM commands are run before one that is run
+        twice, because nobody knows what became of it; None for none
     :cvar kind: the class
     """
 
@@ -40,6 +42,7 @@ class ProvisioningTestCase(base.TestCase):
         self.fill_error = None
         self.wipes = True
         self.commands_left = None
+        self.repeated_after = None
         run, self.lvm.run = self.lvm.run, self.run_unless_killed
         self.run_really = run
         self.lvm.run_long = self.lvm.run
@@ -51,6 +54,10 @@ class ProvisioningTestCase(base.TestCase):
             if not self.commands_left:
                 raise Killed
             self.commands_left -= 1
+        if self.repeated_after is not None:
+            self.repeated_after -= 1
+            if self.repeated_after == -1:
+                self.run_really(*argv, timeout=timeout)
         return self.run_really(*argv, timeout=timeout)
 
     def copy(self, source, destination, size_bytes, *, sparse):

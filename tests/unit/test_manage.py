@@ -5,6 +5,7 @@ import dataclasses
 
 from cinder import exception
 import ddt
+from oslo_config import cfg
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import manage
@@ -51,10 +52,23 @@ class TestFacts(base.TestCase):
     @ddt.data((LINEAR, False), (COW, True), (THIN, False), (CLONE, False),
               (THIN_SNAPSHOT, True), (named(CLONE, '_snapshot-1'), True),
               (named(LINEAR, '_snapshot-1'), True), (POOL, False),
-              (named(CLONE, 'c', origin=None, skips_activation=True), False))
+              (named(CLONE, 'c', origin=None, skips_activation=True), False),
+              (named(THIN, f'volume-{ID}'), False))
     @ddt.unpack
     def test_is_snapshot(self, volume, is_snapshot):
         self.assertIs(is_snapshot, manage.is_snapshot(volume))
+
+    def test_is_snapshot_by_another_name(self):
+        """A revert of ours has taken the origin of the in-tree driver's."""
+        self.override('snapshot_name_template', 'shot-%s')
+        self.assertTrue(manage.is_snapshot(named(THIN, f'shot-{ID}')))
+        self.override('volume_name_template', '%s')
+        self.override('snapshot_name_template', '%s')
+        self.assertFalse(manage.is_snapshot(named(THIN, ID)))
+
+    def override(self, name, value):
+        cfg.CONF.set_override(name, value)
+        self.addCleanup(cfg.CONF.clear_override, name)
 
     @ddt.data((f'volume-{ID}', 'volume', ID), ('volume-1', 'volume', '1'),
               (f'_snapshot-{ID}', 'snapshot', ID),
@@ -95,7 +109,8 @@ class TestReference(base.TestCase):
         (named(LINEAR, 'b', is_open=True), 'volume', None, 'in use'),
         (LINEAR, 'snapshot', 'a', 'not a snapshot'),
         (COW, 'snapshot', 'b', 'snapshot of a, not of b'),
-        (named(COW, 'b', is_open=True), 'snapshot', 'a', 'in use'))
+        (named(COW, 'b', is_open=True), 'snapshot', 'a', 'in use'),
+        (named(COW, 'b', is_invalid=True), 'snapshot', 'a', 'overflowed'))
     @ddt.unpack
     def test_cannot_be_managed(self, volume, kind, origin, reason):
         error = self.assertRaises(exception.ManageExistingInvalidReference,
@@ -131,6 +146,15 @@ class TestEntries(base.TestCase):
         entry, = self.entries('snapshot', COW)
         self.assertEqual({'source-name': 'a'}, entry['source_reference'])
         self.assertEqual(1, entry['size'])
+
+    def test_snapshots_that_are_of_no_use(self):
+        for volume, reason in (
+                (named(COW, 'x', is_invalid=True), 'snapshot overflowed'),
+                (named(THIN, '_snapshot-x'),
+                 'volume of the snapshot not known')):
+            entry, = self.entries('snapshot', volume)
+            self.assertEqual((False, reason), (entry['safe_to_manage'],
+                                               entry['reason_not_safe']))
 
     def test_managed_already(self):
         entry, = self.entries('volume', named(LINEAR, f'volume-{ID}'),

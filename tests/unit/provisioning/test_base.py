@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for LVs of any kind, whatever the back end is set to."""
 
+import contextlib
+
 import ddt
 
 from cinder_lvm_driver import lvm
@@ -116,6 +118,18 @@ class TestCopies(ProvisioningTestCase):
         self.copy = break_and_open
         self.assertRaises(process.CommandFailed, self.create, 's')
         self.assertIn('LV new was only needed for a moment', self.log.output)
+
+    def test_command_that_is_repeated(self):
+        """It fails, as it was done before, or it does not matter."""
+        for commands in range(20):
+            self.repeated_after = commands
+            with contextlib.suppress(lvm.LVMError):
+                self.create('a')
+            self.assertLessEqual(self.names(), {'a', 's', 'new'})
+            self.lvm.volumes.pop('new', None)
+            if self.repeated_after >= 0:
+                break
+        self.assertGreater(commands, 3)
 
     def test_thin_volume_on_a_thick_back_end(self):
         self.add_thin_pool()

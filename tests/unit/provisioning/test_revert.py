@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reverts, and what becomes of those that a crash interrupts."""
 
+import contextlib
 from unittest import mock
 
 import ddt
@@ -24,10 +25,14 @@ class RevertTestCase(provisioning.ProvisioningTestCase):
         self.useFixture(machine.work_at_once())
         self.build()
         self.before = self.state()
+        self.deleted = []
 
     def state(self):
         return {name: (volume.content, volume.size, volume.active)
                 for name, volume in self.lvm.volumes.items()}
+
+    def is_wanted(self, snapshot_name):
+        return snapshot_name not in self.deleted
 
     def revert(self):
         revert.revert(self.vg, self.vg.get_volumes(), 'v', 's2')
@@ -59,7 +64,7 @@ class Cases:
                 break
             except provisioning.Killed:
                 self.commands_left = None
-            revert.recover(self.vg, self.vg.get_volumes())
+            revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
             if self.state() != self.before:
                 self.assert_reverted()
             self.assertEqual([], self.tags())
@@ -68,8 +73,22 @@ class Cases:
         self.commands_left = None
         self.assert_reverted()
 
+    def test_command_that_is_repeated(self):
+        """It fails, as it was done before, or it does not matter."""
+        for commands in range(1, 20):
+            self.repeated_after = commands
+            with contextlib.suppress(lvm.LVMError):
+                self.revert()
+            if self.state() != self.before:
+                self.assert_reverted()
+            self.assertEqual([], self.tags())
+            if self.repeated_after >= 0:
+                break
+            self.lvm.volumes['v'].content = 'now'
+        self.assertGreater(commands, 3)
+
     def test_nothing_to_recover(self):
-        revert.recover(self.vg, self.vg.get_volumes())
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual(self.before, self.state())
 
 
@@ -112,7 +131,7 @@ class TestThin(Cases, RevertTestCase):
         del self.lvm.volumes['x']
         doomed, = filter(naming.is_doomed, self.names())
         # Whatever becomes of the volume by then, it is not that one again.
-        revert.recover(self.vg, self.vg.get_volumes())
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.vg.delete(doomed)
         self.assert_reverted()
 
@@ -230,7 +249,7 @@ class TestThick(Cases, RevertTestCase):
                                side_effect=lvm.InsufficientSpace('full')):
             self.assertRaises(lvm.InsufficientSpace, self.revert)
         self.assertIn('cannot be made again', self.log.output)
-        revert.recover(self.vg, self.vg.get_volumes())
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual(({'v', 's1'}, []), (self.names(), self.tags()))
 
     def test_look_at_what_was_merged_that_fails(self):
@@ -242,11 +261,23 @@ class TestThick(Cases, RevertTestCase):
             self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
         self.assert_reverted()
 
+    def test_snapshot_that_was_deleted_before_the_next_start(self):
+        """By the in-tree driver, which knows nothing of a revert."""
+        volume = self.lvm.volumes['v']
+        volume.tags.add('cinder.revert_to=s2')
+        volume.content, volume.merging = 'two', 'merging'
+        del self.lvm.volumes['s2']
+        self.deleted = ['s2']
+        names = self.names()
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
+        self.assertEqual((names, [], ''),
+                         (self.names(), self.tags(), volume.merging))
+
     def test_merge_that_goes_on(self):
         volume = self.lvm.volumes['v']
         volume.tags.add('cinder.revert_to=s2')
         volume.content, volume.merging = 'two', 'merging'
         del self.lvm.volumes['s2']
-        revert.recover(self.vg, self.vg.get_volumes())
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual('', volume.merging)
         self.assert_reverted()

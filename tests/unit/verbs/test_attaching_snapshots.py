@@ -63,6 +63,13 @@ class TestReadOnlyTarget(SnapshotTestCase):
                          self.target.calls[-1])
         self.assertEqual(self.names - {self.lv_name}, self.machine.names())
 
+    def test_deleted_after_a_switch_to_a_target_that_serves_none(self):
+        self.snapshot.provider_location = 'of another helper'
+        with mock.patch.object(self.driver.target_driver, 'SERVES_SNAPSHOTS',
+                               False):
+            self.driver.delete_snapshot(self.snapshot)
+        self.assertNotIn(f'_{self.snapshot.name}', self.machine.names())
+
     def test_remove_again(self):
         self.remove_export()
         self.driver.delete_snapshot(self.snapshot)

@@ -133,6 +133,16 @@ class TestManage(ManageTestCase):
                           self.REFERENCE)
         self.assertEqual('ours', self.lv(volume).content)
 
+    def test_clone_of_cinder_is_no_snapshot(self):
+        source, clone = self.volume(), self.volume()
+        self.add_lv(source, **backend.THIN)
+        self.add_lv(clone, origin=source.name, **backend.THIN)
+        self.known.add(clone.id)
+        self.assertRaises(exception.ManageExistingAlreadyManaged,
+                          self.driver.manage_existing_snapshot,
+                          self.snapshot(source), {'source-name': clone.name})
+        self.assertIn(clone.name, self.machine.names())
+
     @ddt.data({'source-name': 'shot'}, 'shot')
     def test_snapshot(self, reference):
         volume = self.volume()

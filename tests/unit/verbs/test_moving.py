@@ -9,6 +9,7 @@ from cinder.volume.drivers import lvm as in_tree
 import ddt
 from oslo_concurrency import processutils
 
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver import wiping
 from tests.fakes import backend
 
@@ -221,6 +222,16 @@ class TestMigrate(MovingTestCase):
         self.assertEqual(MOVED, self.migrate(
             volume, self.place('vg', mirrors=1)))
         self.assertEqual('raid1', self.lv(volume).segtype)
+
+    def test_same_group_that_cannot_convert_it_now(self):
+        """Cinder copies it then."""
+        volume = self.volume_with_data()
+        with mock.patch.object(
+                lvm.LVM, 'convert_to_raid1',
+                side_effect=lvm.LogicalVolumeInitializing('not equal')):
+            self.assertEqual(NOT_MOVED, self.migrate(
+                volume, self.place('vg', mirrors=1)))
+        self.assertIn('is not converted: not equal', self.log.output)
 
     def test_same_group_thin(self):
         volume = self.volume_with_data()
