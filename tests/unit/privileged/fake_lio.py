@@ -10,14 +10,12 @@ from unittest import mock
 
 import fixtures
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
-from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
-from cinder_lvm_driver.privileged import validation
 from tests import base
 from tests.unit.privileged import fake_configfs
+from tests.unit.privileged import fake_devices
 
 # What a new directory brings with it: files with their texts, and folders.
 _CONTENTS = (
@@ -120,17 +118,14 @@ class FakeLio(fixtures.Fixture):
         os.mkdir(f'{root}/core')
         self.os = FakeOs(root)
         self.root = configfs.Directory(root)
-        self.add_device('/dev/vg/volume-1', (253, 1))
-        self.add_device('/dev/vg/volume-2', (253, 2))
+        for path, number in fake_devices.VOLUMES.items():
+            self.add_device(path, number)
+        self.useFixture(fake_devices.FakeDevices(self.os.devices))
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
                 mock.patch.object(lio_tree, 'ROOT', self.root),
                 mock.patch.object(lio_tree, '_why_refused',
-                                  lambda portal, failure: 'Address in use'),
-                mock.patch.object(validation, 'device_number', self._number),
-                mock.patch.object(validation, '_is_logical_volume',
-                                  return_value=True),
-                mock.patch.object(privileged.context, 'client_mode', False)):
+                                  lambda portal, failure: 'Address in use')):
             patch.start()
             self.addCleanup(patch.stop)
 
@@ -141,12 +136,6 @@ class FakeLio(fixtures.Fixture):
         """Let an initiator have a session."""
         self.os.put(f'{self.root.path}/iscsi/{target_iqn}/tpgt_1/acls/'
                     f'{initiator_iqn}/info', 'InitiatorName: x')
-
-    def _number(self, path):
-        try:
-            return self.os.devices[path]
-        except KeyError:
-            raise errors.DeviceNotUsable(path, 'is not there') from None
 
 
 class LioTestCase(base.TestCase):

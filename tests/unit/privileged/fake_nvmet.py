@@ -10,12 +10,10 @@ from unittest import mock
 
 import fixtures
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
-from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import nvmet_tree
-from cinder_lvm_driver.privileged import validation
 from tests.unit.privileged import fake_configfs
+from tests.unit.privileged import fake_devices
 
 _PORTAL = ('addr_trtype', 'addr_adrfam', 'addr_traddr', 'addr_trsvcid')
 
@@ -132,16 +130,13 @@ class FakeNvmet(fixtures.Fixture):
         self.os = FakeOs(root)
         self.root = configfs.Directory(root)
         self.sys = self.useFixture(fixtures.TempDir()).path
-        self.add_device('/dev/vg/volume-1', (253, 1))
-        self.add_device('/dev/vg/volume-2', (253, 2))
+        for path, number in fake_devices.VOLUMES.items():
+            self.add_device(path, number)
+        self.useFixture(fake_devices.FakeDevices(self.os.devices))
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
                 mock.patch.object(nvmet_tree, 'ROOT', self.root),
-                mock.patch.object(nvmet_tree, '_SYS_DEVICES', self.sys),
-                mock.patch.object(validation, 'device_number', self._number),
-                mock.patch.object(validation, '_is_logical_volume',
-                                  return_value=True),
-                mock.patch.object(privileged.context, 'client_mode', False)):
+                mock.patch.object(nvmet_tree, '_SYS_DEVICES', self.sys)):
             patch.start()
             self.addCleanup(patch.stop)
         self.addCleanup(self.assert_nothing_removed_open)
@@ -153,9 +148,3 @@ class FakeNvmet(fixtures.Fixture):
 
     def assert_nothing_removed_open(self):
         assert not self.os.removed_open, self.os.removed_open
-
-    def _number(self, path):
-        try:
-            return self.os.devices[path]
-        except KeyError:
-            raise errors.DeviceNotUsable(path, 'is not there') from None

@@ -9,14 +9,12 @@ from unittest import mock
 
 import fixtures
 
-from cinder_lvm_driver import privileged
-from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import tgtd
-from cinder_lvm_driver.privileged import validation
 from tests import base
+from tests.unit.privileged import fake_devices
 
 Mode, Op, Refusal = tgtd.Mode, tgtd.Op, tgtd.Refusal
 
@@ -349,27 +347,17 @@ class FakeDaemon(fixtures.Fixture):
 
     def _setUp(self):
         self.daemon = FakeTgtd()
-        self.daemon.devices = {'/dev/vg/volume-1': (253, 1),
-                               '/dev/vg/volume-2': (253, 2)}
+        self.daemon.devices.update(fake_devices.VOLUMES)
+        self.useFixture(fake_devices.FakeDevices(self.daemon.devices))
         self.door = KillingDaemon(self.daemon.exchange)
         for patch in (
                 mock.patch.object(tgtd, '_exchange', self.door),
                 mock.patch.object(tgt_objects, 'time',
                                   FakeTime(self.daemon)),
                 mock.patch.object(listening, 'why_not_bound',
-                                  lambda portal: 'Address in use'),
-                mock.patch.object(validation, 'device_number', self._number),
-                mock.patch.object(validation, '_is_logical_volume',
-                                  return_value=True),
-                mock.patch.object(privileged.context, 'client_mode', False)):
+                                  lambda portal: 'Address in use')):
             patch.start()
             self.addCleanup(patch.stop)
-
-    def _number(self, path):
-        try:
-            return self.daemon.devices[path]
-        except KeyError:
-            raise errors.DeviceNotUsable(path, 'is not there') from None
 
 
 class TgtTestCase(base.TestCase):

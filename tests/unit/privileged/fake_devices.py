@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices of LVs that the privileged verbs are told of."""
+
+from unittest import mock
+
+import fixtures
+
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import validation
+
+
+# Those that are there at first: numbers by path.
+VOLUMES = {'/dev/vg/volume-1': (253, 1), '/dev/vg/volume-2': (253, 2)}
+
+
+class FakeDevices(fixtures.Fixture):
+    """Has privileged verbs run here, and find these devices only.
+
+    :ivar numbers: the major and the minor number of each, by its path
+    """
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def _setUp(self):
+        for owner, name, value in (
+                (validation, 'device_number', self._number),
+                (validation, '_is_logical_volume', lambda number: True),
+                (privileged.context, 'client_mode', False)):
+            patch = mock.patch.object(owner, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def _number(self, path):
+        try:
+            return self.numbers[path]
+        except KeyError:
+            raise errors.DeviceNotUsable(path, 'is not there') from None
