@@ -132,7 +132,7 @@ def list_targets() -> dict[str, dict[str, Any]]:
     """
     return configfs.describe_each(
         [target for target in (lio_tree.ROOT / 'iscsi').directories()
-         if target.name.startswith(('iqn.', 'eui.', 'naa.'))], _describe)
+         if target.name.startswith(validation.ISCSI_NAME_TYPES)], _describe)
 
 
 def _valid_acl(initiator_iqn: str, username: str,

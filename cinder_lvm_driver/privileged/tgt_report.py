@@ -13,6 +13,7 @@ import re
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgtd
+from cinder_lvm_driver.privileged import validation
 
 # Controllers are LUN 0 of each target, so this is the first disk.
 LUN = 1
@@ -27,7 +28,6 @@ _TARGET = re.compile(r'Target (\d+): (.*)\n' + ''.join(
     for name in _SECTIONS))
 _LUN = re.compile(fr'^ {{8}}LUN: {LUN}\n((?: {{12}}.*\n)*)', re.MULTILINE)
 _FIELD = re.compile(r'^ *([^:\n]*): *(.*?) *$', re.MULTILINE)
-_NAMES = ('iqn.', 'eui.', 'naa.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Connection:
 
 def is_name(entry: str) -> bool:
     """Tell an initiator's name in an ACL from an address."""
-    return entry.lower().startswith(_NAMES)
+    return entry.lower().startswith(validation.ISCSI_NAME_TYPES)
 
 
 def targets() -> dict[str, Target]:

@@ -25,6 +25,7 @@ _ISCSI_NAME = re.compile(
     r'|eui\.[0-9a-f]{16}'
     r'|naa\.[125c][0-9a-f]{15}')
 _ISCSI_NAME_LENGTH = 223    # RFC 7143, section 4.2.7.1
+ISCSI_NAME_TYPES = ('iqn.', 'eui.', 'naa.')     # the same, section 4.2.7.3
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h

@@ -232,6 +232,17 @@ class TestCase(unittest.TestCase):
                       '/dev/zero')
 
     @contextlib.contextmanager
+    def slow_raid(self):
+        """Have the kernel take its time to make copies equal."""
+        limit = 'dev.raid.speed_limit_max'
+        was = self.root.run('sysctl', '-n', limit).strip()
+        self.root.run('sysctl', '-q', f'{limit}=1000')
+        try:
+            yield
+        finally:
+            self.root.run('sysctl', '-q', f'{limit}={was}')
+
+    @contextlib.contextmanager
     def assert_raises_with(self, error, pattern):
         """Fail unless a block raises an error whose text matches."""
         with self.assertRaises(error) as caught:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes that move to another VG, and LVs that are converted in use."""
 
-import contextlib
-
 from cinder import exception
 from cinder.volume.drivers import lvm as in_tree
 
@@ -135,16 +133,6 @@ class RetypeTest(test_attach.AttachTestCase):
             'host': self.driver.host, 'capabilities': {'location_info': (
                 f'LVMVolumeDriver:{self.driver.hostname}:{self.vg_name}:'
                 f'{lvm_type}:{mirrors}')}})
-
-    @contextlib.contextmanager
-    def slow_raid(self):
-        limit = 'dev.raid.speed_limit_max'
-        was = self.root.run('sysctl', '-n', limit).strip()
-        self.root.run('sysctl', '-q', f'{limit}=1000')
-        try:
-            yield
-        finally:
-            self.root.run('sysctl', '-q', f'{limit}={was}')
 
     def wait_for_equal_copies(self, volume):
         base.wait_until(

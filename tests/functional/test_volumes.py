@@ -410,10 +410,7 @@ class MirroredVolumesTest(base.BackendTestCase):
         super().setUp()
         # What the kernel copies to make the copies equal is of no interest,
         # and takes the test machine long.
-        was = self.root.run('sysctl', '-n', 'dev.raid.speed_limit_max')
-        self.root.run('sysctl', '-q', 'dev.raid.speed_limit_max=1000')
-        self.addCleanup(self.root.run, 'sysctl', '-q',
-                        f'dev.raid.speed_limit_max={was.strip()}')
+        self.enterContext(self.slow_raid())
 
     def test_data_is_on_two_pvs_and_stays_when_one_is_left(self):
         volume = self.create_small()
