@@ -4,7 +4,7 @@
 # DevStack plugin: every LVM back end gets the driver of this tree.
 #
 #   [[local|localrc]]
-#   enable_plugin cinder-lvm-driver URL_OR_FOLDER_OF_THIS_TREE
+#   enable_plugin cinder-lvm-driver URL_OR_FOLDER_OF_THIS_TREE main
 #
 # DevStack itself makes the loopback-backed volume groups and the sections of
 # its back ends of type "lvm" (CINDER_ENABLED_BACKENDS, CINDER_LVM_TYPE,

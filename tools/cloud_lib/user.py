@@ -35,11 +35,13 @@ class User:
         self._properties: dict[str, Any] = {}
         self._there = {kind: frozenset[str]()
                        for kind in (*self.kinds, 'attachment')}
+        self._records = frozenset[str]()
 
     def remember(self) -> None:
         """Keep in mind what is there: it is not this user's."""
         self._there = {kind: frozenset(self._cinder.ids(kind))
                        for kind in self._there}
+        self._records = frozenset(storage.initiator_records())
 
     def _lv(self, volume: str) -> dict[str, str]:
         found = storage.volumes(self._group)
@@ -71,10 +73,11 @@ class User:
             self._cinder.delete_attachment(device.attachment, device.volume)
 
     def leave(self) -> None:
-        """Detach everything; no session and no node record are left."""
+        """Detach everything; no session and no node record are added."""
         for device in list(self._devices.values()):
             self._detach(device)
-        found = storage.initiator_records()
+        found = [record for record in storage.initiator_records()
+                 if record not in self._records]
         require(not found, f'the initiator still has {found}')
         require(not self._ours('attachment'),
                 'the API still lists attachments')

@@ -10,6 +10,7 @@ should be.
 
 from collections.abc import Sequence
 import os
+import signal
 import sys
 
 from cloud_lib import compute
@@ -55,6 +56,7 @@ def make(wanted: settings.Settings, secret: passwords.Passwords
 
 def main(argv: Sequence[str]) -> int:
     """Run the steps and print what became of them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     places = settings.Places(argv[1])
     with open(places.settings) as file:
         wanted = settings.Settings.from_json(file.read())
@@ -65,9 +67,14 @@ def main(argv: Sequence[str]) -> int:
         runner = steps.Runner(journal, say)
         for user in users:
             failed_before = runner.failed
-            runner.run(user.steps())
+            clean_up = steps.Step('clean up', user.clean)
+            try:
+                runner.run(user.steps())
+            except KeyboardInterrupt:
+                runner.run([clean_up], always=True)
+                raise
             if runner.failed and not failed_before:
-                runner.run([steps.Step('clean up', user.clean)], always=True)
+                runner.run([clean_up], always=True)
     with open(JOURNAL) as lines:
         print(f'\n{table.render(steps.read_journal(lines))}', flush=True)
     return 1 if runner.failed else 0

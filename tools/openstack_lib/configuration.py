@@ -20,6 +20,8 @@ BACKUP_FILE_BYTES = 64 << 20
 # Volumes are wiped as by default, but only where they begin: each byte that
 # is written passes an emulated processor.
 WIPED_MIB = 32
+# The first back end's; each needs one of its own.
+NVME_PORT = 4420
 
 
 def render(sections: Mapping[str, Mapping[str, object]]) -> str:
@@ -148,8 +150,9 @@ class Configuration:
             'backup_compression_algorithm': 'none'})
         sections['oslo_concurrency'] = {'lock_path': f'{NODE_STATE}/lock'}
         sections['coordination'] = {'backend_url': f'file://{NODE_STATE}'}
-        for backend in self._wanted.back_ends():
-            sections[backend.name] = self._backend(backend)
+        for index, backend in enumerate(self._wanted.back_ends()):
+            sections[backend.name] = self._backend(
+                backend, NVME_PORT + index)
         return render(sections)
 
     def _cinder(self, host: str) -> Sections:
@@ -187,7 +190,8 @@ class Configuration:
                 'fixed_key': self._secret.volume_key},
         }
 
-    def _backend(self, backend: settings.Backend) -> dict[str, object]:
+    def _backend(self, backend: settings.Backend,
+                 nvme_port: int) -> dict[str, object]:
         wanted = self._wanted
         options: dict[str, object] = {
             'volume_backend_name': backend.name,
@@ -202,9 +206,6 @@ class Configuration:
         if wanted.protocol == 'nvmet_tcp':
             options.update({
                 'target_prefix': 'nqn.2014-08.org.nvmexpress',
-                'target_port': 4420, 'lvm_share_target': True,
+                'target_port': nvme_port, 'lvm_share_target': True,
                 'nvmeof_conn_info_version': 2})
-        for line in wanted.extra:
-            name, _, value = line.partition('=')
-            options[name.strip()] = value.strip()
-        return options
+        return options | wanted.extra_options()

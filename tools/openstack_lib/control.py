@@ -185,6 +185,7 @@ class Control:
         config = f'--config-file={self._places.etc}/keystone/keystone.conf'
         user = ('--keystone-user', 'root', '--keystone-group', 'root')
         url = access.auth_url(self._ports)
+        self._database.make_empty('keystone')
         for words in (
                 ('db_sync',), ('fernet_setup', *user),
                 ('credential_setup', *user),
@@ -195,6 +196,8 @@ class Control:
                       more={'OS_BOOTSTRAP_PASSWORD': self._secret.admin})
 
     def _make_schemas(self) -> None:
+        for name in 'glance', 'cinder':
+            self._database.make_empty(name)
         self._run('glance-manage', 'glance-manage', '--config-file',
                   f'{self._places.etc}/glance/glance-api.conf', 'db_sync')
         self._run('cinder-manage', 'cinder-manage', '--config-file',

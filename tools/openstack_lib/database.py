@@ -2,6 +2,7 @@
 """MariaDB, as root of this machine runs it for itself."""
 
 import os
+import shutil
 import subprocess
 
 from cloud_lib import errors
@@ -9,7 +10,6 @@ from openstack_lib import services
 from openstack_lib import settings
 
 NAME = 'mariadb'
-DATABASES = ('keystone', 'glance', 'cinder')
 # As DevStack makes them. Everybody comes from the loopback: the test
 # machine's connections, too, are opened by its emulator.
 _ACCOUNTS = """\
@@ -34,7 +34,8 @@ class Database:
                 'another --folder')
 
     def create(self) -> None:
-        """Lay out the data folder, which is not there yet."""
+        """Lay out the data folder, over what was left half-made."""
+        shutil.rmtree(self._data, ignore_errors=True)
         with open(os.path.join(self._places.log, 'mariadb-install.log'),
                   'wb') as log:
             done = subprocess.run(
@@ -68,10 +69,15 @@ class Database:
             lambda: services.listens(self._port))
 
     def make_accounts(self, password: str) -> None:
-        """Make the account and the databases of the services."""
-        self.ask(_ACCOUNTS.format(host=settings.LOOPBACK, password=password)
-                 + ''.join(f'CREATE DATABASE IF NOT EXISTS {name};\n'
-                           for name in DATABASES))
+        """Make the account of the services."""
+        self.ask(_ACCOUNTS.format(host=settings.LOOPBACK, password=password))
+
+    def make_empty(self, name: str) -> None:
+        """Make a service's database.
+
+        One that an interrupted migration left cannot be migrated again.
+        """
+        self.ask(f'DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name};')
 
     def ask(self, statements: str) -> str:
         """Return what the server says to SQL, which may hold secrets."""

@@ -52,7 +52,10 @@ def open_group(backend: settings.Backend) -> str:
     """Make a back end's volume group, or bring back the one of before."""
     path = os.path.join(FOLDER, f'{backend.group}.img')
     if not os.path.exists(path):
-        device = storage.make_group(backend.group, path, GROUP_BYTES)
+        device = storage.make_group(backend.group, f'{path}.new', GROUP_BYTES)
+        # No crash leaves a file by the final name without a group in it.
+        storage.run('sync')
+        os.rename(f'{path}.new', path)
     else:
         device = storage.run('losetup', '--find', '--show', path).strip()
         # The boot of a storage node does this through udev and systemd.

@@ -15,6 +15,15 @@ from openstack_lib import settings
 
 SERVICES = ('cinder', 'os-brick', 'keystone', 'glance')
 TESTS = ('tempest', 'cinder-tempest-plugin')
+# The kernel knows this clock where KVM is below it.
+_ASK = '''\
+uname -r
+lvm version | head -n 1
+if grep -qw kvm-clock /sys/devices/system/clocksource/*/available_clocksource
+then echo KVM
+else echo emulated
+fi
+'''
 
 
 def versions(site: str, names: Sequence[str]) -> str:
@@ -38,15 +47,14 @@ def tree() -> str:
 
 
 def machine(agent: remote.Node) -> str:
-    """Return the kernel and the LVM of the storage node."""
+    """Return the kernel, the LVM and the kind of the storage node."""
     said: list[str] = []
     try:
-        agent.run(['sh', '-c', 'uname -r; lvm version | head -n 1'],
-                  said.append)
+        agent.run(['sh', '-c', _ASK], said.append)
     except errors.CloudError:
         return 'not asked'
-    kernel, _, lvm = ''.join(said).strip().partition('\n')
-    return f'Linux {kernel}, LVM {lvm.partition(":")[2].strip()}'
+    kernel, lvm, kind = ''.join(said).splitlines()
+    return f'Linux {kernel}, LVM {lvm.partition(":")[2].strip()}, {kind}'
 
 
 def gather(wanted: settings.Settings, found: Sequence[results.Result],
@@ -69,7 +77,8 @@ def gather(wanted: settings.Settings, found: Sequence[results.Result],
         f'{wanted.concurrency}',
         'more settings': ', '.join(wanted.extra) or 'none',
         **details,
-        'processors': f'{os.cpu_count()}, the storage node emulated',
+        'processors': f'{os.cpu_count()}, of the storage node '
+        f'{wanted.cpus}',
         'tests': what,
         'total': f'{results.totals(found)}, {seconds:.0f} s',
     }

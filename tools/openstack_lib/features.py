@@ -20,6 +20,8 @@ from openstack_lib import settings
 
 DATA = 8 << 20
 _LUKS_MAGIC = b'LUKS\xba\xbe'
+# What oslo.config takes for true.
+_TRUE = ('true', '1', 'on', 'yes')
 
 
 class Features(user.User):
@@ -153,7 +155,8 @@ class Features(user.User):
 
     @property
     def _takes_snapshots(self) -> bool:
-        return 'backup_use_temp_snapshot=true' in self._wanted.extra
+        given = self._wanted.extra_options().get('backup_use_temp_snapshot')
+        return given is not None and given.lower() in _TRUE
 
     def migrate(self) -> str:
         """To the other volume group of this host, and back again."""

@@ -60,15 +60,23 @@ class Launch:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the scratch folder's lock: one verb at a time changes it."""
-        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
-        with open(self._places.path('lock'), 'w') as file:
+        """Hold the scratch folder's lock: one verb at a time changes it.
+
+        :raises errors.CloudError: another verb holds it, or the folder is
+            somebody else's
+        """
+        root, lock = self._places.root, self._places.path('lock')
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        if os.listdir(root) and not os.path.isfile(lock):
+            raise errors.CloudError(
+                f'{root} holds files of something else: choose an empty '
+                '--folder, or one that is not there yet')
+        with open(lock, 'w') as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise errors.CloudError(
-                    'another tools/openstack works on '
-                    f'{self._places.root}') from None
+                    f'another tools/openstack works on {root}') from None
             yield
 
     def _settings(self) -> settings.Settings:
@@ -88,8 +96,7 @@ class Launch:
     def up(self) -> None:
         """Start what does not run."""
         with self._alone():
-            wanted = options.wanted(self._chosen)
-            self._refuse_others(wanted)
+            wanted = self._wanted()
             preparing.setup('packages')
             preparing.setup('packages', 'openstack')
             release = [wanted.cinder] if wanted.cinder else []
@@ -112,15 +119,22 @@ class Launch:
         return node.Storage(self._settings(), self._places,
                             self._venv('services'), self._say)
 
-    def _refuse_others(self, wanted: settings.Settings) -> None:
-        """Raise an error when the data is that of another cloud."""
-        if os.path.exists(self._places.settings):
-            found = self._settings().differences(wanted)
-            if found:
-                raise errors.CloudError(
-                    f'the cloud in {self._places.root} was made with other '
-                    f'settings ({"; ".join(found)}); remove it with '
-                    '"tools/openstack down --wipe" first')
+    def _wanted(self) -> settings.Settings:
+        """Return what is to be started.
+
+        :raises errors.CloudError: the data is that of another cloud
+        """
+        if not os.path.exists(self._places.settings):
+            return options.wanted(self._chosen, settings.Settings())
+        known = self._settings()
+        found = known.differences(options.wanted(self._chosen, known))
+        if found:
+            raise errors.CloudError(
+                f'the cloud in {self._places.root} was made with other '
+                f'settings ({"; ".join(found)}); "tools/openstack up" '
+                'without them starts it, "tools/openstack down --wipe" '
+                'removes it')
+        return known
 
     def down(self) -> None:
         """Stop everything."""
@@ -279,6 +293,9 @@ def main(argv: Sequence[str]) -> int:
     chosen = options.parse(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if os.geteuid():
+            raise errors.CloudError(
+                'not root, as whom the services and the test machine run')
         return Launch(chosen).run()
     except errors.CloudError as error:
         print(f'openstack: {error}', file=sys.stderr)

@@ -3,9 +3,11 @@
 
 import argparse
 from collections.abc import Sequence
+import dataclasses
 import re
 
 from cloud_lib import arguments
+from cloud_lib import errors
 from openstack_lib import settings
 
 _DESCRIPTION = """\
@@ -13,6 +15,8 @@ A real OpenStack around the driver: keystone, glance, cinder-api and
 cinder-scheduler on this machine's loopback, cinder-volume and cinder-backup
 in the test machine on loopback-backed volume groups, and tempest to test it.
 """
+_LAST_PORT = 65535
+_IN_TREE = 'cinder.'
 _RELEASE = re.compile(r'[0-9]+(\.[0-9]+)+')
 
 
@@ -21,51 +25,57 @@ def _release(text: str) -> str:
                               'is no release; write for example 29.0.0')
 
 
+def _port_base(text: str) -> int:
+    last = _LAST_PORT - settings.Ports.COUNT + 1
+    if not text.isdecimal() or not 1 <= int(text) <= last:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no port from 1 to {last}')
+    return int(text)
+
+
 def _add_up(
         add: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
-    defaults = settings.Settings()
+    new = settings.Settings()
     option = add.add_parser(
         'up', help='start everything that does not run yet',
+        description='Start everything that does not run yet. What is not '
+        'said stays as it was said first, or is that of a new cloud.',
+        argument_default=argparse.SUPPRESS,
         allow_abbrev=False).add_argument
     option('--lvm-type', choices=settings.LVM_TYPES,
-           default=defaults.lvm_type,
-           help='the back ends\' lvm_type (default: %(default)s)')
+           help=f'the back ends\' lvm_type (new: {new.lvm_type})')
     option('--target-helper', choices=list(settings.PROTOCOLS),
-           default=defaults.target_helper,
-           help='the back ends\' target_helper (default: %(default)s)')
-    option('--backends', type=int, choices=(1, 2), default=defaults.backends,
-           help='how many, each with a volume group (default: %(default)s)')
-    option('--second-lvm-type', choices=settings.LVM_TYPES, default='',
+           help=f'the back ends\' target_helper (new: {new.target_helper})')
+    option('--backends', type=int, choices=(1, 2),
+           help=f'how many, each with a volume group (new: {new.backends})')
+    option('--second-lvm-type', choices=settings.LVM_TYPES,
            help='the lvm_type of the second back end, if it differs')
-    option('--driver', type=arguments.driver, default=defaults.driver,
-           metavar='CLASS', help='the volume driver (default: %(default)s)')
-    option('--set', dest='extra', action='append', default=[],
-           metavar='NAME=VALUE', type=arguments.backend_option,
+    option('--driver', type=arguments.driver, metavar='CLASS',
+           help=f'the volume driver (new: {new.driver})')
+    option('--set', dest='extra', action='append', metavar='NAME=VALUE',
+           type=arguments.backend_option,
            help='another line for the back ends\' sections of cinder.conf; '
            'repeatable')
     option('--cinder', metavar='VERSION', type=_release,
-           help='the release of Cinder (default: the one that '
+           help='the release of Cinder (new: the one that '
            'tools/openstack_lib/requirements names)')
     option('--backup', action=argparse.BooleanOptionalAction,
-           default=defaults.backup,
-           help='whether cinder-backup runs (default: it does)')
+           help='whether cinder-backup runs (new: it does)')
     option('--concurrency-of-cinder', dest='concurrency',
-           choices=settings.CONCURRENCIES, default=defaults.concurrency,
+           choices=settings.CONCURRENCIES,
            help='what Cinder\'s services run in; threading needs Cinder 29 '
-           '(default: %(default)s)')
+           f'(new: {new.concurrency})')
     option('--debug', action=argparse.BooleanOptionalAction,
-           default=defaults.debug,
-           help='whether Cinder\'s logs are verbose (default: they are)')
-    option('--kernel', metavar='SERIES', default=defaults.kernel,
+           help='whether Cinder\'s logs are verbose (new: they are)')
+    option('--kernel', metavar='SERIES',
            help='the kernel of the test machine, as tools/testvm takes it')
-    option('--memory', metavar='MIB', type=int, default=defaults.memory,
-           help='the memory of the test machine (default: %(default)s)')
-    option('--cpus', metavar='N', type=int, default=defaults.cpus,
-           help='the processors of the test machine (default: %(default)s)')
-    option('--port-base', metavar='PORT', type=int,
-           default=defaults.port_base,
-           help='the first of the eight ports of the loopback that are used '
-           '(default: %(default)s)')
+    option('--memory', metavar='MIB', type=int,
+           help=f'the memory of the test machine (new: {new.memory})')
+    option('--cpus', metavar='N', type=int,
+           help=f'the processors of the test machine (new: {new.cpus})')
+    option('--port-base', metavar='PORT', type=_port_base,
+           help=f'the first of the {settings.Ports.COUNT} ports of the '
+           f'loopback that are used (new: {new.port_base})')
 
 
 def _add_tempest(
@@ -144,18 +154,27 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         chosen.command = command
     if chosen.verb == 'tempest' and chosen.smoke and chosen.regex:
         parser.error('--smoke is a selection of its own: no REGEX')
-    if chosen.verb == 'up' and chosen.second_lvm_type \
-            and chosen.backends != 2:
-        parser.error('--second-lvm-type is for --backends 2')
     return chosen
 
 
-def wanted(chosen: argparse.Namespace) -> settings.Settings:
-    """Return the settings that the options of ``up`` stand for."""
-    return settings.Settings(
-        driver=chosen.driver, lvm_type=chosen.lvm_type,
-        target_helper=chosen.target_helper, backends=chosen.backends,
-        second_lvm_type=chosen.second_lvm_type, cinder=chosen.cinder or '',
-        backup=chosen.backup, concurrency=chosen.concurrency,
-        extra=tuple(chosen.extra), debug=chosen.debug, kernel=chosen.kernel,
-        memory=chosen.memory, cpus=chosen.cpus, port_base=chosen.port_base)
+def wanted(chosen: argparse.Namespace,
+           known: settings.Settings) -> settings.Settings:
+    """Return the settings that the options of ``up`` stand for.
+
+    :param known: holds for what was not said
+    :raises errors.CloudError: when they do not fit each other
+    """
+    found = dataclasses.replace(known, **{
+        field.name: getattr(chosen, field.name)
+        for field in dataclasses.fields(known)
+        if hasattr(chosen, field.name)})
+    found = dataclasses.replace(found, extra=tuple(found.extra))
+    if found.second_lvm_type and found.backends != 2:
+        raise errors.CloudError('--second-lvm-type is for --backends 2')
+    if (found.driver.startswith(_IN_TREE)
+            and found.target_helper == 'nvmet'):
+        raise errors.CloudError(
+            f'{found.driver} needs the Python module nvmet for nvmet, which '
+            'is neither on PyPI nor in Debian: choose another '
+            '--target-helper')
+    return found

@@ -90,6 +90,9 @@ def resources(cloud: Any, names: Sequence[str], path: str) -> dict[str, str]:
             cloud.block_storage.create_type(
                 name=name, extra_specs={'volume_backend_name': name})
     image = cloud.image.find_image(IMAGE)
+    if image is not None and image.status != 'active':
+        cloud.image.delete_image(image)
+        image = None
     if image is None:
         make_image(path)
         image = cloud.create_image(

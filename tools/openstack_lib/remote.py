@@ -96,8 +96,9 @@ class _Handler(socketserver.StreamRequestHandler):
                 for line in process.stdout or ():
                     self._say(output=line)
             except ConnectionError:
-                # Nobody listens any more: as if a terminal were closed.
+                # Nobody listens any more: it may clean up, and end.
                 process.terminate()
+                process.communicate()
                 return
         self._say(status=process.returncode)
 

@@ -3,7 +3,7 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from cloud_lib import arguments
 from cloud_lib import stored
@@ -25,6 +25,7 @@ class Ports:
     """Ports of this machine's loopback: a row that begins at ``base``."""
 
     base: int = 18700
+    COUNT: ClassVar[int] = 8
 
     @property
     def keystone(self) -> int:
@@ -104,7 +105,7 @@ class Settings(stored.Stored):
     kernel: str = ''
     memory: int = 4096
     cpus: int = 2
-    port_base: int = 18700
+    port_base: int = Ports.base
 
     @property
     def ports(self) -> Ports:
@@ -121,6 +122,11 @@ class Settings(stored.Stored):
         types = (self.lvm_type, self.second_lvm_type or self.lvm_type)
         return [Backend(f'lvm-{number}', f'cinder-volumes-{number}', kind)
                 for number, kind in enumerate(types[:self.backends], 1)]
+
+    def extra_options(self) -> dict[str, str]:
+        """Return the values of ``extra`` by option."""
+        split = (line.partition('=') for line in self.extra)
+        return {name.strip(): value.strip() for name, _, value in split}
 
     def differences(self, other: 'Settings') -> list[str]:
         """Return what differs, as ``name: ours, not theirs``."""

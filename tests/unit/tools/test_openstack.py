@@ -40,6 +40,13 @@ def _read(text):
     return found
 
 
+NEW = settings.Settings()
+
+
+def _wanted(*argv, known=NEW):
+    return options.wanted(options.parse(['up', *argv]), known)
+
+
 class TestOptions(testtools.TestCase):
 
     def _refused(self, *argv):
@@ -47,17 +54,29 @@ class TestOptions(testtools.TestCase):
             self.assertRaises(SystemExit, options.parse, argv)
 
     def test_nothing_said_is_the_default(self):
-        self.assertEqual(settings.Settings(),
-                         options.wanted(options.parse(['up'])))
+        self.assertEqual(settings.Settings(), _wanted())
+
+    def test_what_is_not_said_stays(self):
+        known = settings.Settings(backends=2, extra=('a=b',), debug=False)
+        self.assertEqual(known, _wanted(known=known))
+        self.assertEqual(
+            settings.Settings(backends=2, extra=('c=d',), debug=True),
+            _wanted('--debug', '--set', 'c=d', known=known))
+
+    def test_settings_that_do_not_fit(self):
+        for words in (['--second-lvm-type', 'thin'],
+                      ['--target-helper', 'nvmet', '--driver',
+                       'cinder.volume.drivers.lvm.LVMVolumeDriver']):
+            self.assertRaises(errors.CloudError, _wanted, *words)
 
     def test_all_said(self):
-        wanted = options.wanted(options.parse([
-            'up', '--lvm-type', 'default', '--target-helper', 'nvmet',
+        wanted = _wanted(
+            '--lvm-type', 'default', '--target-helper', 'nvmet',
             '--backends', '2', '--second-lvm-type', 'thin', '--driver',
             'a.B', '--cinder', '28.0.0', '--no-backup',
             '--concurrency-of-cinder', 'threading', '--set', 'x=y',
             '--no-debug', '--kernel', '6.1', '--memory', '2048',
-            '--port-base', '20000']))
+            '--port-base', '20000')
         self.assertEqual(settings.Settings(
             driver='a.B', lvm_type='default', target_helper='nvmet',
             backends=2, second_lvm_type='thin', cinder='28.0.0',
@@ -70,7 +89,7 @@ class TestOptions(testtools.TestCase):
         self._refused('up', '--backends', '3')
         self._refused('up', '--cinder', 'newest')
         self._refused('up', '--set', '[DEFAULT]')
-        self._refused('up', '--second-lvm-type', 'thin')
+        self._refused('up', '--port-base', '65529')
         self._refused('up', '--', 'ls')
         self._refused('tempest', '--smoke', 'regex')
         self._refused('node')
@@ -168,9 +187,10 @@ class TestConfiguration(testtools.TestCase):
             self.assertEqual('true', node[name]['backup_use_temp_snapshot'])
 
     def test_helpers(self):
-        node = _read(self._made(target_helper='nvmet').node())['lvm-1']
-        self.assertEqual('nvmet_tcp', node['target_protocol'])
-        self.assertEqual('4420', node['target_port'])
+        node = _read(self._made(target_helper='nvmet', backends=2).node())
+        self.assertEqual('nvmet_tcp', node['lvm-1']['target_protocol'])
+        self.assertEqual(['4420', '4421'], [
+            node[name]['target_port'] for name in ('lvm-1', 'lvm-2')])
         node = _read(self._made(target_helper='tgtadm').node())['lvm-1']
         self.assertEqual('iscsi', node['target_protocol'])
         self.assertNotIn('target_port', node)
@@ -237,6 +257,14 @@ class TestServers(testtools.TestCase):
         self.assertNotIn('db-word', ' '.join(run.call_args.args[0]))
         self.assertIn("BY 'db-word'", run.call_args.kwargs['input'])
 
+    def test_database_is_laid_out_over_a_half_made_one(self):
+        os.makedirs(self.places.log)
+        os.makedirs(self.places.path('mariadb', 'half'))
+        with mock.patch('subprocess.run',
+                        return_value=mock.Mock(returncode=0)):
+            database.Database(self.places, 1).create()
+        self.assertFalse(os.path.exists(self.places.path('mariadb')))
+
     def test_bus(self):
         made = bus.Bus(self.places, settings.Ports(), 'bus-word')
         made.create()
@@ -278,15 +306,25 @@ class TestRegister(testtools.TestCase):
 
     def test_what_is_there_is_not_made_again(self):
         cloud = mock.MagicMock()
-        cloud.image.find_image.return_value.id = 'image-id'
+        cloud.image.find_image.return_value = mock.Mock(
+            id='image-id', status='active')
         self.assertEqual({'image': 'image-id'},
                          register.resources(cloud, ['lvm-1'], '/none'))
         cloud.block_storage.create_type.assert_not_called()
         cloud.create_image.assert_not_called()
 
+    def test_half_made_image_is_made_again(self):
+        cloud = mock.MagicMock()
+        cloud.image.find_image.return_value.status = 'queued'
+        with mock.patch('openstack_lib.register.make_image') as make:
+            register.resources(cloud, ['lvm-1'], '/none')
+        cloud.image.delete_image.assert_called_once()
+        make.assert_called_once_with('/none')
+
     def test_types(self):
         cloud = mock.MagicMock()
         cloud.block_storage.find_type.return_value = None
+        cloud.image.find_image.return_value.status = 'active'
         register.resources(cloud, ['lvm-1', 'lvm-2'], '/none')
         self.assertEqual(
             [mock.call(name=name, extra_specs={'volume_backend_name': name})
@@ -351,6 +389,11 @@ class TestLaunch(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
+        self._touch('lock')
+
+    def _touch(self, name):
+        with open(os.path.join(self.folder, name), 'w'):
+            pass
 
     def _launch(self, *argv):
         return launch.Launch(options.parse(
@@ -385,11 +428,25 @@ class TestLaunch(testtools.TestCase):
 
     def test_wipe_leaves_nothing_but_the_folder(self):
         os.mkdir(os.path.join(self.folder, 'mariadb'))
-        with open(os.path.join(self.folder, 'disk.raw'), 'w'):
-            pass
+        self._touch('disk.raw')
         with mock.patch('builtins.print'):
             self._launch('down', '--wipe').run()
         self.assertEqual([], os.listdir(self.folder))
+
+    def test_folder_of_something_else(self):
+        self._touch('disk.raw')
+        os.unlink(os.path.join(self.folder, 'lock'))
+        for verb in ['up'], ['down', '--wipe']:
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch(*verb).run)
+            self.assertIn('choose', str(error))
+        self.assertEqual(['disk.raw'], os.listdir(self.folder))
+
+    def test_needs_root(self):
+        with mock.patch('os.geteuid', return_value=1000), \
+                mock.patch('builtins.print') as said:
+            self.assertEqual(1, launch.main(['status']))
+        self.assertIn('not root', said.call_args.args[0])
 
     def test_one_at_a_time(self):
         one = self._launch('down')

@@ -290,19 +290,22 @@ class TestPrograms(_Scratch):
 
 class TestDisk(testtools.TestCase):
 
+    def _make_group(self, name, path, size):
+        with open(path, 'w'):
+            pass
+        return '/dev/loop0'
+
     def test_group_is_made_once(self):
         backend = settings.Backend('lvm-1', 'vg', 'thin')
         folder = self.useFixture(fixtures.TempDir()).path
         with mock.patch.object(disk, 'FOLDER', folder), \
                 mock.patch('cloud_lib.storage.make_group',
-                           return_value='/dev/loop0') as make, \
+                           side_effect=self._make_group) as make, \
                 mock.patch('cloud_lib.storage.run',
                            return_value='/dev/loop1\n') as run:
             self.assertEqual('volume group vg on /dev/loop0',
                              disk.open_group(backend))
-            run.assert_not_called()
-            with open(f'{folder}/vg.img', 'w'):
-                pass
+            run.assert_called_once_with('sync')
             self.assertEqual('volume group vg on /dev/loop1',
                              disk.open_group(backend))
         make.assert_called_once()

@@ -205,8 +205,8 @@ class TestFacts(testtools.TestCase):
     def test_machine(self):
         agent = mock.Mock()
         agent.run.side_effect = lambda command, tell: tell(
-            '6.12.1\n  LVM version:     2.03.16(2) (2022-05-18)\n')
-        self.assertEqual('Linux 6.12.1, LVM 2.03.16(2) (2022-05-18)',
+            '6.12.1\n  LVM version:     2.03.16(2) (2022-05-18)\nKVM\n')
+        self.assertEqual('Linux 6.12.1, LVM 2.03.16(2) (2022-05-18), KVM',
                          facts.machine(agent))
         agent.run.side_effect = remote.NodeAway('away')
         self.assertEqual('not asked', facts.machine(agent))
