@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
+import dataclasses
 import functools
 import logging
 import socket
@@ -59,7 +60,11 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(options.SHARED_OPTIONS)
         self.configuration.append_config_values(options.OWN_OPTIONS)
-        self.settings = options.Settings.read(self.configuration)
+        with translate.cinder_errors():
+            self.settings = options.Settings.read(self.configuration)
+        if vg_obj is not None:
+            self.settings = dataclasses.replace(
+                self.settings, volume_group=vg_obj.vg_name)
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
@@ -152,8 +157,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_volume(self, volume: objects.Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
         with translate.cinder_errors():
-            self._provisioning.create_volume(volume.name,
-                                             volume.size * units.Gi)
+            self._provisioning.create_volume(
+                volume.name, _size_bytes(volume, volume.size))
 
     def create_volume_from_snapshot(self, volume: objects.Volume,
                                     snapshot: objects.Snapshot) -> None:
@@ -162,7 +167,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             source = self.vg.get_volume(
                 naming.snapshot_lv_name(snapshot.name))
             self._provisioning.create_from_snapshot(
-                source, volume.name, volume.size * units.Gi)
+                source, volume.name, _size_bytes(volume, volume.size))
 
     def create_cloned_volume(self, volume: objects.Volume,
                              src_vref: objects.Volume) -> None:
@@ -170,7 +175,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         with translate.cinder_errors():
             source = self.vg.get_volume(src_vref.name)
             self._provisioning.create_from_volume(
-                source, volume.name, volume.size * units.Gi)
+                source, volume.name, _size_bytes(volume, volume.size))
 
     def delete_volume(self, volume: objects.Volume) -> None:
         """Remove a volume's LV; it may be gone already.
@@ -262,8 +267,10 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             has COW snapshots and is in use
         """
         with translate.cinder_errors():
+            size_bytes = _size_bytes(volume, new_size,
+                                     least=volume.size)
             self._provisioning.extend_volume(
-                self.vg.get_volume(volume.name), new_size * units.Gi)
+                self.vg.get_volume(volume.name), size_bytes)
         try:
             self.target_driver.extend_target(volume)
         # Target classes of Cinder raise what they like.
@@ -301,3 +308,17 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def _path(self, lv_name: str, vg: str | None = None) -> str:
         return naming.device_mapper_path(vg or self.settings.volume_group,
                                          lv_name)
+
+
+def _size_bytes(volume: objects.Volume, size_gib: int,
+                least: int = 1) -> int:
+    """Return the size that a volume is to have.
+
+    :param least: in GiB
+    :raises lvm.InvalidRequest: it is less
+    """
+    if size_gib < max(least, 1):
+        raise lvm.InvalidRequest(
+            f'LV {volume.name} cannot be of {size_gib} GiB: ask for '
+            f'{max(least, 1)} GiB or more')
+    return size_gib * units.Gi

@@ -14,6 +14,7 @@ from cinder.i18n import _
 from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_utils import units
+from oslo_utils import uuidutils
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
@@ -43,9 +44,12 @@ def is_snapshot(volume: lvm.LogicalVolume) -> bool:
 def cinder_id(lv_name: str, kind: str) -> str | None:
     """Return the id that an LV's name says, if it is a name of Cinder's."""
     if kind == VOLUME:
-        return volume_utils.extract_id_from_volume_name(lv_name)
-    return volume_utils.extract_id_from_snapshot_name(
-        naming.snapshot_name(lv_name))
+        found = volume_utils.extract_id_from_volume_name(lv_name)
+    else:
+        found = volume_utils.extract_id_from_snapshot_name(
+            naming.snapshot_name(lv_name))
+    # For Cinder any text is an id.
+    return found if uuidutils.is_uuid_like(found) else None
 
 
 def lv_name(item: Mapping[str, str], kind: str) -> str:

@@ -7,11 +7,15 @@ is an error as soon as both are registered.
 """
 
 import dataclasses
+import logging
 import os
+import re
 
 from cinder import objects
 from cinder.volume import configuration as cinder_configuration
 from oslo_config import cfg
+
+from cinder_lvm_driver import errors
 
 # The in-tree driver names Cinder's objects in its signatures, and these
 # are there only after they were registered: cinder-volume has done so by
@@ -46,6 +50,14 @@ OWN_OPTIONS = [
                      'otherwise they connect without authentication.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
+DEFAULT_BLOCK_SIZE = '1M'
+_BLOCK_SIZE = re.compile('([1-9][0-9]*)([KMG]?)')
+_UNITS = {'': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30}
+# What every disk can be read and written past all caches in.
+_SECTOR_BYTES = 4096
+# As much of ionice(1) as the rootwrap filters allow.
+_IONICE = re.compile('-c ?([0-3])(?: -n ?([0-7]))?')
+LOG = logging.getLogger(__name__)
 
 cfg.CONF.register_opts(OWN_OPTIONS,
                        group=cinder_configuration.SHARED_CONF_GROUP)
@@ -93,6 +105,8 @@ class Settings:
             'Settings':
         """Read a back end's section of cinder.conf.
 
+        :raises errors.ConfigurationError: a value makes no sense; the
+            message names it and its option
         :raises oslo_config.cfg.ConfigFileValueError: a value is not among
             the choices of its option; the message names both
         """
@@ -109,9 +123,9 @@ class Settings:
             secondary_addresses=tuple(get('target_secondary_ip_addresses')),
             volume_clear=get('volume_clear'),
             volume_clear_size=get('volume_clear_size'),
-            volume_clear_ionice=get('volume_clear_ionice'),
+            volume_clear_ionice=_ionice(get('volume_clear_ionice')),
             wipe_rate=get('lvm_wipe_rate'),
-            dd_blocksize=get('volume_dd_blocksize'),
+            dd_blocksize=_block_size(get('volume_dd_blocksize')),
             reserved_percentage=get('reserved_percentage'),
             max_over_subscription_ratio=get('max_over_subscription_ratio'))
 
@@ -124,3 +138,29 @@ def _system_dir(conf_file: str) -> str:
     if conf_file.lower() != 'none' and os.path.isfile(conf_file):
         return os.path.dirname(conf_file)
     return DEFAULT_SYSTEM_DIR
+
+
+def _block_size(text: str) -> str:
+    """Return what dd is to read and write at a time.
+
+    As Cinder's own copies do it, one that cannot be is not used.
+    """
+    match = _BLOCK_SIZE.fullmatch(text)
+    if match and int(match[1]) * _UNITS[match[2]] % _SECTOR_BYTES == 0:
+        return text
+    LOG.warning("volume_dd_blocksize is '%s', which is no multiple of 4K; "
+                'write for example 512K. %s is used', text,
+                DEFAULT_BLOCK_SIZE)
+    return DEFAULT_BLOCK_SIZE
+
+
+def _ionice(text: str | None) -> str | None:
+    """Return the words for ionice(1) as the rootwrap filters spell them."""
+    if not text:
+        return None
+    match = _IONICE.fullmatch(text.strip())
+    if match is None:
+        raise errors.ConfigurationError(
+            f"volume_clear_ionice is '{text}'; write -c3, or -c2 -n7 with a "
+            'class from 0 to 3 and a priority from 0 to 7')
+    return f'-c{match[1]}' + (f' -n{match[2]}' if match[2] else '')

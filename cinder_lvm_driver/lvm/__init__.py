@@ -18,9 +18,9 @@ from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import check_answering
-from cinder_lvm_driver.lvm.group import cow_store_bytes
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import Autoextension
+from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
@@ -50,5 +50,5 @@ __all__ = (
     'VolumeGroupExported',
     'VolumeGroupNotFound',
     'check_answering',
-    'cow_store_bytes',
+    'full_cow_store_bytes',
 )

@@ -7,6 +7,8 @@ import re
 import threading
 import time
 
+from oslo_utils import units
+
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import report
@@ -21,16 +23,10 @@ _RESERVED = re.compile(
     r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
     r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
 _POOL_SHARE_PERCENT = 95
+# Metadata and its spare have one each at least.
+_POOL_EXTRA_EXTENTS = 2
 CLOSING_SECONDS = 10.0
 _POLL_SECONDS = 0.5
-
-
-def cow_store_bytes(origin_bytes: int) -> int:
-    """Return the size of a store that can hold all of a COW origin.
-
-    It needs room for its own metadata too, 16 bytes for a chunk of 4 KiB.
-    """
-    return origin_bytes + origin_bytes // 128 + 8 * 2 ** 20
 
 
 def is_valid_name(name: str) -> bool:
@@ -176,9 +172,10 @@ class LVM:
         :raises errors.LogicalVolumeExists: there is an LV of that name
         """
         group = self.get_group()
-        extents = (group.free_bytes // group.extent_size_bytes
-                   * _POOL_SHARE_PERCENT // 100)
-        if not extents:
+        free = group.free_bytes // group.extent_size_bytes
+        extents = min(free * _POOL_SHARE_PERCENT // 100,
+                      free - _POOL_EXTRA_EXTENTS)
+        if extents < 1:
             raise errors.InsufficientSpace(
                 f'VG {self.vg_name} has no free space for thin pool {name}')
         self._commands.change(
@@ -239,7 +236,7 @@ class LVM:
         """
         self._commands.change(
             'lvcreate', '--yes', '--snapshot',
-            '--size', f'{cow_store_bytes(size_bytes)}b',
+            '--size', f'{size_bytes + size_bytes // 128 + 8 * units.Mi}b',
             '--name', name, f'{self.vg_name}/{origin}')
 
     def create_thin_snapshot(self, name: str, origin: str, *,

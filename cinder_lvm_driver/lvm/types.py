@@ -18,6 +18,16 @@ _COW_CHUNK_BYTES = 4096
 _COW_CHUNKS_PER_NOTE = 256
 
 
+def full_cow_store_bytes(origin_bytes: int) -> int:
+    """Return what a rewrite of all of a COW snapshot's origin fills.
+
+    The store holds 4 KiB chunks, one of notes for every 256 of data, and two
+    more (kernel, dm-snap-persistent.c).
+    """
+    notes = -(-origin_bytes // _COW_CHUNKS_PER_NOTE)
+    return origin_bytes + notes + 2 * _COW_CHUNK_BYTES
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class LogicalVolume:
     """One visible LV."""
@@ -104,14 +114,9 @@ class LogicalVolume:
 
     @property
     def can_overflow(self) -> bool:
-        """Whether a rewrite of its origin would fill a COW snapshot.
-
-        The store holds 4 KiB chunks, one of notes for every 256 of data,
-        and two more (kernel, dm-snap-persistent.c).
-        """
-        need = self.virtual_size_bytes
-        need += need // _COW_CHUNKS_PER_NOTE + 2 * _COW_CHUNK_BYTES
-        return self.is_cow_snapshot and self.size_bytes < need
+        """Whether a rewrite of its origin would fill a COW snapshot."""
+        return (self.is_cow_snapshot and self.size_bytes
+                < full_cow_store_bytes(self.virtual_size_bytes))
 
     @property
     def is_cow_origin(self) -> bool:
@@ -132,6 +137,11 @@ class VolumeGroup:
     extent_size_bytes: int
     # PVs whose devices are not there; LVM changes nothing in such a VG.
     missing_pvs: int
+
+    def whole_extents(self, size_bytes: int) -> int:
+        """Return a size rounded up as LVM does it, in bytes."""
+        return (-(-size_bytes // self.extent_size_bytes)
+                * self.extent_size_bytes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,8 @@
 
 As long as that is not so, a tag on the LV says where it ended before. The next
 start after a crash takes the extension back, unless the LV is in use: then
-somebody may have come to use what was gained.
+somebody may have come to use what was gained, and it is zeroed when the
+extension is repeated.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-_SIZES = re.compile('([0-9]+)-([0-9]+)')
+_SIZES = re.compile('([0-9]+)-([0-9]+)(-kept)?')
 
 # Overwrites a device with zeroes, from an offset in bytes to its end.
 ZeroFrom = Callable[[str, int], None]
@@ -35,6 +36,8 @@ class _Extension:
     old_bytes: int
     # As asked for; LVM rounds up.
     new_bytes: int
+    # Somebody may have used what was gained: it is not to be taken back.
+    kept: bool = False
 
     @classmethod
     def of(cls, volume: lvm.LogicalVolume) -> Self | None:
@@ -42,12 +45,13 @@ class _Extension:
         for tag in volume.tags:
             match = _SIZES.fullmatch(tag.removeprefix(naming.EXTEND_TAG))
             if match and tag.startswith(naming.EXTEND_TAG):
-                return cls(*map(int, match.groups()))
+                return cls(int(match[1]), int(match[2]), bool(match[3]))
         return None
 
     @property
     def tag(self) -> str:
-        return f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
+        return (f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
+                + ('-kept' if self.kept else ''))
 
     def gave(self, volume: lvm.LogicalVolume) -> bool:
         """Tell whether the size of an LV comes from it.
@@ -97,15 +101,14 @@ def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
     """Take back what a crash has left half done.
 
     Cinder was never told of it; but who has the LV open may have seen its
-    size and use what was gained. No tag is left, so that no later start
-    comes upon an LV that was in use in the meantime.
+    size and use what was gained.
 
     :param volumes: of the VG
     :param zero_from: as for :func:`extend`
     """
     for volume in volumes:
         extension = _Extension.of(volume)
-        if extension is not None:
+        if extension is not None and not extension.kept:
             _attempt(volume, _recover, vg, volume, extension, zero_from)
 
 
@@ -114,8 +117,11 @@ def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
     if extension.gave(volume):
         if volume.is_open:
             LOG.warning('LV %s is larger than its volume, as its extension '
-                        'was interrupted, and it is in use: its end stays as '
-                        'it is, with what others left there', volume.name)
+                        'was interrupted, and it is in use: its end, with '
+                        'what others left there, is zeroed when the volume '
+                        'is extended again', volume.name)
+            vg.add_tag(volume.name,
+                       dataclasses.replace(extension, kept=True).tag)
         elif not volume.is_cow_origin:
             LOG.warning('Taking back an interrupted extension of LV %s',
                         volume.name)

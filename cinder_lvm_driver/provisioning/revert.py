@@ -25,7 +25,9 @@ from cinder_lvm_driver import naming
 LOG = logging.getLogger(__name__)
 
 _MERGE_POLL_SECONDS = 5
-# VG and volume of merges that are completed in the background.
+# After LVM could not be asked.
+_RETRY_SECONDS = 60
+# VG and volume of merges whose tag is there.
 _under_way: set[tuple[str, str]] = set()
 
 
@@ -88,7 +90,7 @@ def brings_back(volume: lvm.LogicalVolume, snapshot_name: str) -> bool:
 
 
 def check_settled(vg: lvm.LVM, volume_name: str) -> None:
-    """Look that no interrupted revert of a volume is being completed.
+    """Look that no revert of a volume has begun and not ended.
 
     What was written to it by then would become part of the snapshot.
 
@@ -96,8 +98,8 @@ def check_settled(vg: lvm.LVM, volume_name: str) -> None:
     """
     if (vg.vg_name, volume_name) in _under_way:
         raise lvm.LogicalVolumeInUse(
-            f'LV {volume_name} is still being reverted, after a restart of '
-            f'the service; attach it when its snapshot is there again')
+            f'LV {volume_name} is still being reverted; attach it when its '
+            f'snapshot is there again')
 
 
 # Thin ---------------------------------------------------------------------
@@ -134,7 +136,7 @@ def _remove(vg: lvm.LVM, old: str) -> None:
     """
     try:
         vg.delete(old)
-    except lvm.LVMError:
+    except errors.DriverError:
         with excutils.save_and_reraise_exception():
             vg.rename_volume(old, naming.doomed(old))
 
@@ -167,18 +169,21 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
     # then throw away what was written to it meanwhile.
     vg.require_closed(snapshot)
     # The new snapshot is of the size that the volume has now.
-    freed_bytes = vg.get_group().free_bytes + snapshot.size_bytes
-    needed_bytes = lvm.cow_store_bytes(volume.size_bytes)
+    group = vg.get_group()
+    freed_bytes = group.free_bytes + snapshot.size_bytes
+    needed_bytes = group.whole_extents(
+        lvm.full_cow_store_bytes(volume.size_bytes))
     if freed_bytes < needed_bytes:
         raise lvm.InsufficientSpace(
-            f'LV {volume.name} was extended since snapshot {snapshot.name}: '
-            f'to keep the snapshot, {needed_bytes - freed_bytes} bytes more '
-            f'must be free in VG {vg.vg_name}')
+            f'to keep snapshot {snapshot.name} of LV {volume.name} over the '
+            f'revert, {needed_bytes - freed_bytes} bytes more must be free '
+            f'in VG {vg.vg_name}')
     if not volume.active:
         vg.activate_lv(volume.name)
     tag = naming.REVERT_TAG + snapshot.name
+    vg.add_tag(volume.name, tag)
+    _under_way.add((vg.vg_name, volume.name))
     with contextlib.ExitStack() as undo:
-        vg.add_tag(volume.name, tag)
         # A command that fails may have begun to merge.
         undo.callback(_attempt, volume.name, _recover_merge, vg, volume, tag,
                       lambda name: True)
@@ -214,23 +219,23 @@ def _snapshot_again(vg: lvm.LVM, volume: lvm.LogicalVolume,
         with excutils.save_and_reraise_exception():
             LOG.error('LV %s was reverted to %s, which was used up by that '
                       'and cannot be made again', volume.name, snapshot_name)
-            _attempt(volume.name, vg.delete_tag, volume.name, tag)
-    vg.delete_tag(volume.name, tag)
+            _attempt(volume.name, _settle, vg, volume, tag)
+    _settle(vg, volume, tag)
 
 
 def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
                    is_wanted: Callable[[str], bool]) -> None:
     snapshot_name = tag.removeprefix(naming.REVERT_TAG)
+    _under_way.add((vg.vg_name, volume.name))
     if vg.find_volume(snapshot_name) is not None:
         LOG.warning('LV %s was not reverted to %s: the service ended before',
                     volume.name, snapshot_name)
-        vg.delete_tag(volume.name, tag)
+        _settle(vg, volume, tag)
         return
     LOG.warning('Completing the interrupted revert of LV %s to %s',
                 volume.name, snapshot_name)
     finish = _snapshot_again if is_wanted(snapshot_name) else _forget
     vg.resume_merge(volume.name)
-    _under_way.add((vg.vg_name, volume.name))
     background.start('lvm-revert', functools.partial(
         _attempt, volume.name, _complete_merge, vg, volume, tag, finish))
 
@@ -238,17 +243,30 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
 def _forget(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
     LOG.info('LV %s was reverted to %s, which was deleted meanwhile',
              volume.name, tag.removeprefix(naming.REVERT_TAG))
-    vg.delete_tag(volume.name, tag)
+    _settle(vg, volume, tag)
 
 
 def _complete_merge(
         vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
         finish: Callable[[lvm.LVM, lvm.LogicalVolume, str], None]) -> None:
-    try:
-        _wait_until_merged(vg, volume)
-        finish(vg, volume, tag)
-    finally:
-        _under_way.discard((vg.vg_name, volume.name))
+    while True:
+        try:
+            _wait_until_merged(vg, volume)
+            break
+        except lvm.LogicalVolumeNotFound:
+            _under_way.discard((vg.vg_name, volume.name))
+            raise
+        except errors.DriverError as exc:
+            LOG.warning('Whether LV %s is reverted is asked again in %d s: '
+                        '%s', volume.name, _RETRY_SECONDS, exc)
+            threading.Event().wait(_RETRY_SECONDS)
+    finish(vg, volume, tag)
+
+
+def _settle(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str) -> None:
+    """End a revert: what is written to the volume now is its own."""
+    vg.delete_tag(volume.name, tag)
+    _under_way.discard((vg.vg_name, volume.name))
 
 
 def _wait_until_merged(vg: lvm.LVM, volume: lvm.LogicalVolume) -> None:

@@ -93,13 +93,13 @@ class MigrationTest(base.BackendTestCase):
 
     def test_failed_copy_leaves_nothing(self):
         driver = self.make_driver(lvm_type='default', volume_clear='none',
-                                  volume_dd_blocksize='nonsense')
+                                  volume_dd_blocksize='1024G')
         volume = self.create()
         self.write(self.device(volume.name), 'data')
         before = self.checksum(self.device(volume.name))
         for kind in 'thin', 'mirrored':
             with self.assert_raises_with(
-                    exception.VolumeBackendAPIException, 'nonsense'):
+                    exception.VolumeBackendAPIException, 'exhausted'):
                 driver.migrate_volume(self.context, volume,
                                       place(self.drivers[kind]))
             self.assertEqual(set(), self.names(kind))

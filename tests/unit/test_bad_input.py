@@ -255,14 +255,24 @@ class TestThin(BadInputTestCase):
 
     @ddt.data(0, -1)
     def test_size_of_nothing(self, size):
-        self.assert_refused(BACKEND_ERROR, ['lvcreate', 'zero or negative'],
-                            self.driver.create_volume, self.volume(size))
+        new = self.volume(size)
+        for verb, *sources in (
+                (self.driver.create_volume,),
+                (self.driver.create_cloned_volume, self.owner),
+                (self.driver.create_volume_from_snapshot, self.shot)):
+            self.assert_refused(BACKEND_ERROR, [new.name, f'{size} GiB'],
+                                verb, new, *sources)
 
-    @ddt.data(1, 0, -1)
-    def test_extend_to_no_more(self, size):
+    def test_extend_to_no_more(self):
         before = self.world()
-        self.driver.extend_volume(self.owner, size)
+        self.driver.extend_volume(self.owner, self.owner.size)
         self.assertEqual(before, self.world())
+
+    @ddt.data(0, -1, 2)
+    def test_extend_to_less(self, size):
+        self.owner.size = 3
+        self.assert_refused(BACKEND_ERROR, [self.owner.name, '3 GiB'],
+                            self.driver.extend_volume, self.owner, size)
 
     def test_volume_that_is_a_thin_pool(self):
         self.lvm.volumes.pop('_' + self.shot.name)

@@ -89,6 +89,16 @@ class TestConstruction(backend.BackendTestCase):
         self.construct()
         self.assertEqual([], self.machine.as_root)
 
+    def test_option_that_makes_no_sense(self):
+        error = self.assertRaises(BACKEND_ERROR, self.construct,
+                                  volume_clear_ionice='idle')
+        self.assertIn('volume_clear_ionice', str(error))
+
+    def test_group_that_is_given(self):
+        made = self.construct(mock.Mock(vg_name='given'))
+        self.assertTrue(made.local_path(self.volume()).startswith(
+            '/dev/mapper/given-volume--'))
+
     def test_target_helper_that_cannot_share(self):
         self.assertRaises(exception.InvalidConfigurationValue, self.construct,
                           lvm_share_target=True)

@@ -70,7 +70,7 @@ class TestFacts(base.TestCase):
         cfg.CONF.set_override(name, value)
         self.addCleanup(cfg.CONF.clear_override, name)
 
-    @ddt.data((f'volume-{ID}', 'volume', ID), ('volume-1', 'volume', '1'),
+    @ddt.data((f'volume-{ID}', 'volume', ID), ('volume-1', 'volume', None),
               (f'_snapshot-{ID}', 'snapshot', ID),
               (f'volume-{ID}', 'snapshot', None), ('x', 'snapshot', None))
     @ddt.unpack

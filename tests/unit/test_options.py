@@ -11,6 +11,7 @@ from cinder.volume.drivers import lvm as in_tree
 import ddt
 from oslo_config import cfg
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver import options
 from tests import base
 
@@ -82,6 +83,30 @@ class TestSettings(base.TestCase):
     def test_settings_do_not_change(self):
         self.assertRaises(dataclasses.FrozenInstanceError, setattr,
                           self.read(), 'lvm_type', 'thin')
+
+    @ddt.data('1', '4K', '1536K', '2G', '8192')
+    def test_block_size(self, size):
+        used = self.read(volume_dd_blocksize=size).dd_blocksize
+        self.assertEqual('1M' if size == '1' else size, used)
+
+    @ddt.data('0', '1m', '1.5M', '1MB', '5000', '-4K', '', '04K')
+    def test_block_size_that_is_none(self, size):
+        self.assertEqual('1M', self.read(
+            volume_dd_blocksize=size).dd_blocksize)
+        self.assertIn(f"volume_dd_blocksize is '{size}'", self.log.output)
+
+    @ddt.data(('-c 3', '-c3'), ('-c2 -n 7', '-c2 -n7'), (' -c1 ', '-c1'),
+              ('', None))
+    @ddt.unpack
+    def test_ionice(self, text, words):
+        self.assertEqual(words, self.read(
+            volume_clear_ionice=text).volume_clear_ionice)
+
+    @ddt.data('-c4', '-n7', '--class idle', '-c3; true')
+    def test_ionice_that_is_none(self, text):
+        error = self.assertRaises(errors.ConfigurationError, self.read,
+                                  volume_clear_ionice=text)
+        self.assertIn(f"volume_clear_ionice is '{text}'", str(error))
 
     @ddt.data('none', 'None', '/nowhere/lvm.conf', '')
     def test_system_dir_of_lvm(self, conf_file):

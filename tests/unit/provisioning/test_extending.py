@@ -147,14 +147,16 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual(16, self.extend(16))
         self.assertEqual(([], []), (self.zeroed, self.tags()))
 
-    def test_what_is_in_use_is_left_for_good(self):
+    def test_what_is_in_use_is_not_taken_back(self):
         """Somebody may have come to use it, so no later start touches it."""
         self.end_while_zeroing()
         volume = self.lvm.volumes['a']
         for volume.is_open in True, False:
-            self.assertEqual((16, []), (self.recover(), self.tags()))
+            self.assertEqual(16, self.recover())
         self.assertIn('LV a is larger than its volume', self.log.output)
         self.assertEqual([], self.zeroed)
+        self.assertEqual(16, self.extend(16))
+        self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
 
     def test_what_cannot_be_reduced_is_zeroed(self):
         self.end_while_zeroing()

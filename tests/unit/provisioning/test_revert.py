@@ -8,6 +8,7 @@ import ddt
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import process
 from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.provisioning import thick
 from tests.fakes import machine
@@ -135,6 +136,13 @@ class TestThin(Cases, RevertTestCase):
         self.vg.delete(doomed)
         self.assert_reverted()
 
+    def test_command_whose_end_is_not_known(self):
+        failure = process.DaemonFailed(('lvremove',), OSError('gone'))
+        with mock.patch.object(self.vg, 'delete', side_effect=failure):
+            self.revert()
+        self.assertEqual([], [name for name in self.names()
+                              if name.startswith('cinder-revert-')])
+
     def test_cow_snapshot_of_the_volume_is_not_lost(self):
         """The in-tree driver makes such snapshots of thin volumes."""
         self.add_cow('cow', 'v')
@@ -184,6 +192,14 @@ class TestThick(Cases, RevertTestCase):
         self.assertIn('bytes more must be free in VG vg', str(error))
         self.assertEqual(before, self.state())
         self.assertEqual([], self.tags())
+
+    def test_room_of_the_snapshot_is_enough_for_it(self):
+        self.lvm.volumes['s2'].size = 20 * MIB
+        group = self.vg.get_group()
+        self.lvm.add('w', group.free_bytes)
+        self.revert()
+        del self.lvm.volumes['w']
+        self.assert_reverted()
 
     def test_thin_snapshot(self):
         self.add_thin_pool()
@@ -251,6 +267,17 @@ class TestThick(Cases, RevertTestCase):
         self.assertIn('cannot be made again', self.log.output)
         revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual(({'v', 's1'}, []), (self.names(), self.tags()))
+        revert.check_settled(self.vg, 'v')
+
+    def test_volume_whose_tag_stays_is_not_attached(self):
+        """The next start would make the snapshot of what it becomes."""
+        with mock.patch.object(self.vg, 'delete_tag',
+                               side_effect=provisioning.LVM_FAILED):
+            self.assertRaises(process.CommandFailed, self.revert)
+        self.assertRaises(lvm.LogicalVolumeInUse, revert.check_settled,
+                          self.vg, 'v')
+        revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
+        revert.check_settled(self.vg, 'v')
 
     def test_look_at_what_was_merged_that_fails(self):
         """It is completed at once: the volume may be written to soon."""
@@ -263,21 +290,50 @@ class TestThick(Cases, RevertTestCase):
 
     def test_snapshot_that_was_deleted_before_the_next_start(self):
         """By the in-tree driver, which knows nothing of a revert."""
-        volume = self.lvm.volumes['v']
-        volume.tags.add('cinder.revert_to=s2')
-        volume.content, volume.merging = 'two', 'merging'
-        del self.lvm.volumes['s2']
+        volume = self.leave_merging()
         self.deleted = ['s2']
         names = self.names()
         revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual((names, [], ''),
                          (self.names(), self.tags(), volume.merging))
 
-    def test_merge_that_goes_on(self):
+    def leave_merging(self):
         volume = self.lvm.volumes['v']
         volume.tags.add('cinder.revert_to=s2')
         volume.content, volume.merging = 'two', 'merging'
         del self.lvm.volumes['s2']
+        return volume
+
+    def test_merge_that_goes_on(self):
+        volume = self.leave_merging()
         revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
         self.assertEqual('', volume.merging)
         self.assert_reverted()
+
+    def test_merge_that_cannot_be_looked_at_for_a_while(self):
+        self.leave_merging()
+        volumes, get_volume = self.vg.get_volumes(), self.vg.get_volume
+        timed_out = process.CommandTimedOut(('lvs',), 120)
+        answers = iter([timed_out, timed_out])
+
+        def look(name):
+            failure = next(answers, None)
+            if failure:
+                self.assertRaises(lvm.LogicalVolumeInUse,
+                                  revert.check_settled, self.vg, 'v')
+                raise failure
+            return get_volume(name)
+
+        with mock.patch.object(revert, '_RETRY_SECONDS', 0), \
+                mock.patch.object(self.vg, 'get_volume', look):
+            revert.recover(self.vg, volumes, self.is_wanted)
+        self.assert_reverted()
+        revert.check_settled(self.vg, 'v')
+
+    def test_volume_that_goes_while_it_is_merged(self):
+        self.leave_merging()
+        volumes = self.vg.get_volumes()
+        with mock.patch.object(self.vg, 'get_volume',
+                               side_effect=lvm.LogicalVolumeNotFound('v')):
+            revert.recover(self.vg, volumes, self.is_wanted)
+        revert.check_settled(self.vg, 'v')
