@@ -36,13 +36,14 @@ def parse_ours(texts: Iterable[str]) -> dict[Portal, str]:
 def why_not_bound(portal: Portal) -> str | None:
     """Find out why nobody can listen on a portal; None if one could.
 
-    LIO and tgtd keep the reason to themselves.
+    LIO and tgtd keep the reason to themselves. A kernel without IPv6 has no
+    socket for it either.
     """
     address, port = portal
     family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((address, port))
-        except OSError as exc:
-            return exc.strerror or str(exc)
+    except OSError as exc:
+        return exc.strerror or str(exc)
     return None

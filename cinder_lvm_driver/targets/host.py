@@ -3,12 +3,12 @@
 
 from collections.abc import Iterator
 import contextlib
-import socket
 
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_privsep import daemon
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
@@ -67,10 +67,4 @@ def check_target_prefix(prefix: str) -> None:
 def is_local(portal: types.Portal) -> bool:
     """Tell whether this host has the address of a portal now."""
     address, _ = portal.canonical
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+    return listening.why_not_bound((address, 0)) is None

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import socket
+from unittest import mock
 
 import ddt
 
@@ -37,6 +39,13 @@ class TestWhyNotBound(base.TestCase):
     def test_not_there(self, address):
         self.assertEqual('Cannot assign requested address',
                          listening.why_not_bound((address, 3260)))
+
+    @mock.patch.object(socket, 'socket', side_effect=OSError(
+        errno.EAFNOSUPPORT, 'Address family not supported by protocol'))
+    def test_without_ipv6(self, _socket):
+        """As with the kernel parameter ipv6.disable=1."""
+        self.assertEqual('Address family not supported by protocol',
+                         listening.why_not_bound(('::1', 3260)))
 
     def test_no_reason(self):
         self.assertIsNone(listening.why_not_bound(('127.0.0.1', 0)))

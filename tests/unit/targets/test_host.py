@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import socket
 from unittest import mock
 
 import ddt
@@ -20,6 +21,10 @@ class TestIsLocal(base.TestCase):
     def test_is_local(self, address, expected):
         portal = types.Portal(address, 3260)
         self.assertEqual(expected, host.is_local(portal))
+
+    @mock.patch.object(socket, 'socket', side_effect=OSError)
+    def test_without_ipv6(self, _socket):
+        self.assertFalse(host.is_local(types.Portal('::1', 3260)))
 
 
 @ddt.ddt
