@@ -25,6 +25,8 @@ _Description = TypeVar('_Description')
 # fs/configfs/file.c, and the size of a page where that is larger.
 _ATTRIBUTE_BYTES = 65536
 
+_ROOTS_ALONE = 0o600
+
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
@@ -139,6 +141,15 @@ class Directory:
             return False
         self.write(attribute, value)
         return True
+
+    def hide(self, attribute: str) -> None:
+        """Let nobody but root read or write an attribute.
+
+        The kernel keeps that as long as the directory is there.
+        """
+        path = (self / attribute).path
+        with _named_failure('hide', path):
+            os.chmod(path, _ROOTS_ALONE)
 
     def _names(self, is_wanted: Callable[[os.DirEntry[str]], bool],
                ) -> list[str]:

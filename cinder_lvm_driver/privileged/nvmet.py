@@ -138,7 +138,7 @@ def set_keys(keys: Iterable[tuple[str, str]]) -> None:
                           for host_nqn, key in keys]:
         host = nvmet_tree.host(host_nqn)
         if host.exists():
-            host.ensure('dhchap_key', key)
+            nvmet_tree.set_key(host, key)
 
 
 @privileged.context.entrypoint

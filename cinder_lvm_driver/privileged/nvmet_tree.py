@@ -194,8 +194,18 @@ def ensure_host(subsystem: configfs.Directory, host_nqn: str,
     """
     undo.make(host(host_nqn))
     if key is not None:
-        host(host_nqn).ensure('dhchap_key', key)
+        set_key(host(host_nqn), key)
     undo.link(subsystem / 'allowed_hosts', host_nqn, host(host_nqn))
+
+
+def set_key(host: configfs.Directory, key: str) -> None:
+    """Give a host its key.
+
+    The kernel shows it to every user of this node, unless the file is closed
+    to them (nvmet_host_attrs in drivers/nvme/target/configfs.c).
+    """
+    host.hide('dhchap_key')
+    host.ensure('dhchap_key', key)
 
 
 def hosts(subsystem: configfs.Directory) -> list[str]:

@@ -5,6 +5,7 @@ The same cases run on the real kernel: ``tests/functional/nvmet_on_kernel.py``.
 """
 
 import os
+import stat
 
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import nvmet
@@ -149,6 +150,23 @@ class Cases(fake_configfs.KillingCases):
         self.assert_whole(hosts=(HOST, OTHER_HOST))
         nvmet.delete_subsystem(SUBSYSTEM)
         self.assertEqual(set(), self.tree())
+
+    def test_keys_are_roots_alone(self):
+        self.create(hosts=((HOST, None),))
+        host = nvmet_tree.host(HOST)
+        self.assertEqual(0o644, self.mode(host, 'dhchap_key'))
+        self.os.steps = []
+        nvmet.allow_host(SUBSYSTEM, HOST, KEY)
+        self.assertEqual(['chmod', 'write'], [
+            step[0] for step in self.os.steps if 'dhchap_key' in step[1]])
+        self.assertEqual(0o600, self.mode(host, 'dhchap_key'))
+        os.chmod(f'{host.path}/dhchap_key', 0o644)
+        nvmet.set_keys([(HOST, KEY)])
+        self.assertEqual(0o600, self.mode(host, 'dhchap_key'))
+        self.assertEqual(KEY, host.read('dhchap_key'))
+
+    def mode(self, directory, attribute):
+        return stat.S_IMODE(os.stat(f'{directory.path}/{attribute}').st_mode)
 
     def test_an_open_subsystem_is_closed(self):
         subsystem = nvmet_tree.subsystem(SUBSYSTEM)

@@ -228,6 +228,10 @@ class NvmetKeysTest(NvmetTestCase):
         self.write_keys({self.connector['nqn']: key})
         connection = self.attach(volume)
         self.assertNotIn(key, json.dumps(connection))
+        kept = f'{CONFIGFS}/hosts/{self.connector["nqn"]}/dhchap_key'
+        with self.subTest('other users of this node'):
+            self.assertEqual('600\n',
+                             self.root.run('stat', '-c', '%a', kept))
         for wrong in None, newer:
             with self.subTest('wrong key' if wrong else 'no key'):
                 self.give_host(wrong)

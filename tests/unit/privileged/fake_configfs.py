@@ -48,6 +48,10 @@ class KillingOs:
         self.step('unlink', path)
         os.unlink(path)
 
+    def chmod(self, path, mode):
+        self.step('chmod', path, mode)
+        os.chmod(path, mode)
+
     def open(self, path, flags):
         self._path = path
         return os.open(path, flags)
@@ -83,6 +87,7 @@ class FakeOs(KillingOs):
         if not path.endswith('/'):
             with open(path, 'w') as file:
                 file.write(f'{text}\n')
+            os.chmod(path, 0o644)
 
     def rmdir(self, path):
         self.step('rmdir', path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
 import os
+import stat
 from unittest import mock
 
 import ddt
@@ -81,7 +82,15 @@ class TestDirectory(base.TestCase):
         self.assertFalse(self.root.ensure('enable', '1'))
         self.assertEqual('1', self.root.read('enable'))
 
-    @ddt.data(('read', 'absent', ()), ('write', 'absent', ('secret',)))
+    def test_hide(self):
+        self.put('key', 'secret')
+        os.chmod(f'{self.path}/key', 0o644)
+        self.root.hide('key')
+        self.assertEqual(
+            0o600, stat.S_IMODE(os.stat(f'{self.path}/key').st_mode))
+
+    @ddt.data(('read', 'absent', ()), ('write', 'absent', ('secret',)),
+              ('hide', 'absent', ()))
     @ddt.unpack
     def test_failures_name_the_path(self, action, attribute, arguments):
         error = self.assertRaises(
