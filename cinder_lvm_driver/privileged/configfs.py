@@ -13,6 +13,7 @@ import dataclasses
 import errno
 import logging
 import os
+import stat
 from typing import Any, TypeVar
 
 from cinder_lvm_driver.privileged import errors
@@ -150,6 +151,23 @@ class Directory:
         path = (self / attribute).path
         with _named_failure('hide', path):
             os.chmod(path, _ROOTS_ALONE)
+
+    def mark(self) -> None:
+        """Mark a directory as ours, for as long as it is there.
+
+        Configfs has no place for notes, but keeps the modes of directories;
+        the sticky bit changes nothing there.
+        """
+        with _named_failure('mark', self.path):
+            os.chmod(self.path, os.stat(self.path).st_mode | stat.S_ISVTX)
+
+    def is_marked(self) -> bool:
+        """Tell whether the directory is there, and ours."""
+        with _named_failure('look at', self.path):
+            try:
+                return bool(os.stat(self.path).st_mode & stat.S_ISVTX)
+            except FileNotFoundError:
+                return False
 
     def _names(self, is_wanted: Callable[[os.DirEntry[str]], bool],
                ) -> list[str]:

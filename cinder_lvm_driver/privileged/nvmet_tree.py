@@ -57,6 +57,9 @@ def end_controllers(subsystem: configfs.Directory) -> None:
 def remove(subsystem: configfs.Directory) -> None:
     """Remove a subsystem, its ports and hosts as far as nobody needs them.
 
+    A port that somebody else made stays: it may have settings of its own,
+    such as TLS, and without subsystems it does not listen.
+
     The namespaces go first: a host that is still connected then learns that
     the disk is gone, and does not wait for its return.
     """
@@ -65,7 +68,8 @@ def remove(subsystem: configfs.Directory) -> None:
         remove_namespace(namespace)
     for port in linked_ports(subsystem):
         (port / 'subsystems').unlink(subsystem.name)
-        remove_unused(port)
+        if port.is_marked():
+            remove_unused(port)
     subsystem.remove()
     for host_nqn in hosts:
         remove_unused(host(host_nqn))
@@ -272,6 +276,7 @@ def _make_port(port: configfs.Directory, portal: Portal,
     """Make a port; without its address it counts as one not completed."""
     transport, address, service = portal
     undo.make(port)
+    port.mark()
     port.ensure('addr_trtype', transport)
     port.ensure('addr_adrfam', _family(portal))
     port.ensure('addr_trsvcid', str(service))

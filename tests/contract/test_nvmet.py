@@ -214,10 +214,14 @@ class Cases(fake_configfs.KillingCases):
         for name, value in (('trtype', 'tcp'), ('adrfam', 'ipv6'),
                             ('traddr', '::1'), ('trsvcid', '4420')):
             port.write(f'addr_{name}', value)
+        port.write('param_inline_data_size', '8192')
         self.create()
         self.assert_whole()
         self.assertIn(f'ports/7/subsystems/{SUBSYSTEM}', self.tree())
         self.assertNotIn('ports/2', self.tree())
+        nvmet.delete_subsystem(SUBSYSTEM)
+        self.assertEqual({'ports/7'}, self.tree())
+        self.assertEqual('8192', port.read('param_inline_data_size'))
 
     def test_an_id_of_somebody_else_is_not_taken(self):
         port = nvmet_tree.ROOT / 'ports' / '1'

@@ -39,7 +39,8 @@ class FakeOs(fake_configfs.FakeOs):
             'device_nguid': '00000000-0000-0000-0000-000000000000'}),
         ('hosts/[^/]+', {'dhchap_key': '', 'dhchap_hash': 'hmac(sha256)'}),
         (r'ports/\d+', {**dict.fromkeys(_PORTAL, ''), 'subsystems/': '',
-                        'referrals/': '', 'ana_groups/': ''}),
+                        'referrals/': '', 'ana_groups/': '',
+                        'param_inline_data_size': '-1'}),
     )
 
     def __init__(self, root):
@@ -110,6 +111,7 @@ class FakeOs(fake_configfs.FakeOs):
 
     _write_addr_traddr = _write_addr_trsvcid = _write_address
     _write_addr_trtype = _write_addr_adrfam = _write_address
+    _write_param_inline_data_size = _write_address
 
     def _write_dhchap_key(self, folder, text):
         if not text.startswith('DHHC-1:'):

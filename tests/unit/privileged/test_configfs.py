@@ -89,6 +89,16 @@ class TestDirectory(base.TestCase):
         self.assertEqual(
             0o600, stat.S_IMODE(os.stat(f'{self.path}/key').st_mode))
 
+    def test_mark(self):
+        inner = self.root / 'a'
+        inner.make()
+        mode = os.stat(inner.path).st_mode
+        self.assertFalse((self.root / 'absent').is_marked())
+        self.assertFalse(inner.is_marked())
+        inner.mark()
+        self.assertTrue(inner.is_marked())
+        self.assertEqual(mode | stat.S_ISVTX, os.stat(inner.path).st_mode)
+
     @ddt.data(('read', 'absent', ()), ('write', 'absent', ('secret',)),
               ('hide', 'absent', ()))
     @ddt.unpack
@@ -102,7 +112,8 @@ class TestDirectory(base.TestCase):
         self.assertNotIn('secret', repr(error))
 
     @ddt.data(('make', 'create', 'mkdir'), ('remove', 'remove', 'rmdir'),
-              ('directories', 'list', 'scandir'))
+              ('directories', 'list', 'scandir'),
+              ('mark', 'mark', 'stat'), ('is_marked', 'look at', 'stat'))
     @ddt.unpack
     def test_failures_name_the_step(self, verb, action, call):
         refusal = OSError(errno.EBUSY, 'whatever')
