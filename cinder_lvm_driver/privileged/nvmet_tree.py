@@ -22,6 +22,8 @@ ROOT = configfs.Directory('/sys/kernel/config/nvmet')
 
 Portal = tuple[str, str, int]
 
+# What a port of ours may have as addr_trtype before it is complete.
+_NOT_COMPLETED = ('', *validation.NVME_TRANSPORTS)
 _FAMILIES = {False: 'ipv4', True: 'ipv6'}
 _LAST_PORT_ID = 65535
 _SYS_DEVICES = '/sys/dev/block'
@@ -261,14 +263,22 @@ def ensure_port(portal: Portal, first_id: int,
     """
     taken = {}
     for port in ports():
-        present = read_portal(port)
-        if present == portal:
+        if read_portal(port) == portal:
             return port
-        taken[port.name] = bool(present or port.read('addr_traddr'))
+        taken[port.name] = _is_taken(port)
     for number in range(first_id, _LAST_PORT_ID + 1):
         if not taken.get(str(number)):
             return _make_port(ROOT / 'ports' / str(number), portal, undo)
     raise errors.ConfigfsError('create', (ROOT / 'ports').path, errno.ENOSPC)
+
+
+def _is_taken(port: configfs.Directory) -> bool:
+    """Tell whether a port has an address, or a transport without any (loop).
+
+    One of ours that was not completed has neither.
+    """
+    return (bool(port.read('addr_traddr'))
+            or port.read('addr_trtype') not in _NOT_COMPLETED)
 
 
 def _make_port(port: configfs.Directory, portal: Portal,

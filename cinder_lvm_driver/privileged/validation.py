@@ -46,7 +46,7 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _NQN = re.compile(r'nqn\.[\x21-\x2e\x30-\x7e]+')
 _NQN_LENGTH = 223           # NVMF_NQN_SIZE in include/linux/nvme.h
 _DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
-_NVME_TRANSPORTS = ('tcp', 'rdma')
+NVME_TRANSPORTS = ('tcp', 'rdma')
 _NSID_LAST = 0xfffffffe
 # Hash number -> bytes of the secret, which CRC-32 follows (NVMe TCP and
 # RDMA transport specifications, section 'Secret representation').
@@ -153,10 +153,10 @@ def nqn(argument: str, value: object) -> str:
 def nvme_portal(value: Sequence[object]) -> tuple[str, str, int]:
     """Return transport, canonical address and port of a portal."""
     transport, address, port = value
-    if transport not in _NVME_TRANSPORTS:
+    if transport not in NVME_TRANSPORTS:
         raise errors.InvalidArgument(
             'portal', f'{transport!r} is none of the transports '
-            + ', '.join(_NVME_TRANSPORTS))
+            + ', '.join(NVME_TRANSPORTS))
     return (str(transport), *portal((address, port)))
 
 

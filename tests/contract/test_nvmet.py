@@ -224,14 +224,20 @@ class Cases(fake_configfs.KillingCases):
         self.assertEqual('8192', port.read('param_inline_data_size'))
 
     def test_an_id_of_somebody_else_is_not_taken(self):
-        port = nvmet_tree.ROOT / 'ports' / '1'
-        port.make()
-        port.write('addr_traddr', '127.0.0.9')
+        for number, attribute, value in (
+                ('1', 'addr_traddr', '127.0.0.9'),
+                ('2', 'addr_trtype', 'loop')):
+            port = nvmet_tree.ROOT / 'ports' / number
+            port.make()
+            self.assertEqual('', port.read(attribute))
+            port.write(attribute, value)
         self.create()
         self.assert_whole()
-        self.assertNotIn(f'ports/1/subsystems/{SUBSYSTEM}', self.tree())
+        self.assertLessEqual({f'ports/{number}/subsystems/{SUBSYSTEM}'
+                              for number in (3, 4)}, self.tree())
+        self.assertEqual('loop', port.read('addr_trtype'))
         nvmet.delete_subsystem(SUBSYSTEM)
-        self.assertEqual({'ports/1'}, self.tree())
+        self.assertEqual({'ports/1', 'ports/2'}, self.tree())
 
     def test_ports_last(self):
         self.create(portals=[])

@@ -56,6 +56,26 @@ class TestPorts(test_nvmet.NvmetTestCase):
         self.assertEqual('1', self.ensure().name)
         self.assertEqual(PORTAL, nvmet_tree.read_portal(self.ensure()))
 
+    @ddt.data('loop', 'fc', 'pci')
+    def test_a_transport_without_addresses(self, trtype):
+        port = nvmet_tree.ROOT / 'ports' / '1'
+        port.make()
+        port.write('addr_trtype', trtype)
+        self.assertEqual('2', self.ensure().name)
+        self.assertEqual(trtype, port.read('addr_trtype'))
+
+    def test_a_port_of_another_transport_in_use(self):
+        port = nvmet_tree.ROOT / 'ports' / '1'
+        port.make()
+        port.write('addr_trtype', 'loop')
+        self.create(portals=[])
+        (port / 'subsystems').link(
+            contract.SUBSYSTEM, nvmet_tree.subsystem(contract.SUBSYSTEM))
+        self.create()
+        self.assertEqual(contract.PORTALS,
+                         nvmet.list_subsystems()[contract.SUBSYSTEM][
+                             'portals'])
+
     def test_no_id_is_left(self):
         self.make(65535, traddr='10.0.0.2')
         self.assertRaises(errors.ConfigfsError, self.ensure, first_id=65535)
