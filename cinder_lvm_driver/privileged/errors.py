@@ -96,6 +96,25 @@ class SubsystemOfAnotherHost(TargetError):
                 % (self.subsystem, self.host))
 
 
+class NamespaceTaken(TargetError):
+    """The id that a host has for a device is another device's now."""
+
+    def __init__(self, subsystem: str, nsid: int, device: str,
+                 uuid: str) -> None:
+        super().__init__(subsystem, nsid, device, uuid)
+        self.subsystem = subsystem
+        self.nsid = nsid
+        self.device = device
+        self.uuid = uuid
+
+    def __str__(self) -> str:
+        return ('subsystem %s serves %s with UUID %s as namespace %d, which '
+                'is the id that its host has for this volume: detach this '
+                'volume from the host, which gives it another id when it is '
+                'attached again'
+                % (self.subsystem, self.device, self.uuid, self.nsid))
+
+
 class SubsystemFull(TargetError):
     """There is no namespace id left in a subsystem."""
 

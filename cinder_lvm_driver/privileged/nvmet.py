@@ -31,18 +31,20 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
     """Serve a device in a subsystem, or complete what serves it.
 
     :param uuid: what hosts know the namespace by, as UUID and NGUID
-    :param nsid: the id of a new namespace, or where in the range between
-        the next two to begin to look for a free one
+    :param nsid: the id of the only namespace
     :param hosts: names and DH-HMAC-CHAP keys of hosts to let in
     :param portals: where to listen: all or nothing; none of them leaves
         the portals as they are
     :param first_port_id: the id of a new port is not below it
-    :param exclusive: the subsystem may serve no other hosts than these
+    :param exclusive: the subsystem may serve no other hosts than these, and
+        serves other devices, too. A new namespace gets a free id of the range
+        then, from ``nsid`` on; a range of one id is kept to
     :param hosts_are_current: whether a subsystem that is there is to let in
         the hosts, too; some may have left since they were asked for
     :returns: ``nsid`` and ``discard``, whether blocks can be discarded
     :raises DeviceNotUsable: the device is not there, or cannot be opened
     :raises NamespaceInUse: hosts are allowed to use another device
+    :raises NamespaceTaken: the only id of the range is another device's
     :raises PortalNotAvailable: the kernel refuses to listen
     :raises SubsystemFull: there is no free id
     :raises SubsystemOfAnotherHost: it serves one that is not named here
@@ -61,7 +63,9 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
         wanted_hosts = []
     if exclusive:
         _expel_others(subsystem, {host_nqn for host_nqn, _ in wanted_hosts})
-    namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)
+        namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)
+    else:
+        namespace = subsystem / 'namespaces' / str(nsid)
     _vacate(subsystem, namespace, device)
     with configfs.Undo() as undo:
         undo.make(subsystem)

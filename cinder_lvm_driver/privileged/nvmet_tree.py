@@ -106,23 +106,26 @@ def find_namespace(subsystem: configfs.Directory, uuid: str, nsid: int,
                    lowest_nsid: int, highest_nsid: int) -> configfs.Directory:
     """Return where a device belongs: its namespace, or a free one.
 
-    One that is not enabled was never completed, and is free.
+    It is for subsystems with several devices. A namespace that is not
+    enabled was never completed, and is free.
 
     :param nsid: the id to take if it is free
+    :raises NamespaceTaken: it is not, and is the only one that may be taken
     :raises SubsystemFull: there is no free one
     """
-    folder = subsystem / 'namespaces'
-    if lowest_nsid == highest_nsid:
-        return folder / str(nsid)
     enabled = enabled_namespaces(subsystem)
     for namespace in enabled:
         if namespace.read('device_uuid') == uuid:
             return namespace
-    taken = {int(namespace.name) for namespace in enabled}
+    taken = {int(namespace.name): namespace for namespace in enabled}
     for free in (nsid, *range(nsid + 1, highest_nsid + 1),
                  *range(lowest_nsid, highest_nsid + 1)):
         if free not in taken:
-            return folder / str(free)
+            return subsystem / 'namespaces' / str(free)
+    if lowest_nsid == highest_nsid:
+        raise errors.NamespaceTaken(
+            subsystem.name, nsid, taken[nsid].read('device_path'),
+            taken[nsid].read('device_uuid'))
     raise errors.SubsystemFull(subsystem.name)
 
 

@@ -6,6 +6,7 @@ from cinder_lvm_driver.privileged.errors import ConfigfsError
 from cinder_lvm_driver.privileged.errors import DeviceNotUsable
 from cinder_lvm_driver.privileged.errors import InvalidArgument
 from cinder_lvm_driver.privileged.errors import NamespaceInUse
+from cinder_lvm_driver.privileged.errors import NamespaceTaken
 from cinder_lvm_driver.privileged.errors import PortalNotAvailable
 from cinder_lvm_driver.privileged.errors import SubsystemFull
 from cinder_lvm_driver.privileged.errors import SubsystemOfAnotherHost
@@ -24,6 +25,7 @@ __all__ = (
     'InvalidConnector',
     'InvalidExport',
     'NamespaceInUse',
+    'NamespaceTaken',
     'NoHostKey',
     'PortalNotAvailable',
     'SubsystemFull',

@@ -84,7 +84,8 @@ class NamespaceRequest:
     """A device that is to be served, and the hosts that may use it.
 
     :param lowest_nsid: a free id is looked for between it and
-        ``highest_nsid``, where ``nsid`` is taken
+        ``highest_nsid``, where ``nsid`` is taken; where they are the same,
+        hosts know the device by it
     :param exclusive: the subsystem serves these hosts alone
     """
 
@@ -98,6 +99,11 @@ class NamespaceRequest:
     portals: tuple[Portal, ...]
     hosts: tuple[Host, ...] = dataclasses.field(repr=False)
     exclusive: bool = False
+
+    @property
+    def is_free_to_move(self) -> bool:
+        """Tell whether any free id will do."""
+        return self.lowest_nsid != self.highest_nsid
 
     def is_served(self, listed: Mapping[str, Any]) -> bool:
         """Tell whether a subsystem, as listed, serves all of this.

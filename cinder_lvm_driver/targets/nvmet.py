@@ -201,7 +201,8 @@ class NvmetTarget(base.Target):
         """Complete namespaces, and let the ports listen only then.
 
         A host that finds the port but not yet its subsystem, or not its
-        namespace, gives the disk up.
+        namespace, gives the disk up. Volumes whose ids the hosts know come
+        first, so that no other one takes these.
         """
         keys = {(host_nqn, key) for request in requests
                 for host_nqn, key in request.hosts if key is not None}
@@ -210,7 +211,8 @@ class NvmetTarget(base.Target):
                 nvmet.set_keys(sorted(keys))
             present = nvmet.list_subsystems()
         unheard: dict[str, list[nvmeof.Portal]] = {}
-        for request in requests:
+        for request in sorted(
+                requests, key=lambda each: each.is_free_to_move):
             listed = present.get(request.subsystem_nqn, nvmeof.NOTHING)
             try:
                 if not request.is_served(listed):
@@ -274,27 +276,28 @@ class NvmetTarget(base.Target):
         """Ask for one of the namespaces of a host's subsystem."""
         return nvmeof.NamespaceRequest(
             volume.id, self._host_subsystem(connector), device,
-            volume.name_id, self._shared_nsid(volume, connector),
-            self.settings.nsid, nvmet_setup.LAST_NSID,
+            volume.name_id, *self._shared_nsids(volume, connector),
             nvmeof.canonical(*self.settings.portals),
             _hosts([connector], keys), exclusive=True)
 
-    def _shared_nsid(self, volume: base.Volume,
-                     connector: base.Connector) -> int:
-        """Return the id that a host knows a volume by, or a new one.
+    def _shared_nsids(self, volume: base.Volume,
+                      connector: base.Connector) -> tuple[int, int, int]:
+        """Return the id for a volume, and the range that it may be from.
 
-        A new one follows from the volume, so that an id that has become
-        free goes to another volume only if there is no other: the host may
-        not have noticed yet.
+        The id that the host knows it by is the only one: under another, the
+        host may have the disk of another volume. A new one follows from the
+        volume, so that an id that has become free goes to another volume
+        only if there is no other: the host may not have noticed yet.
         """
         for attachment in volume.volume_attachment:
-            nsid = str((attachment.connection_info or {}).get('ns_id'))
-            if nsid.isdecimal() and self.are_same_connector(
+            known = str((attachment.connection_info or {}).get('ns_id'))
+            if known.isdecimal() and self.are_same_connector(
                     attachment.connector or {}, connector):
-                return int(nsid)
-        span = nvmet_setup.LAST_NSID - self.settings.nsid + 1
-        return (self.settings.nsid
-                + zlib.crc32(volume.name_id.encode()) % span)
+                return int(known), int(known), int(known)
+        lowest, highest = self.settings.nsid, nvmet_setup.LAST_NSID
+        span = highest - lowest + 1
+        nsid = lowest + zlib.crc32(volume.name_id.encode()) % span
+        return nsid, lowest, highest
 
     # Hosts and names ------------------------------------------------------
 

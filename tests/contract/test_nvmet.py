@@ -40,7 +40,7 @@ class Cases(fake_configfs.KillingCases):
     def share(self, device=0, host=HOST, nsid=10, **kwargs):
         """Serve a device in a subsystem that is one host's."""
         return self.create(device=device, hosts=((host, None),), nsid=nsid,
-                           highest_nsid=12, exclusive=True, **kwargs)
+                           exclusive=True, **{'highest_nsid': 12, **kwargs})
 
     def tree(self):
         """Return the paths of all objects and links that we made."""
@@ -188,6 +188,18 @@ class Cases(fake_configfs.KillingCases):
         self.assert_whole(device=1)
         nvmet.delete_namespace(SUBSYSTEM, UUIDS[1])
         self.assertEqual(set(), self.tree())
+
+    def test_an_id_that_a_host_knows(self):
+        self.share(device=1, nsid=11)
+        self.assert_fails(
+            errors.NamespaceTaken(SUBSYSTEM, 11, self.devices[1], UUIDS[1]),
+            self.share, nsid=11, lowest_nsid=11, highest_nsid=11)
+        self.assertEqual({11: (self.devices[1], UUIDS[1])},
+                         self.namespaces())
+        for nsid in 12, 11:
+            with self.subTest('what is there stays', nsid=nsid):
+                self.assertEqual(12, self.share(
+                    nsid=nsid, lowest_nsid=nsid, highest_nsid=nsid)['nsid'])
 
     def test_a_shared_subsystem_is_one_hosts(self):
         self.share()

@@ -29,6 +29,11 @@ class TestErrors(base.TestCase):
          'subsystem nqn.x serves volumes to nqn.h, so no other host gets in: '
          'two hosts have one name, or a host has a new NQN and its old '
          'attachments have to go first'),
+        (errors.NamespaceTaken('nqn.x', 10, '/dev/vg/a', '11-22'),
+         'subsystem nqn.x serves /dev/vg/a with UUID 11-22 as namespace 10, '
+         'which is the id that its host has for this volume: detach this '
+         'volume from the host, which gives it another id when it is '
+         'attached again'),
         (errors.SubsystemFull('nqn.x'),
          'subsystem nqn.x has no free namespace id'),
         (errors.PortalNotAvailable('[::1]:3260', 'Address already in use'),

@@ -216,12 +216,12 @@ class TestDevices(NvmetTestCase):
                          self.os.revalidated)
 
     def test_full(self):
-        self.create(lowest_nsid=9, hosts=[(HOST, None)])
+        self.create(lowest_nsid=9, exclusive=True)
         for nsid in 8, 9:
-            self.create(lowest_nsid=9, nsid=nsid, highest_nsid=10,
+            self.create(lowest_nsid=9, nsid=nsid, exclusive=True,
                         uuid=test_nvmet.UUIDS[1].replace('1', str(nsid)))
         self.assertRaises(
-            errors.SubsystemFull, self.create, lowest_nsid=9,
+            errors.SubsystemFull, self.create, lowest_nsid=9, exclusive=True,
             uuid=test_nvmet.UUIDS[1])
         self.assertEqual(
             {8, 9, 10}, set(nvmet.list_subsystems()[SUBSYSTEM]['namespaces']))

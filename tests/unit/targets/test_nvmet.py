@@ -335,6 +335,41 @@ class TestSharedSubsystem(NvmetTestCase):
         self.assertEqual([2000], list(self.listed(self.name)['namespaces']))
         self.assertEqual([7], list(self.listed(f'{PREFIX}b')['namespaces']))
 
+    def shared_as(self, number, nsid):
+        """Return a volume that its host knows by an id."""
+        made = shared_volume(number)
+        made.volume_attachment = [
+            fake_volume.attachment(HOST, connection_info={'ns_id': nsid})]
+        return made
+
+    def test_ids_that_hosts_know_come_first(self):
+        new = shared_volume(1, [HOST])
+        nsid = self.target.initialize_connection(new, HOST)['data']['ns_id']
+        self.target.terminate_connection(new, HOST)
+        known = self.shared_as(2, nsid)
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(new, DEVICES[0]), (known, DEVICES[1])]))
+        self.assertEqual(
+            {int(nsid): (DEVICES[1], known.id),
+             int(nsid) + 1: (DEVICES[0], new.id)},
+            self.listed(self.name)['namespaces'])
+
+    def test_an_id_that_became_another_volumes(self):
+        first, second = self.shared_as(1, 20), self.shared_as(2, 20)
+        self.target.ensure_export(None, first, DEVICES[0])
+        failures = self.target.ensure_exports(None, [(second, DEVICES[1])])
+        self.assertEqual([second.id], list(failures))
+        self.assertEqual(
+            (self.name, 20, DEVICES[0], first.id),
+            failures[second.id].args)
+        self.assertRaises(errors.NamespaceTaken,
+                          self.target.initialize_connection, second, HOST)
+        self.assertEqual({20: (DEVICES[0], first.id)},
+                         self.listed(self.name)['namespaces'])
+        second.volume_attachment = []
+        self.assertNotEqual(20, int(self.target.initialize_connection(
+            second, HOST)['data']['ns_id']))
+
     def test_still_shared_while_hosts_are_attached(self):
         made = shared_volume(connectors=[HOST])
         self.assertEqual(
