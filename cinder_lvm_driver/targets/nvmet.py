@@ -219,7 +219,7 @@ class NvmetTarget(base.Target):
                     LOG.info('Bringing back subsystem %s for volume %s',
                              request.subsystem_nqn, request.volume_id)
                     self._serve(request, portals=())
-            except errors.TargetError as exc:
+            except (errors.TargetError, *host.DAEMON_FAILURES) as exc:
                 failures[request.volume_id] = exc
                 continue
             missing = set(request.portals) - set(listed['portals'])

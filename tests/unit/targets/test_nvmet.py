@@ -541,6 +541,18 @@ class TestEnsure(NvmetTestCase):
         self.assertEqual(2, len(self.listed(nqn(self.volumes[1]))['hosts']))
         self.assertIn('is not exported as it should be', self.log.output)
 
+    def test_a_daemon_that_ends_in_between(self):
+        """The next question starts it anew."""
+        with mock.patch.object(
+                verbs, 'create_namespace', wraps=verbs.create_namespace,
+                side_effect=[BrokenPipeError(), mock.DEFAULT]):
+            failures = self.ensure()
+        self.assertEqual([self.volumes[0].id], list(failures))
+        self.assertEqual([nqn(self.volumes[1])],
+                         list(verbs.list_subsystems()))
+        self.assertEqual({}, self.ensure())
+        self.assert_whole()
+
     def test_a_volume_of_another_helper(self):
         self.volumes[0].provider_location = 'x'
         self.assertEqual([self.volumes[0].id], list(self.ensure()))
