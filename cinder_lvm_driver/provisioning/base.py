@@ -183,7 +183,9 @@ class Provisioning(abc.ABC):
         lvs = self._vg.get_volumes()
         if source.name in lvs:
             raise lvm.LogicalVolumeExists(
-                f'VG {self._vg.vg_name} has an LV {source.name} already')
+                f'VG {self._vg.vg_name} has an LV {source.name} already, '
+                f'perhaps from a migration whose end Cinder did not learn '
+                f'of: compare the two, and remove the one that is older')
         arriving = naming.arriving(source.name)
         if arriving in lvs:
             LOG.warning('Removing LV %s, which an interrupted migration left',
