@@ -118,15 +118,13 @@ class ISCSITarget(base.Target):
     def terminate_connection(self, volume: base.Volume,
                              connector: base.Connector | None,
                              **kwargs: Any) -> None:
-        initiator_iqn = (
-            None if connector is None
-            else self._initiator(connector).lower())
         try:
             export = _parse_export(volume)
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
-        self._deny(export.target_iqn, initiator_iqn)
+        self._deny(export.target_iqn, None if connector is None
+                   else self._initiator(connector).lower())
 
     def validate_connector(self, connector: base.Connector) -> bool:
         self._initiator(connector)

@@ -258,11 +258,14 @@ class TestConnection(IscsiTestCase):
             fake_volume.volume(), connector)
         self.assertEqual([], target.calls)
 
-    @ddt.data(None, 'x y')
-    def test_terminate_what_was_never_exported(self, location):
+    @ddt.data((None, HOST), ('x y', HOST),
+              ('10.0.0.1:4420 tcp nqn.x:volume-1 10', {'nqn': 'nqn.host'}))
+    @ddt.unpack
+    def test_terminate_what_was_never_exported(self, location, connector):
+        """Not by this helper; its hosts may have no iSCSI names."""
         target = self.target()
         target.terminate_connection(
-            fake_volume.volume(provider_location=location), HOST)
+            fake_volume.volume(provider_location=location), connector)
         self.assertEqual([], target.calls)
 
 
