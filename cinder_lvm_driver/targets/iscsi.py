@@ -18,6 +18,7 @@ from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import types
 
 LOG = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ def try_each(requests: Iterable[types.ExportRequest],
     for request in requests:
         try:
             step(request)
-        except errors.TargetError as exc:
+        except (errors.TargetError, *host.DAEMON_FAILURES) as exc:
             failures[request.volume_id] = exc
     return failures
 

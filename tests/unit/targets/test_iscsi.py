@@ -3,6 +3,7 @@ from unittest import mock
 
 from cinder.volume.targets import fake as in_tree_fake
 import ddt
+from oslo_privsep import daemon
 
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
@@ -184,6 +185,23 @@ class TestEnsure(IscsiTestCase):
         for volume in volumes[:3]:
             self.assertIn(f'Volume {volume.id} is not exported',
                           self.log.output)
+
+
+    def test_the_privileged_daemon_dies(self):
+        """It is started again for the next volume."""
+        failures = {'1': OSError('Premature eof'),
+                    '2': daemon.FailedToDropPrivileges('exited (99)'),
+                    '3': errors.TargetNotFound('x')}
+        done = []
+
+        def step(request):
+            if request.volume_id in failures:
+                raise failures[request.volume_id]
+            done.append(request.volume_id)
+
+        self.assertEqual(failures, iscsi.try_each(
+            [mock.Mock(volume_id=volume_id) for volume_id in '1234'], step))
+        self.assertEqual(['4'], done)
 
 
 @ddt.ddt
