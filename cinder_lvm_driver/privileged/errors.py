@@ -167,7 +167,7 @@ class TargetBusy(TargetError):
 
 
 class TargetDaemonNotRunning(TargetError):
-    """tgtd cannot be reached."""
+    """There is no tgtd, and so none of its targets."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -178,6 +178,20 @@ class TargetDaemonNotRunning(TargetError):
         return ('tgtd does not answer at %s (%s): see that the package tgt '
                 'is installed and start the daemon (systemctl start tgt)'
                 % (self.path, self.reason))
+
+
+class TargetDaemonSilent(TargetError):
+    """tgtd gives no answer, and may have done what it was asked for."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return ('tgtd gave no answer at %s (%s), and may have done what it '
+                'was asked for: see its log, and if it hangs, restart it '
+                '(systemctl restart tgt)' % (self.path, self.reason))
 
 
 class TargetDaemonUnknown(TargetError):

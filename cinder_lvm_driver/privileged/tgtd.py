@@ -76,7 +76,8 @@ def ask(mode: Mode, op: Op, *, lld: str = 'iscsi', tid: int = _ALL_TARGETS,
 
     :param parameters: ``name=value`` pairs with commas in between; they may
         hold a secret and are never part of an error
-    :raises TargetDaemonNotRunning: nobody answers
+    :raises TargetDaemonNotRunning: nobody listens
+    :raises TargetDaemonSilent: somebody does, and there is no answer
     :raises TargetDaemonUnknown: the answer is not of this protocol
     :raises TargetDaemonRefused: the daemon says no
     """
@@ -89,8 +90,11 @@ def ask(mode: Mode, op: Op, *, lld: str = 'iscsi', tid: int = _ALL_TARGETS,
     timeout = _READ_TIMEOUT if op is Op.SHOW else None
     try:
         answer = _exchange(packet, timeout)
-    except OSError as exc:
+    except (FileNotFoundError, ConnectionRefusedError) as exc:
         raise errors.TargetDaemonNotRunning(
+            SOCKET, exc.strerror or str(exc)) from exc
+    except OSError as exc:
+        raise errors.TargetDaemonSilent(
             SOCKET, exc.strerror or str(exc)) from exc
     return _parse(answer, f'{op.name} {mode.name}'.lower(), tid)
 

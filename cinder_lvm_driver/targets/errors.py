@@ -13,6 +13,7 @@ from cinder_lvm_driver.privileged.errors import SubsystemOfAnotherHost
 from cinder_lvm_driver.privileged.errors import TargetBusy
 from cinder_lvm_driver.privileged.errors import TargetDaemonNotRunning
 from cinder_lvm_driver.privileged.errors import TargetDaemonRefused
+from cinder_lvm_driver.privileged.errors import TargetDaemonSilent
 from cinder_lvm_driver.privileged.errors import TargetDaemonUnknown
 from cinder_lvm_driver.privileged.errors import TargetError
 from cinder_lvm_driver.privileged.errors import TargetInUse
@@ -34,6 +35,7 @@ __all__ = (
     'TargetConfigurationError',
     'TargetDaemonNotRunning',
     'TargetDaemonRefused',
+    'TargetDaemonSilent',
     'TargetDaemonUnknown',
     'TargetError',
     'TargetFileNotUsable',

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI targets of tgtd, the one in user space (target_helper tgtadm)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import logging
 import socket
@@ -64,7 +64,7 @@ class TgtTarget(iscsi.ISCSITarget):
         try:
             with host.privileged_daemon():
                 transports = tgt.describe_daemon()
-        except (errors.TargetDaemonNotRunning,
+        except (errors.TargetDaemonNotRunning, errors.TargetDaemonSilent,
                 errors.TargetDaemonUnknown) as exc:
             raise errors.TargetConfigurationError(str(exc)) from exc
         state = transports.get(self.driver_volume_type, 'not built in')
@@ -196,8 +196,10 @@ class TgtTarget(iscsi.ISCSITarget):
 
     def _delete_target(self, target_iqn: str) -> None:
         with _host_lock():
-            tgt.delete_target(target_iqn)
+            # First, as a daemon may be started meanwhile.
             self.folder.remove(target_iqn)
+            with _gone_with_daemon(target_iqn):
+                tgt.delete_target(target_iqn)
 
     # Access ---------------------------------------------------------------
 
@@ -225,10 +227,11 @@ class TgtTarget(iscsi.ISCSITarget):
             self._store_initiators(target_iqn, lambda names: tuple(
                 name for name in names
                 if initiator_iqn not in (None, name.lower())))
-            if initiator_iqn is None:
-                tgt.deny_all_initiators(target_iqn)
-            else:
-                tgt.deny_initiator(target_iqn, initiator_iqn)
+            with _gone_with_daemon(target_iqn):
+                if initiator_iqn is None:
+                    tgt.deny_all_initiators(target_iqn)
+                else:
+                    tgt.deny_initiator(target_iqn, initiator_iqn)
 
     def _store_initiators(self, target_iqn: str, change: Callable[
             [tuple[str, ...]], tuple[str, ...]]) -> str | None:
@@ -260,6 +263,19 @@ class TgtTarget(iscsi.ISCSITarget):
             return
         with _host_lock():
             tgt.resize_target(export.target_iqn, self.write_cache)
+
+
+@contextlib.contextmanager
+def _gone_with_daemon(target_iqn: str) -> Iterator[None]:
+    """Let a target be taken as gone where there is no daemon to serve it.
+
+    The next daemon makes its targets of what the files say by then.
+    """
+    try:
+        yield
+    except errors.TargetDaemonNotRunning as exc:
+        LOG.warning('Target %s is not served, so its file alone was changed: '
+                    '%s', target_iqn, exc)
 
 
 def _number(present: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -4,6 +4,8 @@
 The same cases run on the real one: ``tests/functional/tgt_on_daemon.py``.
 """
 
+from unittest import mock
+
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_report
@@ -20,7 +22,10 @@ CHAP = ('name', 'secret123456')
 
 
 class Cases:
-    """Give ``self.devices``, the paths of two LVs, and ``self.door``."""
+    """Give ``self.devices``, the paths of two LVs, and ``self.door``.
+
+    Inside of ``self.no_daemon()`` nobody listens.
+    """
 
     def create(self, target=TARGET, device=0, chap=CHAP, initiators=(HOST,),
                write_cache=True, bsoflags='', read_only=False):
@@ -232,6 +237,14 @@ class Cases:
     def test_daemon(self):
         self.assertEqual('ready', tgt.describe_daemon()['iscsi'])
 
+    def test_no_daemon(self):
+        with self.no_daemon():
+            for verb in (tgt.describe_daemon, self.create,
+                         lambda: tgt.delete_target(TARGET),
+                         lambda: tgt.deny_all_initiators(TARGET),
+                         lambda: tgt.deny_initiator(TARGET, HOST)):
+                self.assertRaises(errors.TargetDaemonNotRunning, verb)
+
 
 class TestOnFake(Cases, base.TestCase):
 
@@ -239,5 +252,10 @@ class TestOnFake(Cases, base.TestCase):
         super().setUp()
         fixture = self.useFixture(fake_tgtd.FakeDaemon())
         fixture.daemon.refused_portals = {'192.0.2.1:3298'}
+        self.daemon = fixture.daemon
         self.door = fixture.door
         self.devices = ['/dev/vg/volume-1', '/dev/vg/volume-2']
+
+    def no_daemon(self):
+        return mock.patch.object(
+            self.daemon, 'answer', FileNotFoundError(2, 'No such file'))

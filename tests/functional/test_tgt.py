@@ -173,11 +173,18 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
     def test_no_daemon(self):
         volume = self.export()
         connection = self.attach(volume)
+        doomed = self.export()
+        self.attach(doomed)
         self.daemon.kill()
         try:
+            with self.subTest('what goes without it'):
+                self.driver.terminate_connection(doomed, self.connector)
+                self.assertNotIn('initiator-name', self.file(doomed))
+                self.driver.remove_export(self.context, doomed)
+                self.assertEqual([volume.name], os.listdir(VOLUMES_DIR))
+                self.driver.delete_volume(doomed)
             for verb in (
                     lambda: self.make_driver(**self.settings),
-                    lambda: self.driver.remove_export(self.context, volume),
                     lambda: self.driver.initialize_connection(
                         volume, self.connector)):
                 with self.assert_raises_with(

@@ -75,6 +75,9 @@ class OnDaemonTest(test_tgt.Cases, unittest.TestCase):
         self.enterContext(mock.patch.object(tgtd, '_exchange', self.door))
         self.addCleanup(self._clean_up)
 
+    def no_daemon(self):
+        return mock.patch.object(tgtd, 'SOCKET', f'{tgtd.SOCKET}.none')
+
     def _clean_up(self):
         self.door.steps_left = None
         for target in test_tgt.TARGET, test_tgt.LONGER:

@@ -44,6 +44,10 @@ class TestErrors(base.TestCase):
         (errors.TargetDaemonNotRunning('/run/s', 'refused'),
          'tgtd does not answer at /run/s (refused): see that the package tgt '
          'is installed and start the daemon (systemctl start tgt)'),
+        (errors.TargetDaemonSilent('/run/s', 'timed out'),
+         'tgtd gave no answer at /run/s (timed out), and may have done what '
+         'it was asked for: see its log, and if it hangs, restart it '
+         '(systemctl restart tgt)'),
         (errors.TargetDaemonUnknown('/run/s', 'too short'),
          'what answers at /run/s is no tgtd that this driver knows: too '
          'short'),

@@ -48,13 +48,13 @@ class TestAsk(base.TestCase):
         self.exchange.return_value = tgtd.ANSWER.pack(0, 8 + 4) + b'abc\0'
         self.assertEqual('abc', self.ask())
 
-    @ddt.data(FileNotFoundError(2, 'No such file or directory'),
-              ConnectionRefusedError(111, 'Connection refused'),
-              TimeoutError('timed out'))
-    def test_nobody_answers(self, failure):
+    @ddt.data(TimeoutError('timed out'), BrokenPipeError(32, 'Broken pipe'),
+              ConnectionResetError(104, 'Connection reset by peer'))
+    def test_no_answer(self, failure):
+        """It may have been done."""
         self.exchange.side_effect = failure
-        error = self.assertRaises(errors.TargetDaemonNotRunning, self.ask)
-        self.assertIn('start the daemon (systemctl start tgt)', str(error))
+        error = self.assertRaises(errors.TargetDaemonSilent, self.ask)
+        self.assertIn('if it hangs, restart it', str(error))
 
     @ddt.data((b'', 'runs as another user'), (b'1234', 'too short'),
               (tgtd.ANSWER.pack(0, 9), 'has 8 bytes, not 9'))
@@ -80,6 +80,20 @@ class TestAsk(base.TestCase):
 
 
 class TestExchange(base.TestCase):
+
+    def test_nobody_listens(self):
+        """As after the end of the daemon, and after it was killed."""
+        folder = self.useFixture(fixtures.TempDir()).path
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(f'{folder}/left')
+        for name, reason in (('none', 'No such file or directory'),
+                             ('left', 'Connection refused')):
+            with mock.patch.object(tgtd, 'SOCKET', f'{folder}/{name}'):
+                error = self.assertRaises(
+                    errors.TargetDaemonNotRunning, tgtd.ask, tgtd.Mode.SYS,
+                    tgtd.Op.SHOW)
+            self.assertEqual(reason, error.reason)
+            self.assertIn('systemctl start tgt', str(error))
 
     def test_to_the_end(self):
         path = os.path.join(self.useFixture(fixtures.TempDir()).path, 's')

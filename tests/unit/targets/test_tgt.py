@@ -92,11 +92,13 @@ class TestSetup(TargetTestCase):
         self.assertIn('Portal 10.0.0.9:3260 is on no address of this host',
                       self.log.output)
 
-    @ddt.data(FileNotFoundError(2, 'No such file or directory'),
-              ConnectionRefusedError(111, 'Connection refused'))
-    def test_no_tgtd(self, failure):
+    @ddt.data((ConnectionRefusedError(111, 'Connection refused'),
+               'see that the package tgt is installed and start'),
+              (TimeoutError('timed out'), 'if it hangs, restart it'))
+    @ddt.unpack
+    def test_no_tgtd(self, failure, pattern):
         self.daemon.answer = failure
-        self.assert_refused('see that the package tgt is installed and start')
+        self.assert_refused(pattern)
 
     def test_something_else_in_its_place(self):
         self.daemon.answer = b'hello'
@@ -336,6 +338,19 @@ class TestVerbs(TargetTestCase):
         self.daemon.answer = ConnectionRefusedError(111, 'refused')
         self.target.extend_target(fake_volume.new_volume())
 
+    def test_io_that_keeps_a_target_from_being_removed(self):
+        volume = exported(connectors=[HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        self.daemon.log_in(iqn(volume), NAMES[0])
+        self.daemon.in_flight = 1000
+        self.assertRaises(errors.TargetBusy, self.target.remove_export, None,
+                          volume)
+        # Not brought back at a start of the daemon.
+        self.assertIsNone(self.file(volume))
+        self.daemon.in_flight = 1
+        self.target.remove_export(None, volume)
+        self.assertEqual({}, verbs.list_targets())
+
     def test_under_one_lock(self):
         volume = exported(connectors=[HOST])
         calls = (
@@ -353,6 +368,64 @@ class TestVerbs(TargetTestCase):
             self.assertEqual(
                 mock.call('tgtadm', lock_file_prefix='cinder-',
                           external=True), lock.call_args)
+
+
+@ddt.ddt
+class TestNoDaemon(TargetTestCase):
+    """A daemon that has ended took its targets along."""
+
+    GONE = ConnectionRefusedError(111, 'Connection refused')
+
+    def setUp(self):
+        super().setUp()
+        self.volume = exported(connectors=[HOST, OTHER_HOST])
+        self.target.create_export(None, self.volume, DEVICES[0])
+        self.before = self.file(self.volume)
+        self.daemon.answer = self.GONE
+
+    def initiators(self):
+        """Return whom the next daemon is to let in."""
+        return test_tgt_persist.tgt_persist.initiators(
+            self.file(self.volume))
+
+    def test_remove(self):
+        self.target.remove_export(None, self.volume)
+        self.assertIsNone(self.file(self.volume))
+        self.assertIn(f'WARNING cinder_lvm_driver.targets.tgt: Target '
+                      f'{iqn(self.volume)} is not served', self.log.output)
+
+    def test_remove_what_was_never_exported(self):
+        self.target.remove_export(None, fake_volume.new_volume(2))
+        self.assertEqual(self.before, self.file(self.volume))
+
+    def test_terminate(self):
+        self.target.terminate_connection(self.volume, HOST)
+        self.assertEqual(NAMES[1:], self.initiators())
+        self.target.terminate_connection(self.volume, None)
+        self.assertEqual((), self.initiators())
+        self.assertIn('start the daemon (systemctl start tgt)',
+                      self.log.output)
+
+    def test_what_needs_it(self):
+        for verb in (
+                lambda: self.target.create_export(None, self.volume,
+                                                  DEVICES[0]),
+                lambda: self.target.initialize_connection(
+                    self.volume, {**HOST, 'initiator': 'iqn.2000-01.org.x'}),
+                lambda: self.target.extend_target(self.volume)):
+            self.assertRaises(errors.TargetDaemonNotRunning, verb)
+        self.assertEqual(self.before, self.file(self.volume))
+
+    @ddt.data((TimeoutError('timed out'), errors.TargetDaemonSilent),
+              (ConnectionResetError(104, 'reset'), errors.TargetDaemonSilent),
+              (b'', errors.TargetDaemonUnknown))
+    @ddt.unpack
+    def test_one_that_may_be_there(self, answer, expected):
+        self.daemon.answer = answer
+        self.assertRaises(expected, self.target.remove_export, None,
+                          self.volume)
+        self.assertRaises(expected, self.target.terminate_connection,
+                          self.volume, HOST)
 
 
 class TestEnsure(TargetTestCase):
