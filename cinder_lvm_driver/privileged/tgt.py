@@ -53,7 +53,7 @@ def create_target(target_iqn: str, lld: str, disk: Sequence[object],
     :raises DeviceNotUsable: the device is not there, or cannot be opened
     :raises TargetInUse: the target serves another one to somebody
     """
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     lld = validation.transport(lld)
     username, secret = validation.plain_chap(*chap)
     wanted = [validation.tgt_initiator('initiator', initiator)
@@ -83,7 +83,7 @@ def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
     :returns: the path of the device
     :raises TargetNotFound: there is no such target, or it has no LUN
     """
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
     username, secret = validation.plain_chap(username, secret)
     targets = tgt_report.targets()
@@ -104,7 +104,7 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
 
     :param initiator_iqn: in lower case; it goes in all spellings
     """
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is not None:
@@ -117,7 +117,7 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
 @privileged.context.entrypoint
 def deny_all_initiators(target_iqn: str) -> None:
     """Take the access of every initiator away, with their connections."""
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is not None:
         for entry in target.acl:
@@ -128,7 +128,7 @@ def deny_all_initiators(target_iqn: str) -> None:
 @privileged.context.entrypoint
 def delete_target(target_iqn: str) -> None:
     """Remove a target with its account, or what is left of them."""
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
     if target is not None:
@@ -145,7 +145,7 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
 
     :raises TargetBusy: I/O in flight does not end; all is as it was
     """
-    target_iqn = validation.iscsi_name('target', target_iqn)
+    target_iqn = validation.tgt_target('target', target_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is None or target.lun is None:
         return

@@ -30,8 +30,12 @@ _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
-# tgtd takes any name; these letters need no quotes in the file that tgt-admin
-# reads and in the commands that it starts.
+# What tgtd calls a target (tgt_target_create in usr/target.c of tgt), if the
+# name is one of iSCSI.
+_TGT_TARGET = re.compile(
+    r'(iqn|eui|naa)\.[A-Za-z0-9.:-]{1,219}', re.IGNORECASE | re.ASCII)
+# tgtd lets in any name; these letters need no quotes in the file that
+# tgt-admin reads and in the commands that it starts.
 _TGT_INITIATOR = re.compile(
     r'(iqn|eui|naa)\.[A-Za-z0-9._:-]{1,219}', re.IGNORECASE | re.ASCII)
 # What tgt-admin can read in a file and hand to a shell.
@@ -58,7 +62,8 @@ def iscsi_name(argument: str, value: object) -> str:
     if (not isinstance(value, str) or len(value) > _ISCSI_NAME_LENGTH
             or not _ISCSI_NAME.fullmatch(value)):
         raise errors.InvalidArgument(
-            argument, f'{value!r} is not an iSCSI name in lower case')
+            argument, f'{value!r} is not an iSCSI name of digits, dots, '
+            'colons, dashes and letters in lower case')
     return value
 
 
@@ -67,6 +72,15 @@ def spelled_iscsi_name(argument: str, value: object) -> str:
     iscsi_name(argument, value.lower() if isinstance(value, str)
                and value.isascii() else value)
     return str(value)
+
+
+def tgt_target(argument: str, value: object) -> str:
+    """Return the name of a target that tgt can have; its case matters."""
+    if not isinstance(value, str) or not _TGT_TARGET.fullmatch(value):
+        raise errors.InvalidArgument(
+            argument, f'{value!r} is not an iSCSI name of digits, dots, '
+            'colons, dashes and letters')
+    return value
 
 
 def tgt_initiator(argument: str, value: object) -> str:

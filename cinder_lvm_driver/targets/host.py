@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What target helpers need of this host, and how they ask for it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 
 from oslo_concurrency import lockutils
@@ -9,13 +9,14 @@ from oslo_config import cfg
 from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import listening
-from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
 
 # What is raised where the daemon that runs as root cannot be started, or ends
 # while it is asked something; the next question starts it anew.
 DAEMON_FAILURES = (daemon.FailedToDropPrivileges, OSError)
+
+_SOME_ID = '00000000-0000-0000-0000-000000000000'
 
 
 @contextlib.contextmanager
@@ -51,17 +52,31 @@ def privileged_daemon() -> Iterator[None]:
             'in a directory named by filters_path in rootwrap.conf') from exc
 
 
-def check_target_prefix(prefix: str) -> None:
-    """Look that names of volumes make names of targets with a prefix.
+def check_target_names(prefix: str,
+                       check: Callable[[str, str], object]) -> None:
+    """Look that names of volumes and snapshots make names of targets.
 
-    :raises TargetConfigurationError: they do not
+    :param check: raises InvalidArgument for what is no name of a target; it
+        gets the option and the name
+    :raises TargetConfigurationError: they do not; it names the option
     """
     try:
-        validation.iscsi_name('target_prefix', f'{prefix}volume-00000000')
+        check('target_prefix', f'{prefix}volume-{_SOME_ID}')
     except errors.InvalidArgument as exc:
         raise errors.TargetConfigurationError(
-            f"target_prefix '{prefix}' does not begin an iSCSI name in lower "
-            'case such as iqn.2010-10.org.openstack:') from exc
+            f"target_prefix '{prefix}' does not begin the name of a target "
+            f'such as iqn.2010-10.org.openstack:volume-1: {exc.reason}'
+        ) from exc
+    for option in 'volume_name_template', 'snapshot_name_template':
+        cfg.CONF.import_opt(option, 'cinder.db.api')
+        template = cfg.CONF[option]
+        try:
+            check(option, prefix + template % _SOME_ID)
+        except errors.InvalidArgument as exc:
+            raise errors.TargetConfigurationError(
+                f"{option} '{template}' makes no name of a target: "
+                f'{exc.reason}. Take another target_helper, such as nvmet, '
+                'or another template as long as nothing is stored') from exc
 
 
 def is_local(portal: types.Portal) -> bool:

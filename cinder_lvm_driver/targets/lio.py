@@ -27,7 +27,7 @@ class LioTarget(iscsi.ISCSITarget):
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        host.check_target_prefix(self.target_prefix)
+        host.check_target_names(self.target_prefix, validation.iscsi_name)
         kernel.check_addresses(self.portals, 'lioadm')
         kernel.load_modules(_MODULES, 'lioadm', self.runner)
         kernel.check_tree('target')

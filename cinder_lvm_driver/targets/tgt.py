@@ -50,7 +50,7 @@ class TgtTarget(iscsi.ISCSITarget):
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        host.check_target_prefix(self.target_prefix)
+        host.check_target_names(self.target_prefix, _check_name)
         try:
             validation.bsoflags(self.bsoflags)
         except errors.InvalidArgument as exc:
@@ -263,6 +263,20 @@ class TgtTarget(iscsi.ISCSITarget):
             return
         with _host_lock():
             tgt.resize_target(export.target_iqn, self.write_cache)
+
+
+def _check_name(option: str, target_iqn: str) -> None:
+    """Look that there can be a target of this name, and its file.
+
+    :raises InvalidArgument: there cannot
+    """
+    validation.tgt_target(option, target_iqn)
+    try:
+        tgt_persist.file_name(target_iqn)
+    except errors.InvalidExport as exc:
+        raise errors.InvalidArgument(
+            option, f'{target_iqn!r} does not end in a name for its file'
+        ) from exc
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import re
 
 from cinder_lvm_driver.targets import errors
 
-_ISCSI_NAME = re.compile(r'(iqn|eui|naa)\.\S+')
+_ISCSI_NAME = re.compile(r'(iqn|eui|naa)\.\S+', re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tests.unit.privileged import fake_tgtd
 
 TARGET = 'iqn.2010-10.org.openstack:volume-1'
 LONGER = 'iqn.2010-10.org.openstack:volume-10'
+SHOUTING = 'iqn.2010-10.org.openstack:Volume-1'
 HOST = 'iqn.1993-08.org.debian:01:aaaa'
 OTHER_HOST = 'iqn.1993-08.org.debian:01:bbbb'
 SCSI_ID = 'volume-11111111-2222-3333-4444-555555555555'
@@ -94,6 +95,22 @@ class Cases:
         self.assert_whole(LONGER, accounts=('longer',))
         tgt.delete_target(TARGET)
         self.assert_whole(LONGER, accounts=('longer',))
+
+    def test_the_case_of_targets(self):
+        self.create()
+        self.create(SHOUTING, device=1, chap=('shouting', 'secret'))
+        self.assert_whole(SHOUTING, accounts=('shouting',))
+        tgt.deny_all_initiators(SHOUTING)
+        tgt.delete_target(SHOUTING)
+        self.assertEqual([TARGET], list(tgt.list_targets()))
+        self.assert_whole()
+
+    def test_a_target_with_an_underscore(self):
+        self.assertRaises(errors.InvalidArgument, self.create, f'{TARGET}_2')
+        error = self.assertRaises(
+            errors.TargetDaemonRefused, tgtd.ask, tgtd.Mode.TARGET,
+            tgtd.Op.NEW, tid=7, parameters=f'targetname={TARGET}_2')
+        self.assertEqual(tgtd.Refusal.INVALID_REQUEST, error.code)
 
     def test_initiators(self):
         self.create(initiators=())

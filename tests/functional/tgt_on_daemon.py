@@ -80,5 +80,5 @@ class OnDaemonTest(test_tgt.Cases, unittest.TestCase):
 
     def _clean_up(self):
         self.door.steps_left = None
-        for target in test_tgt.TARGET, test_tgt.LONGER:
+        for target in test_tgt.TARGET, test_tgt.LONGER, test_tgt.SHOUTING:
             tgt.delete_target(target)

@@ -5,6 +5,7 @@ tests/contract/test_tgt.py holds it to the real one.
 """
 
 import dataclasses
+import re
 from unittest import mock
 
 import fixtures
@@ -202,6 +203,8 @@ class FakeTgtd:
 
     def _new_target(self, question):
         name = question.values['targetname']
+        if not re.fullmatch('[A-Za-z0-9:.-]+', name):
+            raise Refused(Refusal.INVALID_REQUEST)
         if question.tid in self.targets or name in {
                 target.name for target in self.targets.values()}:
             raise Refused(Refusal.TARGET_EXIST)

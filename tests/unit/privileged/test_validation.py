@@ -56,6 +56,18 @@ class TestValidation(base.TestCase):
         self.assertRaises(errors.InvalidArgument,
                           validation.spelled_iscsi_name, 'x', name)
 
+    @ddt.data('iqn.2010-10.org.openstack:volume-' + UUID,
+              'iqn.2010-10.org.openstack:Volume-1', 'iqn.x', 'EUI.1')
+    def test_tgt_target(self, name):
+        self.assertEqual(name, validation.tgt_target('x', name))
+
+    @ddt.data('iqn.', 'x', 'iqn.2010-10.org.x:a_b', 'iqn.2010-10.org.x:y\n',
+              'iqn.2010-10.org.x:a,b', 'iqn.' + 'y' * 220,
+              'iqn.2010-10.org.x:\u212a', *HOSTILE)
+    def test_no_tgt_target(self, name):
+        self.assertRaises(errors.InvalidArgument,
+                          validation.tgt_target, 'x', name)
+
     @ddt.data('iqn.1991-05.com.Microsoft:PC', 'iqn.2004-10.org.x:a_b',
               'iqn.2004-10.host', 'iqn.x', 'EUI.1')
     def test_tgt_initiator(self, name):

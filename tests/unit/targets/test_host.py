@@ -6,6 +6,7 @@ import ddt
 from oslo_concurrency import lockutils
 from oslo_privsep import daemon
 
+from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import types
@@ -43,16 +44,36 @@ class TestPrivilegedDaemon(base.TestCase):
 
 
 @ddt.ddt
-class TestTargetPrefix(base.TestCase):
+class TestTargetNames(base.TestCase):
+
+    PREFIX = 'iqn.2010-10.org.openstack:'
+
+    def refusal(self, prefix):
+        return str(self.assertRaises(
+            errors.TargetConfigurationError, host.check_target_names, prefix,
+            validation.iscsi_name))
 
     def test_good(self):
-        host.check_target_prefix('iqn.2010-10.org.openstack:')
+        host.check_target_names(self.PREFIX, validation.iscsi_name)
 
     @ddt.data('', 'openstack:', 'iqn.2010-10.org.OpenStack:')
-    def test_bad(self, prefix):
-        error = self.assertRaises(errors.TargetConfigurationError,
-                                  host.check_target_prefix, prefix)
-        self.assertIn(f"target_prefix '{prefix}' does not begin", str(error))
+    def test_bad_prefix(self, prefix):
+        self.assertIn(f"target_prefix '{prefix}' does not begin",
+                      self.refusal(prefix))
+
+    @ddt.data(('volume_name_template', 'vol_%s'),
+              ('volume_name_template', 'Volume-%s'),
+              ('volume_name_template', 'x' * 200 + '%s'),
+              ('snapshot_name_template', 'snap_%s'))
+    @ddt.unpack
+    def test_bad_template(self, option, template):
+        host.check_target_names(self.PREFIX, validation.iscsi_name)
+        self.config.config(**{option: template})
+        refusal = self.refusal(self.PREFIX)
+        self.assertIn(f"{option} '{template}' makes no name of a target: "
+                      f"'{self.PREFIX}{template % host._SOME_ID}' is",
+                      refusal)
+        self.assertIn('Take another target_helper, such as nvmet', refusal)
 
 
 class TestLock(base.TestCase):

@@ -73,6 +73,10 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
         self.assert_refused(f"target_prefix '{prefix}' does not begin",
                             target_prefix=prefix)
 
+    def test_template(self):
+        self.config.config(volume_name_template='vol_%s')
+        self.assert_refused("volume_name_template 'vol_%s' makes no name")
+
     def test_addresses(self):
         self.assert_refused(
             "'storage.example.com' is no IP address",

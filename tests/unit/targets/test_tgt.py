@@ -130,6 +130,16 @@ class TestSetup(TargetTestCase):
     def test_options(self, values, pattern):
         self.assert_refused(pattern, self.make(**values))
 
+    def test_templates(self):
+        self.config.config(volume_name_template='Volume-%s',
+                           snapshot_name_template='SNAP%s')
+        self.target.check_for_setup_error()
+        # The last two would be options of commands and hidden files.
+        for template in 'vol_%s', 'vol/%s', '-%s', '.%s':
+            self.config.config(snapshot_name_template=template)
+            self.assert_refused(
+                f"snapshot_name_template '{template}' makes no name")
+
     def test_names(self):
         target = self.make(target_ip_address='storage')
         found = [(None, None, None, '', ('10.0.0.1', 3260))]
@@ -228,6 +238,23 @@ class TestVerbs(TargetTestCase):
         self.target.terminate_connection(volume, connector)
         self.assertEqual((), tuple(self.listed(volume)['initiators']))
         self.assertEqual({}, self.fake(iqn(volume)).sessions)
+
+    def test_volume_with_upper_case_in_its_name(self):
+        """As volume_name_template may have it."""
+        volume = fake_volume.volume(name='Volume-1', provider_location=None)
+        volume.provider_location = self.target.create_export(
+            None, volume, DEVICES[0])['location']
+        self.assertEqual(iqn(volume), self.target.initialize_connection(
+            volume, HOST)['data']['target_iqn'])
+        self.assertEqual(['Volume-1'], os.listdir(self.folder))
+        self.target.terminate_connection(volume, HOST)
+        self.target.extend_target(volume)
+        self.target.remove_export(None, fake_volume.volume(
+            name='volume-1', provider_location=None))
+        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.target.remove_export(None, volume)
+        self.assertEqual({}, verbs.list_targets())
+        self.assertEqual([], os.listdir(self.folder))
 
     def test_host_with_a_name_that_is_none(self):
         volume = exported(connectors=[HOST, {**HOST, 'initiator': 'x y'}])

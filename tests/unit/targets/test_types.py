@@ -81,6 +81,10 @@ class TestIscsiExport(base.TestCase):
         self.assertEqual(export, types.IscsiExport.parse(text))
         self.assertEqual(text, export.format())
 
+    def test_name_in_capitals(self):
+        self.assertEqual('IQN.x:Y', types.IscsiExport.parse(
+            '10.0.0.1:3260,1 IQN.x:Y 1').target_iqn)
+
     def test_without_lun(self):
         self.assertEqual(0, types.IscsiExport.parse(
             f'10.0.0.1:3260,1 {IQN}').lun)
