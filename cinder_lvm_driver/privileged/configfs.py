@@ -20,6 +20,8 @@ from cinder_lvm_driver.privileged import errors
 
 LOG = logging.getLogger(__name__)
 
+MOUNT = '/sys/kernel/config'
+
 _Description = TypeVar('_Description')
 
 # The kernel gives an attribute one page and one read: SIMPLE_ATTR_SIZE in
@@ -232,5 +234,14 @@ def _named_failure(action: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise errors.ConfigfsError(
-            action, path, exc.errno or errno.EIO) from exc
+        kind = (errors.ConfigfsNotThere
+                if exc.errno == errno.ENOENT and _is_tree_missing(path)
+                else errors.ConfigfsError)
+        raise kind(action, path, exc.errno or errno.EIO) from exc
+
+
+def _is_tree_missing(path: str) -> bool:
+    """Tell whether all is missing that a module shows, with a path."""
+    below = path.removeprefix(f'{MOUNT}/')
+    tree = below.partition('/')[0]
+    return below != path and not os.path.isdir(f'{MOUNT}/{tree}')

@@ -48,7 +48,10 @@ class TargetNotFound(TargetError):
         self.target = target
 
     def __str__(self) -> str:
-        return 'target %s is not exported on this host' % self.target
+        return ('target %s is not exported on this host: restart '
+                'cinder-volume, which brings back the exports of attached '
+                'volumes, or detach the volume and attach it again'
+                % self.target)
 
 
 class TargetInUse(TargetError):
@@ -151,6 +154,18 @@ class ConfigfsError(TargetError):
     def __str__(self) -> str:
         return 'cannot %s %s: %s' % (
             self.action, self.path, os.strerror(self.errno))
+
+
+class ConfigfsNotThere(ConfigfsError):
+    """What a module of the kernel shows in configfs is not there at all."""
+
+    REMEDY = ('configfs is not mounted on this host: mount -t configfs '
+              'configfs /sys/kernel/config')
+
+    def __str__(self) -> str:
+        return ('%s. Perhaps %s. Otherwise a kernel module was removed: '
+                'restart cinder-volume, which loads it'
+                % (super().__str__(), self.REMEDY))
 
 
 class TargetBusy(TargetError):

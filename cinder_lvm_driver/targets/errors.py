@@ -3,6 +3,7 @@
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver.privileged.errors import ConfigfsError
+from cinder_lvm_driver.privileged.errors import ConfigfsNotThere
 from cinder_lvm_driver.privileged.errors import DeviceNotUsable
 from cinder_lvm_driver.privileged.errors import InvalidArgument
 from cinder_lvm_driver.privileged.errors import NamespaceInUse
@@ -21,6 +22,7 @@ from cinder_lvm_driver.privileged.errors import TargetNotFound
 
 __all__ = (
     'ConfigfsError',
+    'ConfigfsNotThere',
     'DeviceNotUsable',
     'InvalidArgument',
     'InvalidConnector',
@@ -42,6 +44,10 @@ __all__ = (
     'TargetInUse',
     'TargetNotFound',
 )
+
+
+# Makes a new export, whatever was stored of the one before.
+ATTACH_AGAIN = 'to use the volume, detach it and attach it again'
 
 
 class TargetConfigurationError(TargetError, errors.ConfigurationError):

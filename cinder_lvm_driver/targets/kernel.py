@@ -4,12 +4,12 @@
 from collections.abc import Iterable
 import os
 
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
 
-_CONFIGFS = '/sys/kernel/config'
 _LOADED = '/sys/module'
 
 
@@ -35,10 +35,8 @@ def check_tree(name: str) -> None:
 
     :raises TargetConfigurationError: it is not
     """
-    if not os.path.isdir(f'{_CONFIGFS}/{name}'):
-        raise errors.TargetConfigurationError(
-            'configfs is not mounted on this host: mount -t configfs '
-            f'configfs {_CONFIGFS}')
+    if not os.path.isdir(f'{configfs.MOUNT}/{name}'):
+        raise errors.TargetConfigurationError(errors.ConfigfsNotThere.REMEDY)
 
 
 def check_addresses(portals: Iterable[types.Portal], helper: str) -> None:

@@ -90,7 +90,7 @@ def file_name(target_iqn: str) -> str:
     if not _NAME.fullmatch(name):
         raise errors.InvalidExport(
             'provider_location', f'names a target {target_iqn!r} that does '
-            'not end in the name of a volume')
+            f'not end in the name of a volume; {errors.ATTACH_AGAIN}')
     return name
 
 

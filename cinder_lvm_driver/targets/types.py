@@ -49,7 +49,7 @@ class Portal:
         except ValueError:
             raise errors.InvalidExport(
                 'provider_location', f'names portal {self}, which is no IP '
-                'address') from None
+                f'address; {errors.ATTACH_AGAIN}') from None
         return str(address), self.port
 
 
@@ -68,7 +68,8 @@ class Chap:
         """
         words = (provider_auth or '').split()
         if not words:
-            raise errors.InvalidExport('provider_auth', 'is empty')
+            raise errors.InvalidExport(
+                'provider_auth', f'is empty; {errors.ATTACH_AGAIN}')
         if len(words) != 3 or words[0] != 'CHAP':
             raise errors.InvalidExport(
                 'provider_auth', "is not of the form 'CHAP name secret'")
@@ -99,10 +100,11 @@ class IscsiExport:
         """
         words = (provider_location or '').split()
         if not words:
-            raise errors.InvalidExport('provider_location', 'is empty')
+            raise errors.InvalidExport(
+                'provider_location', f'is empty; {errors.ATTACH_AGAIN}')
         foreign = errors.InvalidExport(
             'provider_location', "is not of the form 'portal[;portal],target "
-            f"iqn lun': {provider_location!r}")
+            f"iqn lun': {provider_location!r}; {errors.ATTACH_AGAIN}")
         if len(words) not in (2, 3) or not _ISCSI_NAME.fullmatch(words[1]):
             raise foreign
         portals, _, target = words[0].partition(',')

@@ -150,6 +150,38 @@ class TestDescribeEach(base.TestCase):
         self.assertRaises(errors.ConfigfsError, self.describe, errno.EACCES)
 
 
+class TestTree(base.TestCase):
+    """What is missing: a directory, or all that a module shows."""
+
+    def setUp(self):
+        super().setUp()
+        mount = self.useFixture(fixtures.TempDir()).path
+        self.useFixture(fixtures.MockPatchObject(configfs, 'MOUNT', mount))
+        self.tree = configfs.Directory(mount) / 'target'
+
+    def failures(self):
+        inner = self.tree / 'core' / 'iblock_1'
+        for step in (inner.make, lambda: inner.write('control', 'x'),
+                     lambda: inner.read('hba_info'),
+                     lambda: inner.link('l', self.tree)):
+            error = self.assertRaises(errors.ConfigfsError, step)
+            self.assertEqual(errno.ENOENT, error.errno)
+            yield type(error)
+
+    def test_a_directory(self):
+        self.tree.make()
+        self.assertEqual({errors.ConfigfsError}, set(self.failures()))
+
+    def test_all(self):
+        self.assertEqual({errors.ConfigfsNotThere}, set(self.failures()))
+
+    def test_another_failure(self):
+        with mock.patch.object(configfs.os, 'mkdir',
+                               side_effect=PermissionError(errno.EPERM, '')):
+            error = self.assertRaises(errors.ConfigfsError, self.tree.make)
+        self.assertIs(errors.ConfigfsError, type(error))
+
+
 class TestUndo(base.TestCase):
 
     def setUp(self):

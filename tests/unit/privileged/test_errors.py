@@ -17,7 +17,9 @@ class TestErrors(base.TestCase):
         (errors.DeviceNotUsable('/dev/vg/lv', 'is in use'),
          'device /dev/vg/lv is in use'),
         (errors.TargetNotFound('iqn.x'),
-         'target iqn.x is not exported on this host'),
+         'target iqn.x is not exported on this host: restart cinder-volume, '
+         'which brings back the exports of attached volumes, or detach the '
+         'volume and attach it again'),
         (errors.TargetInUse('iqn.x', '/dev/vg/a (253:4)', '/dev/vg/b'),
          'target iqn.x serves /dev/vg/a (253:4) to an initiator that is '
          'logged in, so it is not moved to /dev/vg/b: log the initiator out '
@@ -57,6 +59,11 @@ class TestErrors(base.TestCase):
          "tgtd refuses 'new account': error 99"),
         (errors.ConfigfsError('write', '/sys/x', errno.EINVAL),
          'cannot write /sys/x: Invalid argument'),
+        (errors.ConfigfsNotThere('create', '/sys/x', errno.ENOENT),
+         'cannot create /sys/x: No such file or directory. Perhaps configfs '
+         'is not mounted on this host: mount -t configfs configfs '
+         '/sys/kernel/config. Otherwise a kernel module was removed: restart '
+         'cinder-volume, which loads it'),
     )
     @ddt.unpack
     def test_comes_out_of_the_daemon_as_it_was(self, error, text):

@@ -6,8 +6,10 @@ import shutil
 from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from tests import base
@@ -137,6 +139,17 @@ class TestList(fake_lio.LioTestCase):
         (self.tpg / 'attrib').write('generate_node_acls', '1')
         self.create()
         self.assertTrue(self.listed()['closed'])
+
+
+class TestNoConfigfs(fake_lio.LioTestCase):
+
+    def test_create(self):
+        root = self.lio.root
+        self.useFixture(fixtures.MockPatchObject(
+            configfs, 'MOUNT', root.parent.path))
+        shutil.rmtree(root.path)
+        error = self.assertRaises(errors.ConfigfsNotThere, self.create)
+        self.assertIn('mount -t configfs', str(error))
 
 
 class TestUndo(fake_lio.LioTestCase):

@@ -9,6 +9,7 @@ from unittest import mock
 import fixtures
 from oslo_concurrency import lockutils
 
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import kernel
@@ -25,7 +26,7 @@ class FakeKernel(fixtures.Fixture):
         self.loaded = self.useFixture(fixtures.TempDir()).path
         os.mkdir(f'{self.configfs}/{self._tree}')
         for module, name, value in (
-                (kernel, '_CONFIGFS', self.configfs),
+                (configfs, 'MOUNT', self.configfs),
                 (kernel, '_LOADED', self.loaded),
                 (host, 'is_local',
                  lambda portal: portal.address == '10.0.0.1')):

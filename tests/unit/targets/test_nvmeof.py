@@ -49,7 +49,8 @@ class TestNvmeExport(base.TestCase):
     def test_none(self, location):
         error = self.assertRaises(errors.InvalidExport,
                                   nvmeof.NvmeExport.parse, location)
-        self.assertEqual('provider_location is empty', str(error))
+        self.assertEqual('provider_location is empty; to use the volume, '
+                         'detach it and attach it again', str(error))
 
     @ddt.data('x', '/dev/vg/volume-1', f'10.0.0.1:4420 fc {NQN} 10',
               '10.0.0.1:4420 tcp iqn.x 10', f'10.0.0.1:4420 tcp {NQN} x',

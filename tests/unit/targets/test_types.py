@@ -56,7 +56,8 @@ class TestChap(base.TestCase):
     def test_none(self, auth):
         error = self.assertRaises(errors.InvalidExport, types.Chap.parse,
                                   auth)
-        self.assertEqual('provider_auth is empty', str(error))
+        self.assertEqual('provider_auth is empty; to use the volume, '
+                         'detach it and attach it again', str(error))
 
     @ddt.data('s3cret', 'name s3cret', 'chap name s3cret',
               'CHAP name s3cret more', 'DHCHAP name s3cret')
@@ -93,7 +94,8 @@ class TestIscsiExport(base.TestCase):
         for location in (None, '', ' '):
             error = self.assertRaises(
                 errors.InvalidExport, types.IscsiExport.parse, location)
-            self.assertEqual('provider_location is empty', str(error))
+            self.assertEqual('provider_location is empty; to use the volume, '
+                             'detach it and attach it again', str(error))
 
     @ddt.data('x', '10.0.0.1:4420 tcp nqn.2014-08.org:volume-1 1',
               '10.0.0.1:4420 tcp nqn.2014-08.org:volume-1',
