@@ -170,6 +170,16 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
                 self.driver.update_provider_info([volume], [])
                 self.assertEqual(shown, self.daemon.try_ask('target').stdout)
 
+    def test_names_in_upper_case(self):
+        option = 'volume_name_template'
+        base.CONF.set_override(option, 'Volume-%s')
+        self.addCleanup(base.CONF.clear_override, option)
+        volume = self.export()
+        self.assert_round_trip(volume, self.attach(volume))
+        self.daemon.restart_as_service()
+        self.assertEqual([f'iqn.2010-10.org.openstack:{volume.name}'],
+                         self.targets())
+
     def test_no_daemon(self):
         volume = self.export()
         connection = self.attach(volume)
