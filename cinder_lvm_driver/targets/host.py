@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator
 import contextlib
+import logging
 
 from oslo_concurrency import lockutils
 from oslo_config import cfg
@@ -15,6 +16,8 @@ from cinder_lvm_driver.targets import types
 # What is raised where the daemon that runs as root cannot be started, or ends
 # while it is asked something; the next question starts it anew.
 DAEMON_FAILURES = (daemon.FailedToDropPrivileges, OSError)
+
+LOG = logging.getLogger(__name__)
 
 _SOME_ID = '00000000-0000-0000-0000-000000000000'
 
@@ -58,7 +61,8 @@ def check_target_names(prefix: str,
 
     :param check: raises InvalidArgument for what is no name of a target; it
         gets the option and the name
-    :raises TargetConfigurationError: they do not; it names the option
+    :raises TargetConfigurationError: those of volumes do not; it names the
+        option
     """
     try:
         check('target_prefix', f'{prefix}volume-{_SOME_ID}')
@@ -67,16 +71,26 @@ def check_target_names(prefix: str,
             f"target_prefix '{prefix}' does not begin the name of a target "
             f'such as iqn.2010-10.org.openstack:volume-1: {exc.reason}'
         ) from exc
-    for option in 'volume_name_template', 'snapshot_name_template':
-        cfg.CONF.import_opt(option, 'cinder.db.api')
-        template = cfg.CONF[option]
-        try:
-            check(option, prefix + template % _SOME_ID)
-        except errors.InvalidArgument as exc:
-            raise errors.TargetConfigurationError(
-                f"{option} '{template}' makes no name of a target: "
+    complaint = _complaint('volume_name_template', prefix, check)
+    if complaint is not None:
+        raise errors.TargetConfigurationError(complaint)
+    complaint = _complaint('snapshot_name_template', prefix, check)
+    if complaint is not None:
+        LOG.warning('No snapshot can be attached for a backup: %s', complaint)
+
+
+def _complaint(option: str, prefix: str,
+               check: Callable[[str, str], object]) -> str | None:
+    """Return what is wrong with a template of names, if anything is."""
+    cfg.CONF.import_opt(option, 'cinder.db.api')
+    template = cfg.CONF[option]
+    try:
+        check(option, prefix + template % _SOME_ID)
+    except errors.InvalidArgument as exc:
+        return (f"{option} '{template}' makes no name of a target: "
                 f'{exc.reason}. Take another target_helper, such as nvmet, '
-                'or another template as long as nothing is stored') from exc
+                f'or another template as long as nothing is stored')
+    return None
 
 
 def is_local(portal: types.Portal) -> bool:

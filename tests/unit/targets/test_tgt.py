@@ -136,9 +136,9 @@ class TestSetup(TargetTestCase):
         self.target.check_for_setup_error()
         # The last two would be options of commands and hidden files.
         for template in 'vol_%s', 'vol/%s', '-%s', '.%s':
-            self.config.config(snapshot_name_template=template)
+            self.config.config(volume_name_template=template)
             self.assert_refused(
-                f"snapshot_name_template '{template}' makes no name")
+                f"volume_name_template '{template}' makes no name")
 
     def test_names(self):
         target = self.make(target_ip_address='storage')
