@@ -81,6 +81,14 @@ class InvalidExport(TargetError):
         return '%s %s' % (self.field, self.reason)
 
 
+def foreign_location(provider_location: str | None,
+                     form: str) -> InvalidExport:
+    """Return what is wrong with one that is not of this helper's form."""
+    what = (f"is not of the form '{form}': {provider_location!r}"
+            if (provider_location or '').strip() else 'is empty')
+    return InvalidExport('provider_location', f'{what}; {ATTACH_AGAIN}')
+
+
 class NoHostKey(InvalidConnector):
     """Authentication is required, and a host has no key."""
 

@@ -43,14 +43,9 @@ class NvmeExport:
 
         :raises InvalidExport: it has another form
         """
+        foreign = errors.foreign_location(
+            provider_location, 'address[,address]:port transport nqn nsid')
         words = (provider_location or '').split()
-        if not words:
-            raise errors.InvalidExport(
-                'provider_location', f'is empty; {errors.ATTACH_AGAIN}')
-        foreign = errors.InvalidExport(
-            'provider_location', "is not of the form 'address[,address]:port "
-            f"transport nqn nsid': {provider_location!r}; "
-            f'{errors.ATTACH_AGAIN}')
         if (len(words) != 4 or words[1] not in TRANSPORTS.values()
                 or not words[2].startswith('nqn.')):
             raise foreign

@@ -98,13 +98,9 @@ class IscsiExport:
 
         :raises InvalidExport: it has another form
         """
+        foreign = errors.foreign_location(
+            provider_location, 'portal[;portal],target iqn lun')
         words = (provider_location or '').split()
-        if not words:
-            raise errors.InvalidExport(
-                'provider_location', f'is empty; {errors.ATTACH_AGAIN}')
-        foreign = errors.InvalidExport(
-            'provider_location', "is not of the form 'portal[;portal],target "
-            f"iqn lun': {provider_location!r}; {errors.ATTACH_AGAIN}")
         if len(words) not in (2, 3) or not _ISCSI_NAME.fullmatch(words[1]):
             raise foreign
         portals, _, target = words[0].partition(',')
