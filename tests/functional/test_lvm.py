@@ -90,6 +90,12 @@ class LVMTest(LVMTestCase):
         self.assertEqual('zero', zero)
         self.assertAlmostEqual(0.95, int(size) / free, places=1)
 
+    def test_pool_in_a_group_of_few_extents(self):
+        vg = self.make_vg(self.enterContext(fixtures.volume_group(
+            self.root, 'small-vg', (28 * MIB,))))
+        vg.create_thin_pool('pool')
+        self.assertEqual(16 * MIB, vg.get_volume('pool').size_bytes)
+
     def test_open_volume_is_in_use(self):
         self.vg.create_volume('a', 16 * MIB)
         self.root.run('mkfs.ext4', '-q', self.device('a'))
