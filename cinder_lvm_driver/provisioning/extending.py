@@ -114,23 +114,30 @@ def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
 
 def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
              zero_from: ZeroFrom | None) -> None:
-    if extension.gave(volume):
-        if volume.is_open:
-            LOG.warning('LV %s is larger than its volume, as its extension '
-                        'was interrupted, and it is in use: its end, with '
-                        'what others left there, is zeroed when the volume '
-                        'is extended again', volume.name)
-            vg.add_tag(volume.name,
-                       dataclasses.replace(extension, kept=True).tag)
-        elif not volume.is_cow_origin:
-            LOG.warning('Taking back an interrupted extension of LV %s',
-                        volume.name)
-            vg.reduce_volume(volume.name, extension.old_bytes)
-        elif zero_from is not None:
-            LOG.warning('Zeroing what LV %s has gained: it has snapshots and '
-                        'cannot be made smaller', volume.name)
-            _clear_end(vg, volume, extension, zero_from)
+    may_be_used = extension.gave(volume) and volume.is_open
+    if may_be_used:
+        LOG.warning('LV %s is larger than its volume, as its extension was '
+                    'interrupted, and it is in use: its end, with what others '
+                    'left there, is zeroed when the volume is extended again',
+                    volume.name)
+    elif extension.gave(volume):
+        _undo_or_complete(vg, volume, extension, zero_from)
     vg.delete_tag(volume.name, extension.tag)
+    if may_be_used:
+        vg.add_tag(volume.name, dataclasses.replace(extension, kept=True).tag)
+
+
+def _undo_or_complete(vg: lvm.LVM, volume: lvm.LogicalVolume,
+                      extension: _Extension,
+                      zero_from: ZeroFrom | None) -> None:
+    if not volume.is_cow_origin:
+        LOG.warning('Taking back an interrupted extension of LV %s',
+                    volume.name)
+        vg.reduce_volume(volume.name, extension.old_bytes)
+    elif zero_from is not None:
+        LOG.warning('Zeroing what LV %s has gained: it has snapshots and '
+                    'cannot be made smaller', volume.name)
+        _clear_end(vg, volume, extension, zero_from)
 
 
 def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:
