@@ -164,9 +164,12 @@ class TestOtherVerbs(ImageTestCase):
         self.config.config(allowed_direct_url_schemes=['cinder'])
         source, image_id = self.volume(1), str(uuid.uuid4())
         self.add_lv(source, content='image', **backend.THIN)
-        database = mock.Mock()
-        database.volume_get_all.return_value = [
-            mock.MagicMock(id=source.id, get={'volume_metadata': []}.get)]
+        row = mock.MagicMock(id=source.id, get={'volume_metadata': []}.get)
+        row.name = source.name
+        # Which of them is asked depends on the release.
+        database = mock.Mock(
+            volume_get_all=mock.Mock(return_value=[row]),
+            volume_get_all_by_host=mock.Mock(return_value=[row]))
         task = create_volume.CreateVolumeFromSpecTask(
             mock.Mock(), database, self.driver)
         made = self.volume(1, project_id='tenant', host='host@backend',
