@@ -58,11 +58,14 @@ class Features(user.User):
         return 'what is there is known'
 
     def _type(self, **specs: str) -> str:
-        """Return the name of a new type of volumes of the first back end."""
+        """Return the name of a new type of volumes."""
         name = f'feature-{uuid.uuid4().hex[:8]}'
-        self._types.append(self._cinder.create_type(
-            name, {'volume_backend_name': self._backends[0].name, **specs}))
+        self._types.append(self._cinder.create_type(name, specs))
         return name
+
+    def _type_of_first(self, **specs: str) -> str:
+        """Return the name of a new type of volumes of the first back end."""
+        return self._type(volume_backend_name=self._backends[0].name, **specs)
 
     def _doomed(self) -> Iterator[tuple[Any, ...]]:
         """Yield what deletes each thing that was made."""
@@ -74,7 +77,7 @@ class Features(user.User):
         """The end of one attachment is not that of the other."""
         volume = self._cinder.create_volume(
             name='multiattach',
-            volume_type=self._type(multiattach='<is> True'))
+            volume_type=self._type_of_first(multiattach='<is> True'))
         device = self._attach(volume)
         written = compute.write_random(device.path, 0, DATA)
         second = self._let_in(volume)
@@ -99,7 +102,7 @@ class Features(user.User):
 
     def encrypted(self) -> str:
         """Only the host sees the data; a clone is encrypted as well."""
-        name = self._type()
+        name = self._type_of_first()
         self._cinder.encrypt(self._types[-1])
         volume = self._cinder.create_volume(name='secret', volume_type=name)
         with self._plain(volume) as path:
@@ -160,11 +163,14 @@ class Features(user.User):
 
     def migrate(self) -> str:
         """To the other volume group of this host, and back again."""
-        volume = self._cinder.create_volume(name='moved')
+        volume = self._cinder.create_volume(name='moved',
+                                            volume_type=self._type())
         device = self._attach(volume)
         written = compute.write_random(device.path, 0, DATA)
         self._detach(device)
-        for backend in reversed(self._backends):
+        start = self._cinder.show('volume', volume)['os-vol-host-attr:host']
+        for backend in sorted(self._backends,
+                              key=lambda one: start.endswith(f'#{one.name}')):
             self._cinder.migrate(
                 volume, f'{configuration.NODE_HOST}@{backend.name}'
                 f'#{backend.name}')

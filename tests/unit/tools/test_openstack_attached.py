@@ -25,9 +25,12 @@ class Cloud:
         self.listed = {kind: [] for kind in ('snapshot', 'backup', 'volume',
                                              'attachment')}
         self.types = []
+        self.moves = []
         self.group = {'pool': {}}
         self.cinder = mock.create_autospec(rest.Cinder, instance=True)
         self.cinder.ids.side_effect = lambda kind: list(self.listed[kind])
+        self.cinder.show.return_value = {
+            'os-vol-host-attr:host': 'storage@lvm-2#lvm-2'}
         for verb in ('create_volume', 'create_backup', 'create_type',
                      'create_attachment', 'delete_attachment', 'delete',
                      'delete_type', 'restore', 'encryption', 'migrate'):
@@ -84,6 +87,7 @@ class Cloud:
         return {}
 
     def migrate(self, volume, host):
+        self.moves.append(host)
         self.groups = {'cinder-volumes-1': {}, 'cinder-volumes-2': {}}
         self.groups[f'cinder-volumes-{host[-1]}'] = {f'volume-{volume}': {}}
 
@@ -125,6 +129,8 @@ class TestFeatures(AttachedTestCase):
         self.assertEqual({'snapshot': [], 'backup': [], 'volume': [],
                           'attachment': []}, self.cloud.listed)
         self.assertEqual([], self.cloud.types)
+        self.assertEqual(['storage@lvm-1#lvm-1', 'storage@lvm-2#lvm-2'],
+                         self.cloud.moves)
 
     def test_steps_follow_the_settings(self):
         names = {step.name for step in self.user(backup=False).steps()}
