@@ -2,14 +2,14 @@
 """Making volumes larger; what a thick one gains reads as zeroes.
 
 As long as that is not so, a tag on the LV says where it ended before. The next
-start after a crash takes the extension back, unless the LV is in use: then
-somebody may have come to use what was gained, and it is zeroed when the
-extension is repeated.
+start after a crash takes the extension back. An LV that is in use, or has COW
+snapshots, keeps its size, and its end is zeroed.
 """
 
 from collections.abc import Callable, Iterable
 import contextlib
 import dataclasses
+import functools
 import logging
 import re
 from typing import Self
@@ -17,13 +17,16 @@ from typing import Self
 from oslo_utils import excutils
 from oslo_utils import units
 
+from cinder_lvm_driver import background
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-_SIZES = re.compile('([0-9]+)-([0-9]+)(-kept)?')
+_SIZES = re.compile('([0-9]+)-([0-9]+)')
+# VG and name of LVs in use whose ends are zeroed in the background.
+_being_zeroed: set[tuple[str, str]] = set()
 
 # Overwrites a device with zeroes, from an offset in bytes to its end.
 ZeroFrom = Callable[[str, int], None]
@@ -36,8 +39,6 @@ class _Extension:
     old_bytes: int
     # As asked for; LVM rounds up.
     new_bytes: int
-    # Somebody may have used what was gained: it is not to be taken back.
-    kept: bool = False
 
     @classmethod
     def of(cls, volume: lvm.LogicalVolume) -> Self | None:
@@ -45,13 +46,12 @@ class _Extension:
         for tag in volume.tags:
             match = _SIZES.fullmatch(tag.removeprefix(naming.EXTEND_TAG))
             if match and tag.startswith(naming.EXTEND_TAG):
-                return cls(int(match[1]), int(match[2]), bool(match[3]))
+                return cls(*map(int, match.groups()))
         return None
 
     @property
     def tag(self) -> str:
-        return (f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
-                + ('-kept' if self.kept else ''))
+        return f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
 
     def gave(self, volume: lvm.LogicalVolume) -> bool:
         """Tell whether the size of an LV comes from it.
@@ -73,8 +73,13 @@ def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
     :param zero_from: for what is added to a thick LV; None to leave there
         what others left
     :raises lvm.InsufficientSpace: it does not fit
-    :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
+    :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots, or
+        an interrupted extension is still being completed
     """
+    if (vg.vg_name, volume.name) in _being_zeroed:
+        raise lvm.LogicalVolumeInUse(
+            f'LV {volume.name} is still being zeroed to its end, as an '
+            f'extension was interrupted; extend it when that is done')
     interrupted = _Extension.of(volume)
     if interrupted is not None:
         if zero_from is not None and interrupted.gave(volume):
@@ -100,44 +105,46 @@ def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
             zero_from: ZeroFrom | None) -> None:
     """Take back what a crash has left half done.
 
-    Cinder was never told of it; but who has the LV open may have seen its
-    size and use what was gained.
+    Cinder was never told of it.
 
     :param volumes: of the VG
     :param zero_from: as for :func:`extend`
     """
     for volume in volumes:
         extension = _Extension.of(volume)
-        if extension is not None and not extension.kept:
+        if extension is not None:
             _attempt(volume, _recover, vg, volume, extension, zero_from)
 
 
 def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
              zero_from: ZeroFrom | None) -> None:
-    may_be_used = extension.gave(volume) and volume.is_open
-    if may_be_used:
-        LOG.warning('LV %s is larger than its volume, as its extension was '
-                    'interrupted, and it is in use: its end, with what others '
-                    'left there, is zeroed when the volume is extended again',
-                    volume.name)
-    elif extension.gave(volume):
-        _undo_or_complete(vg, volume, extension, zero_from)
-    vg.delete_tag(volume.name, extension.tag)
-    if may_be_used:
-        vg.add_tag(volume.name, dataclasses.replace(extension, kept=True).tag)
-
-
-def _undo_or_complete(vg: lvm.LVM, volume: lvm.LogicalVolume,
-                      extension: _Extension,
-                      zero_from: ZeroFrom | None) -> None:
-    if not volume.is_cow_origin:
+    gained = extension.gave(volume)
+    if gained and not volume.is_open and not volume.is_cow_origin:
         LOG.warning('Taking back an interrupted extension of LV %s',
                     volume.name)
         vg.reduce_volume(volume.name, extension.old_bytes)
-    elif zero_from is not None:
-        LOG.warning('Zeroing what LV %s has gained: it has snapshots and '
-                    'cannot be made smaller', volume.name)
+    elif gained and zero_from is not None:
+        LOG.warning('Zeroing what LV %s has gained by an interrupted '
+                    'extension: it is in use or has snapshots, and keeps its '
+                    'size', volume.name)
+        _being_zeroed.add((vg.vg_name, volume.name))
+        complete = functools.partial(_attempt, volume, _complete, vg, volume,
+                                     extension, zero_from)
+        if volume.is_open:
+            background.start('lvm-extend', complete)
+        else:
+            complete()
+        return
+    vg.delete_tag(volume.name, extension.tag)
+
+
+def _complete(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
+              zero_from: ZeroFrom) -> None:
+    try:
         _clear_end(vg, volume, extension, zero_from)
+        vg.delete_tag(volume.name, extension.tag)
+    finally:
+        _being_zeroed.discard((vg.vg_name, volume.name))
 
 
 def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:

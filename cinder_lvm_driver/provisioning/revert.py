@@ -99,7 +99,8 @@ def check_settled(vg: lvm.LVM, volume_name: str) -> None:
     if (vg.vg_name, volume_name) in _under_way:
         raise lvm.LogicalVolumeInUse(
             f'LV {volume_name} is still being reverted; attach it when its '
-            f'snapshot is there again')
+            f'snapshot is there again or, if the log tells of a failure, '
+            f'after a restart of cinder-volume')
 
 
 # Thin ---------------------------------------------------------------------
@@ -230,7 +231,8 @@ def _recover_merge(vg: lvm.LVM, volume: lvm.LogicalVolume, tag: str,
     if vg.find_volume(snapshot_name) is not None:
         LOG.warning('LV %s was not reverted to %s: the service ended before',
                     volume.name, snapshot_name)
-        _settle(vg, volume, tag)
+        _under_way.discard((vg.vg_name, volume.name))
+        vg.delete_tag(volume.name, tag)
         return
     LOG.warning('Completing the interrupted revert of LV %s to %s',
                 volume.name, snapshot_name)

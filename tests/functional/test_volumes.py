@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes, snapshots and clones, thin and thick, with data."""
 
-import contextlib
 from unittest import mock
 
 from cinder import exception
@@ -390,6 +389,22 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         self.assert_zeroes(self.device(volume.name), GIB)
         self.assertEqual(('',), self.lv(volume.name, 'lv_tags'))
 
+    def test_extension_that_is_cut_off_in_use(self):
+        volume = self.create()
+        device = self.device(volume.name)
+        with base.opened(self.root, device):
+            with (mock.patch.object(copying.Copier, 'zero_from',
+                                    side_effect=KeyboardInterrupt),
+                  self.assertRaises(KeyboardInterrupt)):
+                self.driver.extend_volume(volume, 2)
+            self.write(device, 'secret', GIB)
+            self.driver.check_for_setup_error()
+            base.wait_until(
+                lambda: self.lv(volume.name, 'lv_tags') == ('',),
+                'the extension is completed')
+            self.assert_zeroes(device, GIB)
+        self.assertEqual((str(2 * GIB),), self.lv(volume.name, 'lv_size'))
+
 
 class MirroredVolumesTest(base.BackendTestCase):
     """raid1 on three PVs; what is not here is as with linear LVs."""
@@ -416,7 +431,7 @@ class MirroredVolumesTest(base.BackendTestCase):
         volume = self.create_small()
         device = self.device(volume.name)
         self.write(device, 'data')
-        with self.opened(device):
+        with base.opened(self.root, device):
             self.driver.extend_volume(volume, 1)
         self.write(device, 'tail', GIB - 4 * MIB)
         legs = self.lvs('lv_name,devices,lv_size', '-a', '-S',
@@ -447,13 +462,3 @@ class MirroredVolumesTest(base.BackendTestCase):
         self.assertAlmostEqual(6, pool['free_capacity_gb'], delta=0.02)
         self.assertEqual(1, pool['provisioned_capacity_gb'])
         self.assertIs(True, pool['thick_provisioning_support'])
-
-    @contextlib.contextmanager
-    def opened(self, device):
-        """Hold a device open, in a device-mapper device above it."""
-        self.root.run('dmsetup', 'create', 'holder', '--table',
-                      f'0 2048 linear {device} 0')
-        try:
-            yield
-        finally:
-            self.root.run('dmsetup', 'remove', '--retry', 'holder')

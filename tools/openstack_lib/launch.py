@@ -148,7 +148,9 @@ class Launch:
                 self._wipe()
 
     def _wipe(self) -> None:
-        for entry in os.scandir(self._places.root):
+        # Last the lock, which tells that the folder is ours.
+        for entry in sorted(os.scandir(self._places.root),
+                            key=lambda each: each.name == 'lock'):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
             else:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Larger volumes, and what becomes of extensions that a crash interrupts."""
 
+from unittest import mock
+
 import ddt
 
+from cinder_lvm_driver import background
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
 from cinder_lvm_driver.provisioning import thick
+from tests.fakes import machine
 from tests.fakes import provisioning
 
 MIB = provisioning.MIB
@@ -98,6 +102,7 @@ class TestInterrupted(ExtendTestCase):
 
     def setUp(self):
         super().setUp()
+        self.useFixture(machine.work_at_once())
         self.lvm.add('a', 8 * MIB)
 
     def end_while_zeroing(self):
@@ -148,13 +153,40 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual(([], []), (self.zeroed, self.tags()))
 
     def test_what_is_in_use_is_not_taken_back(self):
-        """Somebody may have come to use it, so no later start touches it."""
         self.end_while_zeroing()
-        volume = self.lvm.volumes['a']
-        for volume.is_open in True, False:
-            self.assertEqual(16, self.recover())
-        self.assertIn('LV a is larger than its volume', self.log.output)
+        self.lvm.volumes['a'].is_open = True
+        self.assertEqual((16, []), (self.recover(), self.tags()))
+        self.assertEqual([('a', 8 * MIB)], self.zeroed)
+
+    def test_what_is_in_use_and_is_not_wiped(self):
+        self.end_while_zeroing()
+        self.wipes = False
+        self.lvm.volumes['a'].is_open = True
+        self.assertEqual((16, []), (self.recover(), self.tags()))
         self.assertEqual([], self.zeroed)
+
+    def test_extended_while_it_is_completed(self):
+        """What a host writes by then would be zeroed, too."""
+        self.end_while_zeroing()
+        self.lvm.volumes['a'].is_open = True
+        works = []
+        with mock.patch.object(background, 'start',
+                               lambda name, work: works.append(work)):
+            self.recover()
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.extend, 24)
+        self.assertIn('LV a is still being zeroed', str(error))
+        for work in works:
+            work()
+        self.assertEqual(24, self.extend(24))
+        self.assertEqual([('a', 8 * MIB), ('a', 16 * MIB)], self.zeroed)
+
+    def test_zeroing_in_the_background_that_fails(self):
+        self.end_while_zeroing()
+        self.lvm.volumes['a'].is_open = True
+        self.fill_error = provisioning.DD_FAILED
+        self.assertEqual(16, self.recover())
+        self.assertIn('LV a was not extended to its end', self.log.output)
+        self.zeroed, self.fill_error = [], None
         self.assertEqual(16, self.extend(16))
         self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
 
