@@ -159,7 +159,7 @@ class CowSnapshotTest(HealthTestCase, test_lvm.LVMTestCase):
         self.vg.rename_volume('s', f'_{snapshot.name}')
         with self.assert_raises_with(exception.VolumeBackendAPIException,
                                      'has overflowed'):
-            driver.create_volume_from_snapshot(self.volume(0), snapshot)
+            driver.create_volume_from_snapshot(self.volume(), snapshot)
         driver.delete_snapshot(snapshot)
 
     def test_snapshot_of_ours_does_not_overflow(self):
