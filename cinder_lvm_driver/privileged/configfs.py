@@ -229,6 +229,11 @@ def _quietly(step: Callable[..., Any], *args: Any) -> None:
         LOG.warning('While undoing what could not be completed: %s', exc)
 
 
+def tree(name: str) -> Directory:
+    """Return where a module of the kernel shows what it has."""
+    return Directory(f'{MOUNT}/{name}')
+
+
 @contextlib.contextmanager
 def _named_failure(action: str, path: str) -> Iterator[None]:
     try:
@@ -243,5 +248,5 @@ def _named_failure(action: str, path: str) -> Iterator[None]:
 def _is_tree_missing(path: str) -> bool:
     """Tell whether all is missing that a module shows, with a path."""
     below = path.removeprefix(f'{MOUNT}/')
-    tree = below.partition('/')[0]
-    return below != path and not os.path.isdir(f'{MOUNT}/{tree}')
+    name = below.partition('/')[0]
+    return below != path and not tree(name).exists()

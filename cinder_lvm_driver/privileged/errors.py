@@ -181,13 +181,17 @@ class TargetBusy(TargetError):
                 % (self.target, self.seconds))
 
 
-class TargetDaemonNotRunning(TargetError):
-    """There is no tgtd, and so none of its targets."""
+class TargetDaemonFailure(TargetError):
+    """Base of what may come of asking tgtd; never raised itself."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
+
+
+class TargetDaemonNotRunning(TargetDaemonFailure):
+    """There is no tgtd, and so none of its targets."""
 
     def __str__(self) -> str:
         return ('tgtd does not answer at %s (%s): see that the package tgt '
@@ -195,13 +199,8 @@ class TargetDaemonNotRunning(TargetError):
                 % (self.path, self.reason))
 
 
-class TargetDaemonSilent(TargetError):
+class TargetDaemonSilent(TargetDaemonFailure):
     """tgtd gives no answer, and may have done what it was asked for."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
 
     def __str__(self) -> str:
         return ('tgtd gave no answer at %s (%s), and may have done what it '
@@ -209,13 +208,8 @@ class TargetDaemonSilent(TargetError):
                 '(systemctl restart tgt)' % (self.path, self.reason))
 
 
-class TargetDaemonUnknown(TargetError):
+class TargetDaemonUnknown(TargetDaemonFailure):
     """What answers is not the tgtd that this driver knows."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
 
     def __str__(self) -> str:
         return ('what answers at %s is no tgtd that this driver knows: %s'

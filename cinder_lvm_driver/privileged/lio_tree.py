@@ -18,7 +18,7 @@ from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 
-ROOT = configfs.Directory('/sys/kernel/config/target')
+ROOT = configfs.tree('target')
 
 Portal = listening.Portal
 

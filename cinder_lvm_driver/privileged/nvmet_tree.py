@@ -18,7 +18,7 @@ from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
 
-ROOT = configfs.Directory('/sys/kernel/config/nvmet')
+ROOT = configfs.tree('nvmet')
 
 Portal = tuple[str, str, int]
 

@@ -57,6 +57,14 @@ _NSID_LAST = 0xfffffffe
 _DHCHAP_BYTES = {'00': (32, 48, 64), '01': (32,), '02': (48,), '03': (64,)}
 
 
+def _matching(pattern: re.Pattern[str], argument: str, value: object,
+              what: str) -> str:
+    """Return a text that is of a form; it is repeated in the error."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise errors.InvalidArgument(argument, f'{value!r} is not {what}')
+    return value
+
+
 def iscsi_name(argument: str, value: object) -> str:
     """Return the name of a target or an initiator: an IQN, EUI or NAA."""
     if (not isinstance(value, str) or len(value) > _ISCSI_NAME_LENGTH
@@ -76,11 +84,8 @@ def spelled_iscsi_name(argument: str, value: object) -> str:
 
 def tgt_target(argument: str, value: object) -> str:
     """Return the name of a target that tgt can have; its case matters."""
-    if not isinstance(value, str) or not _TGT_TARGET.fullmatch(value):
-        raise errors.InvalidArgument(
-            argument, f'{value!r} is not an iSCSI name of digits, dots, '
-            'colons, dashes and letters')
-    return value
+    return _matching(_TGT_TARGET, argument, value, 'an iSCSI name of digits, '
+                     'dots, colons, dashes and letters')
 
 
 def tgt_initiator(argument: str, value: object) -> str:
@@ -89,11 +94,9 @@ def tgt_initiator(argument: str, value: object) -> str:
     Hosts with names that no standard knows have attached volumes through the
     in-tree driver, and keep them.
     """
-    if not isinstance(value, str) or not _TGT_INITIATOR.fullmatch(value):
-        raise errors.InvalidArgument(
-            argument, f'{value!r} is not an iSCSI name of letters, digits, '
-            'dots, colons, dashes and underscores')
-    return value
+    return _matching(
+        _TGT_INITIATOR, argument, value, 'an iSCSI name of letters, digits, '
+        'dots, colons, dashes and underscores')
 
 
 def serial(value: object) -> str:
@@ -101,9 +104,7 @@ def serial(value: object) -> str:
 
 
 def uuid(argument: str, value: object) -> str:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise errors.InvalidArgument(argument, f'{value!r} is not a UUID')
-    return value
+    return _matching(_UUID, argument, value, 'a UUID')
 
 
 def device(value: object) -> str:
@@ -245,20 +246,14 @@ def plain_chap(username: object, secret: object) -> tuple[str, str]:
 
 def scsi_id(value: object) -> str:
     """Return the identifier that the WWID of a disk is made of."""
-    if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
-        raise errors.InvalidArgument(
-            'scsi_id', f'{value!r} is not letters, digits, dots, dashes and '
-            'underscores')
-    return value
+    return _matching(_PLAIN_TEXT, 'scsi_id', value,
+                     'letters, digits, dots, dashes and underscores')
 
 
 def bsoflags(value: object) -> str:
     """Return the flags with which tgt opens a device."""
-    if not isinstance(value, str) or not _BSOFLAGS.fullmatch(value):
-        raise errors.InvalidArgument(
-            'iscsi_target_flags', f"{value!r} is not 'sync', 'direct' or "
-            "'sync:direct'")
-    return value
+    return _matching(_BSOFLAGS, 'iscsi_target_flags', value,
+                     "'sync', 'direct' or 'sync:direct'")
 
 
 def transport(value: object) -> str:

@@ -127,11 +127,12 @@ def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
         LOG.warning('Zeroing what LV %s has gained by an interrupted '
                     'extension: it is in use or has snapshots, and keeps its '
                     'size', volume.name)
-        _being_zeroed.add((vg.vg_name, volume.name))
-        complete = functools.partial(_attempt, volume, _complete, vg, volume,
-                                     extension, zero_from)
+        complete = functools.partial(_complete, vg, volume, extension,
+                                     zero_from)
         if volume.is_open:
-            background.start('lvm-extend', complete)
+            _being_zeroed.add((vg.vg_name, volume.name))
+            background.start('lvm-extend', functools.partial(
+                _attempt, volume, complete))
         else:
             complete()
         return

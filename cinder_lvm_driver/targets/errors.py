@@ -12,6 +12,7 @@ from cinder_lvm_driver.privileged.errors import PortalNotAvailable
 from cinder_lvm_driver.privileged.errors import SubsystemFull
 from cinder_lvm_driver.privileged.errors import SubsystemOfAnotherHost
 from cinder_lvm_driver.privileged.errors import TargetBusy
+from cinder_lvm_driver.privileged.errors import TargetDaemonFailure
 from cinder_lvm_driver.privileged.errors import TargetDaemonNotRunning
 from cinder_lvm_driver.privileged.errors import TargetDaemonRefused
 from cinder_lvm_driver.privileged.errors import TargetDaemonSilent
@@ -35,6 +36,7 @@ __all__ = (
     'SubsystemOfAnotherHost',
     'TargetBusy',
     'TargetConfigurationError',
+    'TargetDaemonFailure',
     'TargetDaemonNotRunning',
     'TargetDaemonRefused',
     'TargetDaemonSilent',

@@ -35,7 +35,7 @@ def check_tree(name: str) -> None:
 
     :raises TargetConfigurationError: it is not
     """
-    if not os.path.isdir(f'{configfs.MOUNT}/{name}'):
+    if not configfs.tree(name).exists():
         raise errors.TargetConfigurationError(errors.ConfigfsNotThere.REMEDY)
 
 

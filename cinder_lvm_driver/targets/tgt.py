@@ -64,8 +64,7 @@ class TgtTarget(iscsi.ISCSITarget):
         try:
             with host.privileged_daemon():
                 transports = tgt.describe_daemon()
-        except (errors.TargetDaemonNotRunning, errors.TargetDaemonSilent,
-                errors.TargetDaemonUnknown) as exc:
+        except errors.TargetDaemonFailure as exc:
             raise errors.TargetConfigurationError(str(exc)) from exc
         state = transports.get(self.driver_volume_type, 'not built in')
         if state != 'ready':

@@ -9,6 +9,8 @@ import contextlib
 from typing import Any
 import uuid
 
+from oslo_utils import strutils
+
 from cloud_lib import compute
 from cloud_lib import rest
 from cloud_lib import steps
@@ -20,8 +22,6 @@ from openstack_lib import settings
 
 DATA = 8 << 20
 _LUKS_MAGIC = b'LUKS\xba\xbe'
-# What oslo.config takes for true.
-_TRUE = ('true', '1', 'on', 'yes')
 
 
 class Features(user.User):
@@ -158,8 +158,8 @@ class Features(user.User):
 
     @property
     def _takes_snapshots(self) -> bool:
-        given = self._wanted.extra_options().get('backup_use_temp_snapshot')
-        return given is not None and given.lower() in _TRUE
+        return strutils.bool_from_string(
+            self._wanted.extra_options().get('backup_use_temp_snapshot'))
 
     def migrate(self) -> str:
         """To the other volume group of this host, and back again."""
