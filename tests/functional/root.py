@@ -22,6 +22,11 @@ import threading
 
 TRACING = '/sys/kernel/tracing'
 _DEADLINE = 900
+_FORK = re.compile(r'sched_process_fork: comm=(?P<comm>.*) '
+                   r'pid=(?P<parent>\d+) child_comm=.* '
+                   r'child_pid=(?P<child>\d+)')
+_EXEC = re.compile(r'sched_process_exec: filename=(?P<program>\S+) '
+                   r'pid=(?P<pid>\d+)')
 
 
 class CommandError(Exception):
@@ -93,12 +98,23 @@ class Agent:
             _write(f'{TRACING}/trace', '')
             return []
         with open(f'{TRACING}/trace') as file:
-            trace = file.read()
-        udevs = re.findall(
-            r'sched_process_fork: comm=\S*udev.* child_pid=(\d+)', trace)
-        return [(program, pid) for program, pid in re.findall(
-            r'sched_process_exec: filename=(\S+) pid=(\d+)', trace)
-            if pid not in udevs]
+            return _executed(file)
+
+
+def _executed(trace):
+    """Return programs and pids of the processes that were started meanwhile.
+
+    Those of udev are left out, and those that existed before: what udev
+    started a moment ago may come to execute its program only now.
+    """
+    ours, udevs, executed = set(), set(), []
+    for line in trace:
+        if fork := _FORK.search(line):
+            is_udevs = 'udev' in fork['comm'] or fork['parent'] in udevs
+            (udevs if is_udevs else ours).add(fork['child'])
+        elif (execution := _EXEC.search(line)) and execution['pid'] in ours:
+            executed.append((execution['program'], execution['pid']))
+    return executed
 
 
 @contextlib.contextmanager
