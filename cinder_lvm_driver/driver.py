@@ -71,7 +71,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self._copier = copying.Copier(self.settings, self._runner)
-        self._watch = health.Watch(self.backend_name)
+        self._watch = health.Watch(self.backend_name,
+                                   self.settings.autoextend_policy)
         with translate.cinder_errors():
             self.target_driver = targets.load(
                 self.settings.target_helper, self.configuration,
@@ -123,7 +124,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             self._provisioning.prepare()
             self._recover()
             health.give_advice(self._provisioning, self._runner,
-                               self.settings.system_dir)
+                               self.settings)
 
     def _recover(self) -> None:
         """Go on with what the service was doing when it ended."""

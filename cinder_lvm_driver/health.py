@@ -9,6 +9,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver.provisioning import base as provisioning
 
@@ -33,12 +34,17 @@ class Reading:
 class Watch:
     """Looks at a back end, and logs what has changed since the last look."""
 
-    def __init__(self, backend_name: str) -> None:
+    def __init__(self, backend_name: str,
+                 policy: lvm.AutoextendPolicy | None) -> None:
         """Begin with a back end that is well and of which nothing is known.
 
         :param backend_name: for the log
+        :param policy: when to extend a thin pool; None for never
         """
         self._backend_name = backend_name
+        self._policy = policy
+        # Whether the log has been told that the pool cannot be extended.
+        self._is_hindered = False
         self._last = Reading(
             capacity=provisioning.Capacity(
                 total_bytes=0, free_bytes=0, provisioned_bytes=0),
@@ -49,12 +55,16 @@ class Watch:
     def look(self, vg: lvm.LVM, kind: provisioning.Provisioning) -> Reading:
         """Return the state of a back end now; two commands.
 
+        A thin pool that fills up is extended first, where that is wanted.
+
         Never raises for what LVM says: Cinder would go on telling the
         scheduler the last good state. A back end with a fault has no free
         space, because the scheduler heeds that and not ``backend_state``.
         """
         try:
             picture = vg.get_picture()
+            if self._extend(vg, kind.thin_pool(picture)):
+                picture = vg.get_picture()
             capacity = kind.capacity(picture)
         except errors.DriverError as exc:
             reading = dataclasses.replace(
@@ -73,6 +83,25 @@ class Watch:
         self._log_change(reading.fault)
         self._last = reading
         return reading
+
+    def _extend(self, vg: lvm.LVM, pool: lvm.LogicalVolume | None) -> bool:
+        """Extend a pool if that is due; tell whether it was done."""
+        if not (self._policy and pool and self._policy.is_due(pool)):
+            self._is_hindered = False
+            return False
+        try:
+            vg.extend_pool(pool, self._policy)
+        except errors.DriverError as exc:
+            if not self._is_hindered:
+                LOG.warning('Thin pool %s fills up and cannot be extended: '
+                            'add PVs to VG %s with vgextend, or delete '
+                            'volumes or snapshots. %s', pool.name,
+                            vg.vg_name, exc)
+            self._is_hindered = True
+            return False
+        LOG.info('Thin pool %s was filling up and is extended', pool.name)
+        self._is_hindered = False
+        return True
 
     def _log_change(self, fault: str | None) -> None:
         if fault == self._last.fault:
@@ -111,12 +140,16 @@ def _snapshot_state(volume: lvm.LogicalVolume) -> str | None:
 
 
 def give_advice(kind: provisioning.Provisioning,
-                runner: process.RootwrapRunner, system_dir: str) -> None:
+                runner: process.RootwrapRunner,
+                settings: options.Settings) -> None:
     """Log what is better put right before a back end is in trouble."""
     autoextension = None
-    try:
-        autoextension = lvm_command.autoextension(runner, system_dir)
-    except errors.DriverError as exc:
-        LOG.info('What lvm.conf says of thin pools cannot be read: %s', exc)
+    if settings.autoextend_policy is None:
+        try:
+            autoextension = lvm_command.autoextension(runner,
+                                                      settings.system_dir)
+        except errors.DriverError as exc:
+            LOG.info('What lvm.conf says of thin pools cannot be read: %s',
+                     exc)
     for sentence in kind.advice(autoextension):
         LOG.warning('%s', sentence)

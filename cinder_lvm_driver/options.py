@@ -16,6 +16,7 @@ from cinder.volume import configuration as cinder_configuration
 from oslo_config import cfg
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
 
 # The in-tree driver names Cinder's objects in its signatures, and these
 # are there only after they were registered: cinder-volume has done so by
@@ -38,6 +39,20 @@ OWN_OPTIONS = [
                     'overwritten where its disks cannot write zeroes by '
                     'themselves; 0 means as fast as possible. Of use only '
                     'with volume_clear = zero.'),
+    cfg.IntOpt('lvm_thin_pool_autoextend_threshold',
+               default=100,
+               min=50,
+               max=100,
+               help='Fill level in percent, of data or metadata, above which '
+                    'the thin pool is extended within its volume group. It '
+                    'is looked at once in backend_stats_polling_interval. '
+                    '100 leaves that to LVM (lvm.conf).'),
+    cfg.IntOpt('lvm_thin_pool_autoextend_percent',
+               default=20,
+               min=1,
+               max=100,
+               help='By how many percent of its size the thin pool is '
+                    'extended at a time.'),
     cfg.StrOpt('lvm_nvme_key_file',
                help='JSON file with the DH-HMAC-CHAP keys of hosts, an '
                     'object of host NQN and key (DHHC-1:...), for '
@@ -87,6 +102,8 @@ class Settings:
     # The folder that LVM takes its configuration from.
     system_dir: str
     report_timeout: int
+    # None leaves it to LVM to extend thin pools.
+    autoextend_policy: lvm.AutoextendPolicy | None
     target_helper: str
     share_target: bool
     secondary_addresses: tuple[str, ...]
@@ -118,6 +135,9 @@ class Settings:
             lvm_mirrors=get('lvm_mirrors'),
             system_dir=_system_dir(get('lvm_conf_file')),
             report_timeout=get('lvm_report_timeout'),
+            autoextend_policy=_autoextend_policy(
+                get('lvm_thin_pool_autoextend_threshold'),
+                get('lvm_thin_pool_autoextend_percent')),
             target_helper=get('target_helper'),
             share_target=get('lvm_share_target'),
             secondary_addresses=tuple(get('target_secondary_ip_addresses')),
@@ -138,6 +158,14 @@ def _system_dir(conf_file: str) -> str:
     if conf_file.lower() != 'none' and os.path.isfile(conf_file):
         return os.path.dirname(conf_file)
     return DEFAULT_SYSTEM_DIR
+
+
+def _autoextend_policy(threshold_percent: int,
+                       percent: int) -> lvm.AutoextendPolicy | None:
+    if threshold_percent == 100:
+        return None
+    return lvm.AutoextendPolicy(threshold_percent=threshold_percent,
+                                percent=percent)
 
 
 def _block_size(text: str) -> str:

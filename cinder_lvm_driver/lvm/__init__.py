@@ -19,6 +19,7 @@ from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.group import check_answering
 from cinder_lvm_driver.lvm.group import LVM
+from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
@@ -27,6 +28,7 @@ from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
 
 __all__ = (
+    'AutoextendPolicy',
     'Autoextension',
     'CommandOfLVMFailed',
     'InsufficientSpace',

@@ -127,12 +127,14 @@ class Commands:
                 return done.stdout
         return self._report(self._argv(command, current)).stdout
 
-    def change(self, *command: str) -> None:
+    def change(self, *command: str, config: str = '') -> None:
         """Run a command that changes the VG.
 
+        :param config: settings that take the place of lvm.conf's, such as
+            ``section{name=value}``
         :raises errors.LVMError: see :func:`errors.classify`
         """
-        self._change(self._runner.run, command)
+        self._change(self._runner.run, command, config)
 
     def change_at_length(self, *command: str) -> None:
         """Run a command that changes the VG, and that may take hours.
@@ -141,15 +143,16 @@ class Commands:
         """
         self._change(self._runner.run_long, command)
 
-    def _change(self, run: _Run, command: tuple[str, ...]) -> None:
+    def _change(self, run: _Run, command: tuple[str, ...],
+                config: str = '') -> None:
         devices = self.find_devices()
         try:
-            self._checked(run, self._argv(command, devices))
+            self._checked(run, self._argv(command, devices, config))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
             current = self._look_again(devices)
             if current == devices:
                 raise
-            self._checked(run, self._argv(command, current))
+            self._checked(run, self._argv(command, current, config))
 
     def find_devices(self) -> tuple[str, ...]:
         """Return the device paths of the VG's PVs.
@@ -180,10 +183,18 @@ class Commands:
                 f'or name another one in the option volume_group')
         return devices
 
-    def _argv(self, command: Sequence[str],
-              devices: tuple[str, ...]) -> tuple[str, ...]:
-        return (*self._environment, command[0],
-                *self._device_arguments(devices), *command[1:])
+    def _argv(self, command: Sequence[str], devices: tuple[str, ...],
+              config: str = '') -> tuple[str, ...]:
+        named: tuple[str, ...] = ()
+        if self._has_devices_option:
+            named = ('--devices', ','.join(devices))
+        else:
+            accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
+            # LVM takes the option --config once.
+            config = f'devices{{filter=[{accept},"r|.*|"]}} {config}'.rstrip()
+        if config:
+            named += '--config', config
+        return (*self._environment, command[0], *named, *command[1:])
 
     def _report(self, argv: tuple[str, ...]) -> process.Completed:
         return self._checked(functools.partial(
@@ -203,9 +214,3 @@ class Commands:
             raise
         except process.CommandFailed as failure:
             raise errors.classify(failure) from failure
-
-    def _device_arguments(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        if self._has_devices_option:
-            return ('--devices', ','.join(devices))
-        accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
-        return ('--config', f'devices{{filter=[{accept},"r|.*|"]}}')

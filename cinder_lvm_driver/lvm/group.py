@@ -171,6 +171,12 @@ class LVM:
         :raises errors.InsufficientSpace: the VG is full
         :raises errors.LogicalVolumeExists: there is an LV of that name
         """
+        extents = self._pool_extents(name)
+        self._commands.change(
+            'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
+            '--extents', str(extents), '--name', name, self.vg_name)
+
+    def _pool_extents(self, name: str) -> int:
         group = self.get_group()
         free = group.free_bytes // group.extent_size_bytes
         extents = min(free * _POOL_SHARE_PERCENT // 100,
@@ -178,9 +184,7 @@ class LVM:
         if extents < 1:
             raise errors.InsufficientSpace(
                 f'VG {self.vg_name} has no free space for thin pool {name}')
-        self._commands.change(
-            'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
-            '--extents', str(extents), '--name', name, self.vg_name)
+        return extents
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create a linear LV; its size is rounded up to whole extents.
@@ -264,6 +268,27 @@ class LVM:
         """
         self._commands.change('lvextend', '--size', f'{size_bytes}b',
                               f'{self.vg_name}/{name}')
+
+    def extend_pool(self, pool: types.LogicalVolume,
+                    policy: types.AutoextendPolicy) -> None:
+        """Extend a thin pool, its metadata, or both until a policy is met.
+
+        As dmeventd(8) does it. Where the VG has not that much for the data,
+        it takes what there is.
+
+        :param pool: as it was a moment ago
+        :raises errors.InsufficientSpace: the VG has no free extents to give
+        :raises errors.LogicalVolumeNotFound: the pool is gone
+        """
+        path = f'{self.vg_name}/{pool.name}'
+        try:
+            self._commands.change(
+                'lvextend', '--use-policies', path, config=policy.config)
+        except errors.InsufficientSpace:
+            if not policy.lacks_data(pool):
+                raise
+            self._commands.change('lvextend', '--extents',
+                                  f'+{self._pool_extents(pool.name)}', path)
 
     def reduce_volume(self, name: str, size_bytes: int) -> None:
         """Take the end of an LV away; what was there is lost.

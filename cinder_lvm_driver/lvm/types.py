@@ -155,6 +155,33 @@ class Autoextension:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class AutoextendPolicy:
+    """When a thin pool is made larger, and by how much of its size."""
+
+    # As in lvm.conf(5), thin_pool_autoextend_threshold and _percent.
+    threshold_percent: int
+    percent: int
+
+    @property
+    def config(self) -> str:
+        """What ``lvextend --use-policies`` is told of it."""
+        return ('activation{'
+                f'thin_pool_autoextend_threshold={self.threshold_percent} '
+                f'thin_pool_autoextend_percent={self.percent}}}')
+
+    def lacks_data(self, pool: LogicalVolume) -> bool:
+        """Tell whether a pool's data is above the threshold."""
+        return (pool.data_percent or 0) > self.threshold_percent
+
+    def is_due(self, pool: LogicalVolume) -> bool:
+        """Tell whether a pool is to be extended, if it is active and whole."""
+        if pool.needs_check or pool.health not in (None, 'out_of_data'):
+            return False
+        return (self.lacks_data(pool)
+                or (pool.metadata_percent or 0) > self.threshold_percent)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class PhysicalVolume:
     """One PV of a VG."""
 

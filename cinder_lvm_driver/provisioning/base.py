@@ -109,11 +109,16 @@ class Provisioning(abc.ABC):
         """Return why nothing can be created in a VG now; None if it can."""
         return health.group_fault(picture.group)
 
+    def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
+        """Return the thin pool that volumes of this kind are in, if any."""
+        return None
+
     def advice(self, autoextension: lvm.Autoextension | None) -> \
             Iterable[str]:
         """Return what is better put right before there is trouble.
 
-        :param autoextension: what lvm.conf says; None if that is not known
+        :param autoextension: what lvm.conf says; None if that is not known,
+            or of no account
         """
         return ()
 

@@ -63,7 +63,8 @@ def pool_advice(pool: lvm.LogicalVolume, *, has_spare: bool,
     """Give what is better put right before a thin pool is in trouble.
 
     :param has_spare: whether the VG keeps room to repair the metadata
-    :param autoextension: what lvm.conf says; None if that is not known
+    :param autoextension: what lvm.conf says; None if that is not known, or
+        of no account
     """
     path = f'{pool.vg_name}/{pool.name}'
     if not pool.zeroes_blocks:
@@ -78,9 +79,10 @@ def pool_advice(pool: lvm.LogicalVolume, *, has_spare: bool,
         return
     if autoextension.threshold_percent >= 100:
         yield (f'Thin pool {path} is not extended when it fills up: watch '
-               f'it, or set thin_pool_autoextend_threshold in lvm.conf below '
-               f'100')
+               f'it, or set lvm_thin_pool_autoextend_threshold below 100 '
+               f'(or thin_pool_autoextend_threshold in lvm.conf)')
     elif not autoextension.is_monitored:
         yield (f'Thin pool {path} is not extended when it fills up: '
                f'monitoring is 0 in lvm.conf, so that dmeventd does not '
-               f'watch it')
+               f'watch it. Set that to 1, or '
+               f'lvm_thin_pool_autoextend_threshold below 100')

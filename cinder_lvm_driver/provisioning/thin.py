@@ -83,9 +83,14 @@ class Thin(base.Provisioning):
         """
         return volume.is_thin
 
+    def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
+        """Return the LV that has the pool's name, if it is a pool."""
+        pool = picture.volumes.get(self._pool)
+        return pool if pool is not None and pool.is_thin_pool else None
+
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count the pool's blocks, and what the LVs of the VG promise."""
-        pool = picture.volumes.get(self._pool)
+        pool = self.thin_pool(picture)
         promised = sum(volume.size_bytes
                        for volume in picture.volumes.values()
                        if volume is not pool)
@@ -106,8 +111,8 @@ class Thin(base.Provisioning):
         fault = super().fault(picture)
         if fault is not None:
             return fault
-        pool = picture.volumes.get(self._pool)
-        if pool is None or not pool.is_thin_pool:
+        pool = self.thin_pool(picture)
+        if pool is None:
             return f'VG {self._vg.vg_name} has no thin pool {self._pool} now'
         return health.pool_fault(pool)
 

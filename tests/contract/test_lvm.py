@@ -52,6 +52,15 @@ class LVMContract(Looks):
     def make_pool(self):
         self.vg.create_thin_pool('pool')
 
+    def make_small_pool(self):
+        """Make a pool of 100 MiB, 92 of which are used."""
+        self.vg.create_volume('filler', 400 * MIB)
+        self.make_pool()
+        self.vg.delete('filler')
+        self.vg.create_thin_volume('a', 100 * MIB, 'pool')
+        self.fill(self.vg.get_volume('a'), 92 * MIB)
+        return self.vg.get_volume('pool')
+
     def test_empty_group(self):
         self.assertEqual({}, self.vg.get_volumes())
         self.assertFalse(self.vg.has_spare_metadata())
@@ -93,6 +102,28 @@ class LVMContract(Looks):
             lvm.LVMError, (self.vg.extend_volume, 'a', 12 * MIB),
             (self.vg.extend_volume, 'a', 4 * MIB))
         self.assertEqual((12 * MIB,), self.facts('a', 'size_bytes'))
+
+    def extend_pool(self, pool, threshold_percent=80):
+        """Return the size and the fill level that a pool has then."""
+        self.vg.extend_pool(pool, lvm.AutoextendPolicy(
+            threshold_percent=threshold_percent, percent=20))
+        return self.facts('pool', 'size_bytes', 'data_percent')
+
+    def test_pool_that_fills_up(self):
+        pool = self.make_small_pool()
+        self.assertEqual((100 * MIB, 92), (pool.size_bytes,
+                                           pool.data_percent))
+        self.assertEqual((100 * MIB, 92), self.extend_pool(pool, 95))
+        size_bytes, percent = self.extend_pool(pool)
+        self.assertEqual(120 * MIB, size_bytes)
+        self.assertAlmostEqual(76.67, float(percent), 2)
+
+    def test_pool_that_fills_up_in_a_group_that_is_nearly_full(self):
+        pool = self.make_small_pool()
+        self.vg.create_volume('filler', self.vg.get_group().free_bytes
+                              - 12 * MIB)
+        self.assertEqual(104 * MIB, self.extend_pool(pool)[0])
+        self.assert_all_raise(lvm.InsufficientSpace, (self.extend_pool, pool))
 
     def test_reduce(self):
         self.vg.create_volume('a', 16 * MIB)
@@ -448,7 +479,12 @@ class TestFakeLVM(LVMContract, base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.vg = lvm.LVM('vg', fake_lvm.FakeLVM('vg'), version=(2, 3, 16))
+        self.fake = fake_lvm.FakeLVM('vg')
+        self.vg = lvm.LVM('vg', self.fake, version=(2, 3, 16))
+
+    def fill(self, volume, size_bytes):
+        pool = self.fake.volumes[volume.pool]
+        pool.reported['data_percent'] = f'{100 * size_bytes / pool.size:.2f}'
 
 
 class TestRaid1OfFakeLVM(Raid1Contract, base.TestCase):

@@ -7,13 +7,14 @@ truth. Beyond LVM it knows what is on an LV, as a text.
 
 import dataclasses
 import json
+import re
 
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
 _FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
-          '--nosuffix', '--snapshot', '--splitsnapshot', '--version',
-          '--yes'}
+          '--nosuffix', '--snapshot', '--splitsnapshot', '--use-policies',
+          '--version', '--yes'}
 # Of what LVs of a segtype consist, by the ends of the names.
 _PARTS = {'thin-pool': ('tdata', 'tmeta'), 'cache-pool': ('cdata', 'cmeta'),
           'raid1': ('rimage_0', 'rimage_1', 'rmeta_0', 'rmeta_1'),
@@ -281,7 +282,14 @@ class FakeLVM:
         self.volumes[name] = made
 
     def _lvextend(self, options, words):
-        volume, size = self._find(words[0]), extents(options['--size'])
+        volume = self._find(words[0])
+        if '--use-policies' in options:
+            self._extend_by_policy(volume, options['--config'])
+            return
+        if '--extents' in options:
+            size = volume.size + int(options['--extents']) * EXTENT
+        else:
+            size = extents(options['--size'])
         if volume.active and any(shot.is_cow
                                  for shot in self._of('origin', volume)):
             raise Failure('Origins can be resized only while inactive.')
@@ -289,6 +297,17 @@ class FakeLVM:
             raise Failure('New size given not larger than existing size')
         self._place(volume, size - volume.size)
         volume.size = size
+
+    def _extend_by_policy(self, pool, config):
+        """Extend a pool's data; its metadata is never short of space."""
+        threshold, percent = map(int, re.findall(r'=(\d+)', config))
+        filled = float(pool.reported.get('data_percent', 0)) * pool.size
+        size = pool.size
+        while filled > size * threshold:
+            size = extents(size + size * percent // 100)
+        self._place(pool, size - pool.size)
+        pool.size = size
+        pool.reported['data_percent'] = f'{filled / size:.2f}'
 
     def _lvreduce(self, options, words):
         volume = self._find(words[0])

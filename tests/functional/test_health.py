@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Storage in trouble: what the scheduler and the log are told, and when."""
 
+from concurrent import futures
 import contextlib
 import logging
 
@@ -81,10 +82,35 @@ class ThinPoolTest(HealthTestCase):
         for line, pattern in zip(logged.output, (
                 'does not zero blocks.*lvchange --zero y',
                 'no spare LV.*lvextend --poolmetadatasize',
-                'not extended.*thin_pool_autoextend_threshold'),
+                'not extended.*lvm_thin_pool_autoextend_threshold'),
                 strict=True):
             self.assertRegex(line, pattern)
         self.assertFalse(driver.get_volume_stats()['sparse_copy_volume'])
+
+
+class ThinPoolAutoextensionTest(HealthTestCase):
+
+    def test_pool_that_fills_up_while_it_is_written_to(self):
+        """A guest waits for the stats, and notices nothing else."""
+        name = self.enterContext(fixtures.volume_group(
+            self.root, 'growing-vg', (512 * MIB,)))
+        self.root.run('lvcreate', '-qq', '--type', 'thin-pool', '-L', '64M',
+                      '-n', f'{name}-pool', name)
+        driver = self.make_driver(volume_group=name,
+                                  lvm_thin_pool_autoextend_threshold=80)
+        volume = self.volume()
+        driver.create_volume(volume)
+        with futures.ThreadPoolExecutor(1) as executor:
+            writing = executor.submit(
+                self.write, f'/dev/{name}/{volume.name}', 'data',
+                size=128 * MIB)
+            base.wait_until(
+                lambda: self.pool(driver) and writing.done(),
+                'the guest has written')
+            writing.result()
+        self.assertLess(self.assert_up(driver)['lvm_thin_pool_data_percent'],
+                        81)
+        driver.delete_volume(volume)
 
 
 def replace_table(root, name, table):

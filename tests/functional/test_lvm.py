@@ -44,6 +44,9 @@ class LVMContractTest(test_lvm.LVMContract, LVMTestCase):
     def wait_until(self, condition):
         base.wait_until(condition, 'LVM has done it')
 
+    def fill(self, volume, size_bytes):
+        self.write(volume.path, 'data', size=size_bytes)
+
 
 class Raid1ContractTest(test_lvm.Raid1Contract, LVMTestCase):
 

@@ -4,7 +4,9 @@
 import ddt
 
 from tests.fakes import backend
+from tests.fakes import lvm as fake_lvm
 
+GIB = backend.GIB
 MIB = backend.MIB
 
 
@@ -110,6 +112,71 @@ class TestCowSnapshots(HealthTestCase):
         self.assertEqual([], self.lines('WARNING') + self.lines('ERROR'))
 
 
+class TestThinPoolThatFillsUp(HealthTestCase):
+
+    settings = {'lvm_type': 'thin', 'lvm_thin_pool_autoextend_threshold': 80}
+
+    def setUp(self):
+        super().setUp()
+        self.pool = self.lvm.volumes['vg-pool']
+        self.pool.on.clear()
+        self.resize(10 * GIB)
+
+    def resize(self, size_bytes):
+        self.pool.size = size_bytes
+        self.pool.on['/dev/vg-0'] = size_bytes
+
+    def fill(self, percent, **reported):
+        """Look at a pool that is full to a degree; return its size in GiB."""
+        self.pool.reported.update(reported, data_percent=percent)
+        self.told = self.look()
+        return self.pool.size / GIB
+
+    def test_extended_above_the_threshold(self):
+        self.assertEqual(10, self.fill('80.00'))
+        self.assertEqual(12, self.fill('81.00'))
+        self.assertIn('was filling up and is extended', *self.lines('INFO'))
+        self.assertEqual((12, 67.5), (
+            self.told['total_capacity_gb'],
+            self.told['lvm_thin_pool_data_percent']))
+
+    def test_one_that_is_full_is_up_again_at_once(self):
+        self.fill('100.00')
+        self.assertEqual('up', self.told['backend_state'])
+
+    def test_it_takes_what_the_group_has(self):
+        self.resize(90 * GIB)
+        self.assertEqual(99.5, self.fill('90.00'))
+
+    def test_group_without_room(self):
+        self.resize(100 * GIB)
+        self.assertEqual(100, self.fill('90.00'))
+        line, = self.lines('WARNING')
+        self.assertIn('vg-pool fills up and cannot be extended: add PVs', line)
+        self.assertEqual('up', self.told['backend_state'])
+        self.fill('91.00')
+        self.assertEqual([], self.lines('WARNING'))
+        # It is told anew when it has been well in between.
+        self.fill('10.00')
+        self.fill('90.00')
+        self.assertEqual(1, len(self.lines('WARNING')))
+
+    def test_metadata_without_room(self):
+        """What is free is not given to data that does not need it."""
+        self.resize(90 * GIB)
+        self.lvm.__dict__['_lvextend'] = self.refuse
+        self.assertEqual(90, self.fill('10.00', metadata_percent='90.00'))
+        self.assertIn('cannot be extended', *self.lines('WARNING'))
+        self.assertEqual(1, self.machine.programs().count('lvextend'))
+
+    def refuse(self, options, words):
+        raise fake_lvm.Failure('Insufficient free space: 9 extents needed')
+
+    def test_not_where_it_was_not_asked_for(self):
+        self.driver = self.make_driver(lvm_thin_pool_autoextend_threshold=100)
+        self.assertEqual(10, self.fill('99.00'))
+
+
 class TestAdvice(backend.BackendTestCase):
 
     def warnings(self):
@@ -124,6 +191,13 @@ class TestAdvice(backend.BackendTestCase):
         self.machine.lvm_conf = ('thin_pool_autoextend_threshold=100\n'
                                  'monitoring=1\n')
         self.assertIn('thin_pool_autoextend_threshold', *self.warnings())
+
+    def test_lvm_conf_is_of_no_account(self):
+        self.machine.lvm_conf = ('thin_pool_autoextend_threshold=100\n'
+                                 'monitoring=1\n')
+        self.settings = {**self.settings,
+                         'lvm_thin_pool_autoextend_threshold': 99}
+        self.assertEqual([], self.warnings())
 
     def test_configuration_that_cannot_be_read(self):
         self.machine.missing.add('lvmconfig')

@@ -12,6 +12,7 @@ import ddt
 from oslo_config import cfg
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
 from tests import base
 
@@ -62,6 +63,13 @@ class TestSettings(base.TestCase):
              settings.volume_clear_size, settings.volume_clear_ionice,
              settings.dd_blocksize, settings.reserved_percentage,
              settings.max_over_subscription_ratio, settings.report_timeout))
+
+    def test_pools_are_extended_where_a_threshold_is_set(self):
+        self.assertIsNone(self.read().autoextend_policy)
+        self.assertEqual(
+            lvm.AutoextendPolicy(threshold_percent=80, percent=5),
+            self.read(lvm_thin_pool_autoextend_threshold=80,
+                      lvm_thin_pool_autoextend_percent=5).autoextend_policy)
 
     def test_values_of_the_back_end(self):
         settings = self.read(

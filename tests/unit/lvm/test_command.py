@@ -87,6 +87,14 @@ class TestDevices(CommandTestCase):
             'vg')
         commands.ask(['lvs', 'vg'])
 
+    def test_old_lvm_takes_the_filter_and_other_settings_as_one(self):
+        commands = self.make_commands((2, 3, 11))
+        self.expect_scan('/dev/a')
+        self.runner.expect(
+            *ENVIRONMENT, 'lvextend', '--config',
+            'devices{filter=["a|^/dev/a$|","r|.*|"]} section{name=1}', 'vg/a')
+        commands.change('lvextend', 'vg/a', config='section{name=1}')
+
 
 @ddt.ddt
 class TestChangedDevices(CommandTestCase):

@@ -12,6 +12,7 @@ from cinder_lvm_driver.lvm import group
 from tests import base
 from tests.fakes import lvm as fake_lvm
 from tests.fakes import process as fake_process
+from tests.unit.lvm import test_types
 
 ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
                'LVM_SYSTEM_DIR=/etc/lvm')
@@ -26,6 +27,7 @@ FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'metadata_percent,lv_tags,lv_merging,lv_permissions,'
           'lv_health_status,lv_check_needed,zero,lv_metadata_size,'
           'lv_snapshot_invalid,lv_suspended')
+POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
          '"vg_free": "419430400", "vg_extent_size": "4194304", '
@@ -67,6 +69,9 @@ class TestCommands(base.TestCase):
         (('create_cow_snapshot', 's', 'a', 128), ('lvcreate', '--yes',
          '--snapshot', '--size', '8388737b', '--name', 's', 'vg/a')),
         (('extend_volume', 'a', 5), ('lvextend', '--size', '5b', 'vg/a')),
+        (('extend_pool', test_types.LINEAR, POLICY), ('lvextend', '--config',
+         'activation{thin_pool_autoextend_threshold=80 '
+         'thin_pool_autoextend_percent=20}', '--use-policies', 'vg/a')),
         (('delete', 'a'), ('lvremove', '--force', 'vg/a')),
         (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
          'vg/s')),

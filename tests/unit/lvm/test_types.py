@@ -2,6 +2,7 @@
 """What follows from the facts about an LV."""
 
 import dataclasses
+import decimal
 
 import ddt
 
@@ -83,3 +84,31 @@ class TestLogicalVolume(base.TestCase):
     def test_reader_of_an_origin_sees_its_own_size(self):
         lv = volume('origin,thickorigin', origin_size_bytes=4)
         self.assertEqual(8, lv.virtual_size_bytes)
+
+
+@ddt.ddt
+class TestAutoextendPolicy(base.TestCase):
+
+    policy = types.AutoextendPolicy(threshold_percent=80, percent=20)
+
+    def pool(self, data_percent, metadata_percent, **facts):
+        return volume('private', segtype='thin-pool', **facts, **{
+            name: percent and decimal.Decimal(percent)
+            for name, percent in (('data_percent', data_percent),
+                                  ('metadata_percent', metadata_percent))})
+
+    @ddt.data(('80.00', '80.00', False, False), ('80.01', '10', True, True),
+              ('10', '80.01', True, False), (None, None, False, False))
+    @ddt.unpack
+    def test_threshold(self, data, metadata, is_due, lacks_data):
+        pool = self.pool(data, metadata)
+        self.assertEqual((is_due, lacks_data), (
+            self.policy.is_due(pool), self.policy.lacks_data(pool)))
+
+    @ddt.data(({'health': 'out_of_data'}, True), ({'health': 'failed'}, False),
+              ({'health': 'metadata_read_only'}, False),
+              ({'needs_check': True}, False))
+    @ddt.unpack
+    def test_pool_in_trouble(self, facts, is_due):
+        self.assertIs(is_due,
+                      self.policy.is_due(self.pool('100', '10', **facts)))
