@@ -41,7 +41,7 @@ class ISCSITarget(base.Target):
         addresses = [configuration.target_ip_address,
                      *(configuration.target_secondary_ip_addresses or ())]
         self.portals = tuple(
-            types.Portal(address, configuration.target_port)
+            types.Portal.at(address, configuration.target_port)
             for address in addresses)
         # Until Cinder has stored it, the second of two hosts that attach a
         # volume at the same time has to be given what the first one got.

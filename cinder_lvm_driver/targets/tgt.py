@@ -7,6 +7,7 @@ import logging
 import socket
 from typing import Any
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import validation
@@ -75,7 +76,7 @@ class TgtTarget(iscsi.ISCSITarget):
     def _check_portals(self) -> None:
         for portal in self.portals:
             try:
-                here = all(map(host.is_local, _resolved(portal)))
+                here = any(map(host.is_local, _resolved(portal)))
             except OSError as exc:
                 raise errors.TargetConfigurationError(
                     f"'{portal.address}' is no address and no name of one: "
@@ -96,12 +97,18 @@ class TgtTarget(iscsi.ISCSITarget):
         refused = []
         for portal in portals:
             try:
-                wanted += [one.canonical for one in _resolved(portal)]
+                wanted.append([one.canonical for one in _resolved(portal)])
             except OSError as exc:
                 refused.append((str(portal), exc.strerror or str(exc)))
         with _host_lock():
-            refused += [(name, reason)
-                        for name, reason in tgt.ensure_portals(wanted)]
+            reasons = dict(tgt.ensure_portals(
+                [address for addresses in wanted for address in addresses]))
+        for addresses in wanted:
+            # One address of a name is enough, as it is for tgtd: a name may
+            # have one of IPv6 where the kernel has none.
+            names = [listening.spell(address) for address in addresses]
+            if reasons.keys() >= set(names):
+                refused += [(name, reasons[name]) for name in names]
         return refused
 
     # Targets --------------------------------------------------------------

@@ -24,6 +24,11 @@ class Portal:
     port: int
 
     @classmethod
+    def at(cls, address: str, port: int) -> 'Portal':
+        """Return the portal of an address, also of one in brackets."""
+        return cls(address.removeprefix('[').removesuffix(']'), port)
+
+    @classmethod
     def parse(cls, text: str) -> 'Portal':
         """Read ``10.0.0.1:3260``, ``[2001:db8::1]:3260`` or ``host:3260``.
 
@@ -32,7 +37,7 @@ class Portal:
         address, _, port = text.rpartition(':')
         if not address or not port.isdecimal():
             raise ValueError(f'{text!r} is not a portal')
-        return cls(address.removeprefix('[').removesuffix(']'), int(port))
+        return cls.at(address, int(port))
 
     def __str__(self) -> str:
         return (f'[{self.address}]:{self.port}' if ':' in self.address

@@ -79,6 +79,14 @@ class TestSetup(IscsiTestCase):
             ['10.0.0.1:3261', '10.0.0.2:3261', '[2001:db8::1]:3261']
             [:1 + len(secondary or ())], list(map(str, target.portals)))
 
+    def test_portals_in_brackets(self):
+        """As the in-tree class takes and stores them, too."""
+        target = self.target(target_ip_address='[2001:db8::1]',
+                             target_secondary_ip_addresses=['[::1]'])
+        self.assertEqual(
+            (types.Portal('2001:db8::1', 3260), types.Portal('::1', 3260)),
+            target.portals)
+
 
 class TestExport(IscsiTestCase):
 

@@ -88,6 +88,9 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
         self.assertIn('Portal 10.0.0.2:3260 is on no address of this host',
                       self.log.output)
 
+    def test_address_in_brackets(self):
+        self.make(target_ip_address='[2001:db8::1]').check_for_setup_error()
+
     def test_protocol(self):
         self.assert_refused('target_protocol', target_protocol='nvmet_rdma')
 

@@ -40,7 +40,7 @@ class TargetTestCase(fake_tgtd.TgtTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.target = self.make()
         self.useFixture(fixtures.MockPatchObject(
-            host, 'is_local', lambda portal: portal.address != '10.0.0.9'))
+            host, 'is_local', lambda portal: not portal.address.endswith('9')))
 
     def make(self, **values):
         return tgt.TgtTarget(fake_volume.configuration(**{
@@ -151,6 +151,24 @@ class TestSetup(TargetTestCase):
                                 target)
             self.assertEqual([('storage:3260', 'not known')],
                              target._listen(target.portals))
+
+    def test_name_with_an_address_that_cannot_be_served(self):
+        """As where the kernel has no IPv6, and the name has both."""
+        self.daemon.portals = ['0.0.0.0:3260']
+        self.daemon.refused_portals = {'[2001:db8::9]:3260'}
+        target = self.make(target_ip_address='storage')
+        addresses = ['10.0.0.1', '2001:db8::9']
+        with mock.patch.object(
+                socket, 'getaddrinfo', side_effect=lambda *_, **__: [
+                    (None, None, None, '', (address, 3260))
+                    for address in addresses]):
+            target.check_for_setup_error()
+            target.create_export(None, fake_volume.new_volume(), DEVICES[0])
+            self.assertNotIn('WARNING', self.log.output)
+            addresses.remove('10.0.0.1')
+            self.assertRaises(
+                errors.PortalNotAvailable, target.create_export, None,
+                fake_volume.new_volume(2), DEVICES[1])
 
 
 class TestVerbs(TargetTestCase):
