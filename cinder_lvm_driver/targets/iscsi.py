@@ -82,6 +82,12 @@ class ISCSITarget(base.Target):
             except errors.InvalidExport as exc:
                 failures[volume.id] = exc
                 continue
+            if export.lun != self.LUN:
+                LOG.warning(
+                    'Volume %s was attached as LUN %d, and target_helper %s '
+                    'serves it as LUN %d: %s', volume.id, export.lun,
+                    self.configuration.target_helper, self.LUN,
+                    errors.ATTACH_AGAIN)
             requests.append(types.ExportRequest(
                 volume.id, volume.name_id, export.target_iqn, volume_path,
                 types.unique_portals(export.portals, self.portals), chap,

@@ -177,6 +177,20 @@ class TestEnsure(IscsiTestCase):
             types.Chap('name', 'secret123456'), (HOST['initiator'],))])],
             target.calls)
 
+    def test_hosts_that_know_another_lun(self):
+        """Those of a volume that another target helper has exported."""
+        target = self.target()
+        volume = fake_volume.volume(connectors=[HOST])
+        for lun in 0, 1:
+            volume.provider_location = f'10.0.0.1:3260,1 {iqn(volume)} {lun}'
+            self.assertEqual({}, target.ensure_exports(
+                None, [(volume, '/dev/vg/lv')]))
+        self.assertEqual(1, self.log.output.count(
+            f'WARNING cinder_lvm_driver.targets.iscsi: Volume {volume.id} '
+            f'was attached as LUN 0, and target_helper lioadm serves it as '
+            f'LUN 1: to use the volume, detach it and attach it again'))
+        self.assertEqual(1, self.log.output.count('WARNING'))
+
     def test_bad_ones_do_not_stop_the_others(self):
         target = self.target()
         volumes = [fake_volume.volume(1, provider_auth=None),
