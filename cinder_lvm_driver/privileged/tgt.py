@@ -144,10 +144,16 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
     later: they repeat what was in flight, and notice a pause only.
 
     :raises TargetBusy: I/O in flight does not end; all is as it was
+    :raises TargetNotFound: one that was cut off here has left the target
+        without its LUN, and initiators are waiting for it
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     target = tgt_report.targets().get(target_iqn)
-    if target is None or target.lun is None:
+    if target is None:
+        return
+    if target.lun is None:
+        if not target.ready:
+            raise errors.TargetNotFound(target_iqn)
         return
     disk = tgt_objects.Disk.validated(
         target.lun.device, target.lun.scsi_id, write_cache,

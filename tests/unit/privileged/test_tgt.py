@@ -166,6 +166,9 @@ class TestResize(fake_tgtd.TgtTestCase):
         # Initiators come again, until it is completed.
         self.assertEqual('offline', self.fake().state)
         self.daemon.refuses = {}
+        # Another extension must not pass for one that they see.
+        self.assertRaises(errors.TargetNotFound, tgt.resize_target, TARGET,
+                          True)
         self.create(initiators=[HOST], bsoflags='sync', read_only=True)
         self.assert_ready(size_seen=2)
 
