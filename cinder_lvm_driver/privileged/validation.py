@@ -182,7 +182,7 @@ def nsid(value: object) -> int:
 
 def port_id(value: object) -> int:
     """Return the id of a port of nvmet."""
-    return _number('port id', value, 1, 65535)
+    return _number('port id', value, 0, 65535)
 
 
 def _number(argument: str, value: object, first: int, last: int) -> int:

@@ -294,7 +294,7 @@ class NvmetTarget(base.Target):
             if known.isdecimal() and self.are_same_connector(
                     attachment.connector or {}, connector):
                 return int(known), int(known), int(known)
-        lowest, highest = self.settings.nsid, nvmet_setup.LAST_NSID
+        lowest, highest = self.settings.nsid, self.settings.last_nsid
         span = highest - lowest + 1
         nsid = lowest + zlib.crc32(volume.name_id.encode()) % span
         return nsid, lowest, highest

@@ -21,8 +21,10 @@ LOG = logging.getLogger(__name__)
 # The name is that of cinder.volume.targets.nvmet.
 LOCK = 'nvmetcli'
 # So many namespaces the kernel says that a subsystem has
-# (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h).
-LAST_NSID = 1024
+# (NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h). Higher ids work, too,
+# up to the one that the help of nvmet_ns_id and the nvmet library name.
+_PROMISED_NSIDS = 1024
+_LAST_NSID = 8192
 _LAST_PORT_ID = 65535
 _RDMA_DEVICES = '/sys/class/infiniband/*'
 
@@ -71,6 +73,15 @@ class Settings:
         return tuple((self.transport, address, self.port)
                      for address in self.addresses)
 
+    @property
+    def last_nsid(self) -> int:
+        """The highest id for a new volume in the subsystem of a host.
+
+        One that the kernel promises, unless that leaves little room.
+        """
+        return (_PROMISED_NSIDS if self.nsid <= _PROMISED_NSIDS // 2
+                else _LAST_NSID)
+
     def nqn(self, name: str) -> str:
         """Return the name of the subsystem of a volume or a host."""
         return f'nqn.{self.target_prefix}-{name}'
@@ -93,12 +104,13 @@ class Settings:
         kernel.check_addresses(
             [types.Portal(address, self.port) for address in self.addresses],
             'nvmet')
-        for option, value, last in (
-                ('nvmet_port_id', self.first_port_id, _LAST_PORT_ID),
-                ('nvmet_ns_id', self.nsid, LAST_NSID)):
-            if not 1 <= value <= last:
+        for option, value, first, last in (
+                ('nvmet_port_id', self.first_port_id, 0, _LAST_PORT_ID),
+                ('nvmet_ns_id', self.nsid, 1, _LAST_NSID)):
+            if not first <= value <= last:
                 raise errors.TargetConfigurationError(
-                    f'{option} is {value}, which is not between 1 and {last}')
+                    f'{option} is {value}, which is not between {first} and '
+                    f'{last}')
         try:
             validation.nqn('target_prefix', self.nqn('x' * 36))
         except errors.InvalidArgument as exc:

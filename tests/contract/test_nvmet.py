@@ -235,6 +235,17 @@ class Cases(fake_configfs.KillingCases):
         self.assertEqual({'ports/7'}, self.tree())
         self.assertEqual('8192', port.read('param_inline_data_size'))
 
+    def test_ids_from_the_lowest_to_the_highest(self):
+        self.assertEqual(8192, self.share(
+            nsid=8192, lowest_nsid=8191, highest_nsid=8192,
+            first_port_id=0)['nsid'])
+        self.assertEqual(8191, self.share(
+            device=1, nsid=8192, lowest_nsid=8191, highest_nsid=8192)['nsid'])
+        self.assertEqual({8191, 8192}, set(self.namespaces()))
+        self.assertLessEqual({'ports/0', 'ports/1'}, self.tree())
+        nvmet.delete_subsystem(SUBSYSTEM)
+        self.assertEqual(set(), self.tree())
+
     def test_an_id_of_somebody_else_is_not_taken(self):
         for number, attribute, value in (
                 ('1', 'addr_traddr', '127.0.0.9'),

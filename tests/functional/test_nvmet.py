@@ -141,6 +141,14 @@ class NvmetPortalsTest(NvmetTestCase):
                 data = dict(connection['data'], portals=[portal])
                 self.assert_round_trip(volume, dict(connection, data=data))
 
+    def test_ids_from_the_lowest_to_the_highest(self):
+        driver = self.make_driver(nvmet_port_id=0, nvmet_ns_id=8192,
+                                  **self.settings)
+        volume = self.export(driver)
+        connection = self.attach(volume, driver)
+        self.assertEqual('8192', connection['data']['ns_id'])
+        self.assert_round_trip(volume, connection)
+
     def test_address_that_is_not_there(self):
         settings = {'target_ip_address': '192.0.2.1', 'target_port': 4421}
         with self.assert_raises_with(exception.VolumeBackendAPIException,

@@ -66,7 +66,7 @@ class TestRefusals(NvmetTestCase):
               {'nsid': 0}, {'lowest_nsid': '../1'}, {'highest_nsid': None},
               {'portals': [('tcp', 'x', 4420)]},
               {'portals': [('../x', '10.0.0.1', 4420)]},
-              {'first_port_id': 0}, {'hosts': [('../x', None)]},
+              {'first_port_id': -1}, {'hosts': [('../x', None)]},
               {'hosts': [(HOST, 'DHHC-1:00:s3cret:')]})
     def test_create(self, arguments):
         error = self.assertRaises(errors.InvalidArgument,
@@ -88,7 +88,7 @@ class TestRefusals(NvmetTestCase):
               (nvmet.set_keys, [(HOST, 'key')]),
               (nvmet.listen, [('..', [])], 1),
               (nvmet.listen, [(SUBSYSTEM, [('tcp', 'x', 1)])], 1),
-              (nvmet.listen, [], 0))
+              (nvmet.listen, [], -1))
     @ddt.unpack
     def test_others(self, verb, *arguments):
         self.create()

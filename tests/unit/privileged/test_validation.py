@@ -162,12 +162,14 @@ class TestValidation(base.TestCase):
 
     def test_numbers(self):
         self.assertEqual(1, validation.nsid(1))
-        self.assertEqual(65535, validation.port_id(65535))
+        for number in 0, 65535:
+            self.assertEqual(number, validation.port_id(number))
 
-    @ddt.data(0, -1, 2 ** 32 - 1, True, '1', None, 1.5)
+    @ddt.data(-1, 2 ** 32 - 1, True, '1', None, 1.5)
     def test_no_numbers(self, number):
         for check in validation.nsid, validation.port_id:
             self.assertRaises(errors.InvalidArgument, check, number)
+        self.assertRaises(errors.InvalidArgument, validation.nsid, 0)
 
     @ddt.data(('00', 32), ('00', 48), ('00', 64), ('01', 32), ('02', 48),
               ('03', 64))

@@ -325,6 +325,17 @@ class TestSharedSubsystem(NvmetTestCase):
         self.assertLessEqual(10, int(first['data']['ns_id']))
         self.assertLessEqual(int(first['data']['ns_id']), 1024)
 
+    def test_ids_where_the_first_one_is_high(self):
+        for first in 1024, 8191:
+            target = self.make(lvm_share_target=True, nvmet_ns_id=first)
+            for number in 1, 2:
+                made = shared_volume(number)
+                info = target.initialize_connection(made, HOST)
+                self.assertLessEqual(first, int(info['data']['ns_id']))
+                self.assertLessEqual(int(info['data']['ns_id']), 8192)
+            self.assertEqual(2, len(self.listed(self.name)['namespaces']))
+            verbs.delete_subsystem(self.name)
+
     def test_the_id_that_the_host_knows(self):
         made = shared_volume()
         made.volume_attachment = [

@@ -34,9 +34,9 @@ class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
     @ddt.data(
         ("target_protocol is 'iscsi', but", {'target_protocol': 'iscsi'}),
         ("'x' is no IP address", {'target_ip_address': 'x'}),
-        ('nvmet_port_id is 0', {'nvmet_port_id': 0}),
+        ('nvmet_port_id is 65536', {'nvmet_port_id': 65536}),
         ('nvmet_ns_id is 0', {'nvmet_ns_id': 0}),
-        ('nvmet_ns_id is 1025', {'nvmet_ns_id': 1025}),
+        ('nvmet_ns_id is 8193', {'nvmet_ns_id': 8193}),
         ("target_prefix 'a b' does not", {'target_prefix': 'a b'}),
         ("does not begin an NVMe", {'target_prefix': 'x' * 190}),
         ('need nvmeof_conn_info_version 2', {
@@ -47,6 +47,11 @@ class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
     @ddt.unpack
     def test_options(self, pattern, values):
         self.assert_refused(pattern, **values)
+
+    @ddt.data({'nvmet_port_id': 0}, {'nvmet_port_id': 65535},
+              {'nvmet_ns_id': 1}, {'nvmet_ns_id': 8192})
+    def test_ids_that_cinder_allows(self, values):
+        self.make(**values).check_for_setup_error()
 
     def test_no_configfs(self):
         self.kernel.unmount()
