@@ -106,7 +106,7 @@ class NvmetTarget(base.Target):
         """Take a volume out of the subsystem of a host, or of all hosts."""
         with host.lock(nvmet_setup.LOCK):
             if connector is not None:
-                names = [self._host_subsystem(connector)]
+                names = [self._subsystem(volume, connector)]
             else:
                 names = [name for name, listed
                          in nvmet.list_subsystems().items()
@@ -151,7 +151,7 @@ class NvmetTarget(base.Target):
     def extend_target(self, volume: base.Volume) -> None:
         """Have the kernel tell the hosts; theirs grow without a rescan."""
         if nvmeof.is_shared(volume.provider_location):
-            names = [self._host_subsystem(connector)
+            names = [self._subsystem(volume, connector)
                      for connector in self._usable_connectors(volume)]
         else:
             names = []
@@ -275,7 +275,7 @@ class NvmetTarget(base.Target):
                         keys: dhchap.Keys) -> nvmeof.NamespaceRequest:
         """Ask for one of the namespaces of a host's subsystem."""
         return nvmeof.NamespaceRequest(
-            volume.id, self._host_subsystem(connector), device,
+            volume.id, self._subsystem(volume, connector), device,
             volume.name_id, *self._shared_nsids(volume, connector),
             nvmeof.canonical(*self.settings.portals),
             _hosts([connector], keys), exclusive=True)
@@ -289,17 +289,25 @@ class NvmetTarget(base.Target):
         volume, so that an id that has become free goes to another volume
         only if there is no other: the host may not have noticed yet.
         """
-        for attachment in volume.volume_attachment:
-            known = str((attachment.connection_info or {}).get('ns_id'))
-            if known.isdecimal() and self.are_same_connector(
-                    attachment.connector or {}, connector):
-                return int(known), int(known), int(known)
+        known = str(self._told(volume, connector).get('ns_id'))
+        if known.isdecimal():
+            return int(known), int(known), int(known)
         lowest, highest = self.settings.nsid, self.settings.last_nsid
         span = highest - lowest + 1
         nsid = lowest + zlib.crc32(volume.name_id.encode()) % span
         return nsid, lowest, highest
 
     # Hosts and names ------------------------------------------------------
+
+    def _told(self, volume: base.Volume,
+              connector: base.Connector) -> Mapping[str, Any]:
+        """Return what a host was told of a volume, if Cinder has kept it."""
+        for attachment in volume.volume_attachment:
+            if attachment.connection_info and self.are_same_connector(
+                    attachment.connector or {}, connector):
+                told: Mapping[str, Any] = attachment.connection_info
+                return told
+        return {}
 
     def _usable_connectors(self, volume: base.Volume,
                            ) -> list[base.Connector]:
@@ -313,7 +321,7 @@ class NvmetTarget(base.Target):
             with contextlib.suppress(errors.InvalidConnector):
                 _host_nqn(connector)
                 if nvmeof.is_shared(volume.provider_location):
-                    self._host_subsystem(connector)
+                    self._subsystem(volume, connector)
                 found.append(connector)
         return found
 
@@ -330,8 +338,18 @@ class NvmetTarget(base.Target):
                 connectors.append(connector)
         return connectors, problem
 
+    def _subsystem(self, volume: base.Volume,
+                   connector: base.Connector) -> str:
+        """Return in which subsystem of a host it finds a volume.
+
+        The one that it knows, whatever cinder.conf says now.
+        """
+        told = self._told(volume, connector)
+        return (base.said(told, 'target_nqn') or base.said(told, 'nqn')
+                or self._host_subsystem(connector))
+
     def _host_subsystem(self, connector: base.Connector) -> str:
-        """Return the name of the subsystem of a host."""
+        """Return the name of the subsystem of a host for new volumes."""
         name = base.said(connector, 'host')
         try:
             return validation.nqn('host', self.settings.nqn(name or '/'))

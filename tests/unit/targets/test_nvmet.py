@@ -257,6 +257,7 @@ class TestConnectors(NvmetTestCase):
         self.assertFalse(same({}, {}))
 
 
+@ddt.ddt
 class TestSharedSubsystem(NvmetTestCase):
 
     def setUp(self):
@@ -345,6 +346,30 @@ class TestSharedSubsystem(NvmetTestCase):
             None, [(made, DEVICES[0])]))
         self.assertEqual([2000], list(self.listed(self.name)['namespaces']))
         self.assertEqual([7], list(self.listed(f'{PREFIX}b')['namespaces']))
+
+    @ddt.data(1, 2)
+    def test_the_subsystem_that_the_host_knows(self, version):
+        made = shared_volume()
+        info = self.make(
+            lvm_share_target=True, nvmeof_conn_info_version=version,
+        ).initialize_connection(made, HOST)
+        made.volume_attachment = [
+            fake_volume.attachment(HOST, connection_info=info['data'])]
+        self.target = self.make(lvm_share_target=True,
+                                target_prefix='2014-08.org.example')
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(made, DEVICES[0])]))
+        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        verbs.delete_subsystem(self.name)
+        self.target.ensure_export(None, made, DEVICES[0])
+        self.assertEqual([int(info['data']['ns_id'])],
+                         list(self.listed(self.name)['namespaces']))
+        self.target.extend_target(made)
+        self.assertEqual(1, len(self.nvmet.os.revalidated))
+        self.target.initialize_connection(shared_volume(2), HOST)
+        self.target.terminate_connection(made, HOST)
+        self.assertEqual(['nqn.2014-08.org.example-a'],
+                         list(verbs.list_subsystems()))
 
     def shared_as(self, number, nsid):
         """Return a volume that its host knows by an id."""
