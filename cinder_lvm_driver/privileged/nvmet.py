@@ -40,7 +40,8 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
         serves other devices, too. A new namespace gets a free id of the range
         then, from ``nsid`` on; a range of one id is kept to
     :param hosts_are_current: whether a subsystem that is there is to let in
-        the hosts, too; some may have left since they were asked for
+        the hosts, too; some may have left since they were asked for. One that
+        lets in everybody lists none, and closes to all others than these
     :returns: ``nsid`` and ``discard``, whether blocks can be discarded
     :raises DeviceNotUsable: the device is not there, or cannot be opened
     :raises NamespaceInUse: hosts are allowed to use another device
@@ -59,7 +60,8 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
     first_port_id = validation.port_id(first_port_id)
     device = validation.device(device)
 
-    if not hosts_are_current and nvmet_tree.namespaces(subsystem):
+    if (not hosts_are_current and nvmet_tree.namespaces(subsystem)
+            and nvmet_tree.is_closed(subsystem)):
         wanted_hosts = []
     if exclusive:
         _expel_others(subsystem, {host_nqn for host_nqn, _ in wanted_hosts})

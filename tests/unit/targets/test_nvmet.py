@@ -94,6 +94,17 @@ class TestOwnSubsystem(NvmetTestCase):
         self.target.create_export(None, made, DEVICES[0])
         self.assertEqual([], self.listed(nqn(made))['hosts'])
 
+    def test_host_that_the_in_tree_driver_let_in_with_all_others(self):
+        """As after a start that could not bring the volume's export back."""
+        made = volume(connectors=[HOST])
+        self.target.create_export(None, new_volume(), DEVICES[0])
+        (self.nvmet.root / 'subsystems' / nqn(made)).write(
+            'attr_allow_any_host', '1')
+        self.target.create_export(None, made, DEVICES[0])
+        listed = self.listed(nqn(made))
+        self.assertTrue(listed['closed'])
+        self.assertEqual([HOST['nqn']], listed['hosts'])
+
     def test_a_life(self):
         made = new_volume()
         export = self.target.create_export(None, made, DEVICES[0])
