@@ -68,6 +68,9 @@ def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
         namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)
     else:
         namespace = subsystem / 'namespaces' / str(nsid)
+        for other in nvmet_tree.namespaces(subsystem):
+            if other != namespace and not _may_be_used(subsystem, other):
+                nvmet_tree.remove_namespace(other)
     _vacate(subsystem, namespace, device)
     with configfs.Undo() as undo:
         undo.make(subsystem)
@@ -289,12 +292,17 @@ def _vacate(subsystem: configfs.Directory, namespace: configfs.Directory,
     if not namespace.exists() or not nvmet_tree.serves_another(
             namespace, device):
         return
-    if nvmet_tree.is_enabled(namespace) and (
-            nvmet_tree.hosts(subsystem)
-            or not nvmet_tree.is_closed(subsystem)):
+    if _may_be_used(subsystem, namespace):
         raise errors.NamespaceInUse(
             subsystem.name, namespace.read('device_path'), device)
     nvmet_tree.remove_namespace(namespace)
+
+
+def _may_be_used(subsystem: configfs.Directory,
+                 namespace: configfs.Directory) -> bool:
+    return nvmet_tree.is_enabled(namespace) and (
+        bool(nvmet_tree.hosts(subsystem))
+        or not nvmet_tree.is_closed(subsystem))
 
 
 def _wake(subsystem: configfs.Directory,

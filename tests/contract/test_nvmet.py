@@ -127,6 +127,18 @@ class Cases(fake_configfs.KillingCases):
         self.create()
         self.assert_whole()
 
+    def test_an_id_that_the_disk_had_before(self):
+        """A host ignores a disk that it finds twice in a subsystem."""
+        self.create()
+        nvmet.deny_host(SUBSYSTEM, HOST)
+        for nsid in 11, 12:
+            self.create(hosts=(), nsid=nsid)
+        nvmet.allow_host(SUBSYSTEM, HOST)
+        self.assertEqual({12: (self.devices[0], UUIDS[0])},
+                         self.namespaces())
+        self.create(hosts=(), nsid=13)
+        self.assertEqual({12, 13}, set(self.namespaces()))
+
     def test_no_such_subsystem(self):
         self.assertRaises(errors.TargetNotFound,
                           nvmet.allow_host, SUBSYSTEM, HOST)
