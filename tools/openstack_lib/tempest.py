@@ -163,20 +163,34 @@ class Tempest:
         """Run tests; all they say is in the folder of logs.
 
         :param tell: is called with each result at once
-        :raises errors.CloudError: when nothing ran
+        :raises errors.CloudError: when nothing ran, or not all of it
         """
-        found = []
-        for result in self._outcomes(command):
+        found: list[results.Result] = []
+
+        def take(result: results.Result) -> None:
             found.append(result)
             tell(result)
+
+        status = self._follow(command, take)
         if not found:
-            path = os.path.join(self._places.log, f'{LOG}.out')
-            raise errors.CloudError('no test ran; the end of '
-                                    f'{path}:\n' + '\n'.join(
-                                        logs.tail(path, 15)))
+            raise self._failure('no test ran')
+        # With 1 it tells of tests that failed, and these were told of.
+        failed = any(one.status == results.FAIL for one in found)
+        if status not in (0, int(failed)):
+            raise self._failure(
+                f'tempest ended with {status} after {results.totals(found)}: '
+                'not all tests ran')
         return found
 
-    def _outcomes(self, command: list[str]) -> Iterator[results.Result]:
+    def _failure(self, what: str) -> errors.CloudError:
+        path = os.path.join(self._places.log, f'{LOG}.out')
+        return errors.CloudError(
+            f'{what}; the end of {path}:\n' + '\n'.join(
+                logs.tail(path, 15)))
+
+    def _follow(self, command: list[str],
+                take: Callable[[results.Result], object]) -> int:
+        """Return tempest's exit status; each result is told of at once."""
         folder = self._places.log
         environment = {
             **access.without_credentials(os.environ),
@@ -201,4 +215,5 @@ class Tempest:
                             for name, value in details.items())
                         failures.write(
                             f'=== {told["name"]}\n{text}\n'.encode())
-                    yield results.Result(**told)
+                    take(results.Result(**told))
+        return process.returncode

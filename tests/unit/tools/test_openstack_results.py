@@ -170,9 +170,11 @@ class TestRun(testtools.TestCase):
         os.makedirs(self.places.log)
         self.work = tempest.Tempest(settings.Settings(), self.places, '/venv')
 
-    def _run(self, lines):
+    def _run(self, lines, status=0):
         process = mock.MagicMock()
-        process.__enter__.return_value.stdout = lines
+        process.__enter__.return_value = process
+        process.stdout = lines
+        process.returncode = status
         told = []
         with mock.patch('subprocess.Popen', return_value=process):
             return self.work.run(['tempest'], told.append), told
@@ -180,11 +182,21 @@ class TestRun(testtools.TestCase):
     def test_each_is_told_at_once_and_failures_are_kept(self):
         line = json.dumps({'name': 'a', 'status': 'FAIL', 'seconds': 1.0,
                            'reason': 'r', 'details': {'traceback': 'long'}})
-        found, told = self._run([line.encode()])
+        found, told = self._run([line.encode()], 1)
         self.assertEqual([results.Result('FAIL', 1.0, 'a', 'r')], found)
         self.assertEqual(found, told)
         with open(os.path.join(self.places.log, tempest.FAILURES)) as file:
             self.assertEqual('=== a\n--- traceback\nlong\n', file.read())
+
+    def test_run_that_ended_early(self):
+        ok, fail = (json.dumps({'name': 'a', 'status': status, 'seconds': 1.0,
+                                'reason': '', 'details': {}}).encode()
+                    for status in ('ok', 'FAIL'))
+        for line, status in ((ok, 1), (ok, 247), (fail, 247)):
+            error = self.assertRaises(errors.CloudError, self._run, [line],
+                                      status)
+            self.assertIn('not all tests ran', str(error))
+        self.assertEqual(1, len(self._run([ok])[0]))
 
     def test_nothing_ran(self):
         error = self.assertRaises(errors.CloudError, self._run, [])
