@@ -260,8 +260,7 @@ class TestProgram(testtools.TestCase):
     PROGRAM = str(TREE / 'tools' / 'testvm')
 
     def _run(self, *argv):
-        return subprocess.run([sys.executable, self.PROGRAM, *argv],
-                              check=False, text=True,
+        return subprocess.run([self.PROGRAM, *argv], check=False, text=True,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
 

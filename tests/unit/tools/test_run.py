@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How tools/demo, tools/openstack and tools/testvm start."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import fixtures
+import testtools
+
+TOOLS = pathlib.Path(__file__).parents[3] / 'tools'
+
+
+class TestRun(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        # A folder of that name is where people put things.
+        self.tools = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'my tools')
+        self.bin = os.path.join(self.tools, 'bin')
+        os.makedirs(self.bin)
+        for name in 'run', 'demo':
+            shutil.copy(TOOLS / name, self.tools)
+        for name in 'bash', 'dirname', 'readlink', 'cp':
+            os.symlink(shutil.which(name), os.path.join(self.bin, name))
+        self._write('python', 'printf "%s\\n" "$@"')
+        self._write('setup', f'echo "setup $*"; '
+                    f'cp "{self.tools}/python" "{self.bin}/python3"')
+
+    def _write(self, name, script):
+        path = os.path.join(self.tools, name)
+        with open(path, 'w') as file:
+            file.write(f'#!/usr/bin/env bash\n{script}\n')
+        os.chmod(path, 0o755)
+
+    def _run(self):
+        return subprocess.run(
+            [os.path.join(self.tools, 'demo'), '--set', 'a = b'], text=True,
+            env={'PATH': self.bin}, check=True,
+            stdout=subprocess.PIPE).stdout.splitlines()
+
+    def test_machine_without_python(self):
+        called = [os.path.join(self.tools, 'demo_lib'), '--set', 'a = b']
+        self.assertEqual(['setup packages', *called], self._run())
+        self.assertEqual(called, self._run())

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Be ``tools/demo``: a small real cloud, and a user who works it."""
+
+import os
+import sys
+
+# Python puts the program's own folder there, and the packages are beside it.
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+from demo_lib import launch
+
+if __name__ == '__main__':
+    sys.exit(launch.main(sys.argv[1:]))
