@@ -18,6 +18,7 @@ from cloud_lib import waiting
 from demo_lib import kept
 from demo_lib import options
 from demo_lib import settings
+from testvm_lib import processes
 
 TOOLS = preparing.TOOLS
 TREE = preparing.TREE
@@ -107,8 +108,11 @@ class Launch:
         wanted = self.settings()
         with open(f'{self._results}/{kept.SETTINGS}', 'w') as file:
             file.write(wanted.to_json())
-        machine = subprocess.Popen(testvm_command(self._chosen, wanted),
-                                   cwd=TREE, stdin=subprocess.DEVNULL)
+        machine = subprocess.Popen(
+            testvm_command(self._chosen, wanted), cwd=TREE,
+            stdin=subprocess.DEVNULL,
+            # Killed, nobody would be left to end a cloud that is kept.
+            preexec_fn=processes.ending_with_us(signal.SIGTERM))
         try:
             self._status = machine.wait()
         finally:

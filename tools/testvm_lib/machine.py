@@ -86,8 +86,10 @@ def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
         command += [
             '-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
             f'discard=unmap,file={escape(path)}',
+            # By default QEMU stops the machine, without a word and for good,
+            # when there is no more room for the file.
             '-device', f'virtio-blk-pci,drive=disk{number},'
-            f'serial=disk{number}']
+            f'serial=disk{number},werror=report']
     return command
 
 

@@ -108,7 +108,9 @@ def boot(chosen: options.Options, parts: job.Parts,
 def main(argv: Sequence[str]) -> int:
     """Be the program; return its exit status."""
     for one in SIGNALS:
-        signal.signal(one, _interrupt)
+        # Under nohup a terminal may go: who ignores a signal means it.
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, _interrupt)
     reporter = report.Reporter()
     try:
         return run(argv)

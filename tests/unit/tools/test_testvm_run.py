@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import signal
 import socket
 import sys
 import threading
@@ -19,6 +20,7 @@ from testvm_lib import kernel
 from testvm_lib import machine
 from testvm_lib import main
 from testvm_lib import options
+from testvm_lib import processes
 from testvm_lib import pump
 from testvm_lib import report
 from testvm_lib import stream
@@ -72,7 +74,8 @@ class TestMachine(testtools.TestCase):
              'file=/a',
              'if=none,id=disk1,format=raw,cache=unsafe,discard=unmap,'
              'file=/b,,c'], self._values(command, '-drive'))
-        self.assertIn('virtio-blk-pci,drive=disk1,serial=disk1', command)
+        self.assertIn('virtio-blk-pci,drive=disk1,serial=disk1,'
+                      'werror=report', command)
 
     def test_forwards_listen_on_the_loopback_only(self):
         command = self._qemu('--forward', '8080:80', '--forward', '22:22')
@@ -104,6 +107,37 @@ class TestMachine(testtools.TestCase):
                                return_value='aarch64'):
             error = self.assertRaises(errors.PrepareError, machine.check)
         self.assertIn('aarch64', error.sentence)
+
+
+class TestSignals(testtools.TestCase):
+
+    def _handled(self, ignored):
+        """Return the signals that the program answers to in its own way."""
+        def before(signum):
+            return signal.SIG_IGN if signum in ignored else signal.SIG_DFL
+
+        with mock.patch('signal.getsignal', side_effect=before), \
+                mock.patch('signal.signal') as taken, \
+                mock.patch.object(main, 'run', return_value=0):
+            main.main([])
+        return {call.args[0] for call in taken.call_args_list}
+
+    def test_signals(self):
+        self.assertEqual(set(main.SIGNALS), self._handled(set()))
+
+    def test_nohup(self):
+        self.assertEqual({signal.SIGINT, signal.SIGTERM},
+                         self._handled({signal.SIGHUP}))
+
+    def test_child_of_a_parent_that_is_gone(self):
+        before_exec = processes.ending_with_us(signal.SIGTERM)
+        with mock.patch.object(processes, '_LIBC') as libc, \
+                mock.patch('os._exit', side_effect=SystemExit):
+            with mock.patch('os.getppid', return_value=os.getpid()):
+                before_exec()
+            with mock.patch('os.getppid', return_value=1):
+                self.assertRaises(SystemExit, before_exec)
+        libc.prctl.assert_called_with(1, signal.SIGTERM, 0, 0, 0)
 
 
 class TestStream(testtools.TestCase):
