@@ -5,6 +5,8 @@ import dataclasses
 import json
 from typing import Self
 
+from cloud_lib import errors
+
 
 class Stored:
     """Gives a dataclass with a field ``extra``, a tuple, a text of itself."""
@@ -15,7 +17,14 @@ class Stored:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the settings that were written as text."""
+        """Return the settings that were written as text.
+
+        :raises errors.CloudError: another version of this has written them
+        """
         values = json.loads(text)
-        values['extra'] = tuple(values['extra'])
-        return cls(**values)
+        try:
+            return cls(**{**values, 'extra': tuple(values['extra'])})
+        except (KeyError, TypeError) as error:
+            raise errors.CloudError(
+                f'the settings are those of another version ({error})'
+            ) from error

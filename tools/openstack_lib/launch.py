@@ -83,15 +83,30 @@ class Launch:
         """Return what the cloud was made with."""
         try:
             with open(self._places.settings) as file:
-                return settings.Settings.from_json(file.read())
+                text = file.read()
         except FileNotFoundError:
             raise errors.CloudError(
                 'there is no cloud; "tools/openstack up" makes one'
             ) from None
+        try:
+            return settings.Settings.from_json(text)
+        except errors.CloudError as error:
+            raise errors.CloudError(
+                f'the cloud in {self._places.root}: {error}; "tools/openstack '
+                'down --wipe" removes it') from error
 
     def _venv(self, name: str) -> str:
-        with open(self._places.environments) as file:
-            return str(json.load(file)[name])
+        return self._made(self._places.environments, name)
+
+    def _made(self, path: str, name: str) -> str:
+        """Return what ``up`` has written down in a file under a name."""
+        try:
+            with open(path) as file:
+                return str(json.load(file)[name])
+        except (FileNotFoundError, KeyError):
+            raise errors.CloudError(
+                'the cloud was not made to its end; "tools/openstack up" '
+                'does the rest') from None
 
     def up(self) -> None:
         """Start what does not run."""
@@ -140,12 +155,22 @@ class Launch:
         """Stop everything."""
         with self._alone():
             if os.path.exists(self._places.settings):
-                self._storage().stop()
+                self._stop_node()
             for name in self._services.names():
                 self._services.stop(name)
                 self._say(f'{name} is stopped')
             if self._chosen.wipe:
                 self._wipe()
+
+    def _stop_node(self) -> None:
+        """End the test machine, which has a disk to write out."""
+        try:
+            storage = self._storage()
+        except errors.CloudError as error:
+            # Like all services, it is stopped by its process id afterwards.
+            self._say(f'the test machine cannot be asked to end: {error}')
+        else:
+            storage.stop()
 
     def _wipe(self) -> None:
         # Last the lock, which tells that the folder is ours.
@@ -236,8 +261,8 @@ class Launch:
         regex = tempest.SMOKE if chosen.smoke else chosen.regex or tempest.ALL
         venv = self._venv('tempest')
         work = tempest.Tempest(wanted, self._places, venv)
-        with open(self._places.path('resources.json')) as file:
-            work.configure(json.load(file)['image'])
+        work.configure(self._made(self._places.path('resources.json'),
+                                  'image'))
         start = time.monotonic()
         found = work.run(
             work.command(regex, chosen.exclude, chosen.concurrency),
@@ -282,7 +307,11 @@ class Launch:
         command = self._chosen.command or [
             environment.get('SHELL') or '/bin/bash']
         sys.stdout.flush()
-        os.execvpe(command[0], command, environment)
+        try:
+            os.execvpe(command[0], command, environment)
+        except OSError as error:
+            raise errors.CloudError(
+                f'{command[0]}: {error.strerror}') from error
 
 
 def _write(text: str) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import secrets
 
+from cloud_lib import errors
 from openstack_lib import settings
 
 
@@ -30,12 +31,19 @@ class Passwords:
 
 
 def ensure(path: str) -> Passwords:
-    """Return the passwords of a scratch folder, which are made if needed."""
+    """Return the passwords of a scratch folder, which are made if needed.
+
+    :raises errors.CloudError: another version of this has made them
+    """
     try:
         with open(path) as file:
             return Passwords(**json.load(file))
     except FileNotFoundError:
         pass
+    except TypeError:
+        # Without the error: its text may go to a log.
+        raise errors.CloudError(
+            'the passwords are those of another version') from None
     # Hexadecimal: they stand in URLs and configuration files as they are.
     made = Passwords(**{field.name: secrets.token_hex(32)
                         for field in dataclasses.fields(Passwords)})

@@ -419,6 +419,54 @@ class TestLaunch(testtools.TestCase):
                                   self._launch('status').run)
         self.assertIn('there is no cloud', str(error))
 
+    def test_cloud_of_another_version(self):
+        for name, text in (
+                ('settings.json', '{"extra": [], "of_old": 1}'),
+                ('environments.json', '{"services": "/v"}'),
+                ('passwords.json', '{"of_old": "secret"}')):
+            settings.write_private(os.path.join(self.folder, name), text)
+        for verb in 'up', 'status':
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch(verb).run)
+            self.assertIn('another version', str(error))
+            self.assertIn('down --wipe', str(error))
+        for known in None, settings.Settings().to_json():
+            if known:
+                self._touch('lock')
+                settings.write_private(
+                    os.path.join(self.folder, 'settings.json'), known)
+                settings.write_private(os.path.join(
+                    self.folder, 'passwords.json'), '{"of_old": "secret"}')
+            with mock.patch('builtins.print') as said:
+                self._launch('down', '--wipe').run()
+            self.assertIn('another version' if not known else 'to its end',
+                          said.call_args_list[0].args[0])
+            self.assertEqual([], os.listdir(self.folder))
+
+    def test_passwords_of_another_version(self):
+        path = os.path.join(self.folder, 'passwords.json')
+        settings.write_private(path, '{"of_old": "secret"}')
+        error = self.assertRaises(errors.CloudError, passwords.ensure, path)
+        self.assertIn('another version', str(error))
+
+    def test_cloud_that_was_not_made_to_its_end(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        for verb in 'tempest', 'attach', 'shell':
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch(verb).run)
+            self.assertIn('"tools/openstack up"', str(error))
+
+    def test_shell_without_such_a_command(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        settings.write_private(
+            os.path.join(self.folder, 'environments.json'),
+            '{"services": "/v"}')
+        error = self.assertRaises(
+            errors.CloudError, self._launch('shell', '--', 'no-such').run)
+        self.assertIn('no-such: No such file', str(error))
+
     def test_status_of_a_cloud_that_is_down(self):
         settings.write_private(os.path.join(self.folder, 'settings.json'),
                                settings.Settings().to_json())
