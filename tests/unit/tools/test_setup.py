@@ -16,7 +16,7 @@ class TestSetup(testtools.TestCase):
     def _ask(self, script):
         """Return the words that a script says with setup's functions."""
         done = subprocess.run(
-            ['bash', '-c', f'source {SETUP} cache >/dev/null; {script}'],
+            ['bash', '-c', f'source "{SETUP}" cache >/dev/null; {script}'],
             text=True, env={'PATH': os.environ['PATH'],
                             'CINDER_LVM_CACHE': '/none'},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -41,3 +41,63 @@ class TestSetup(testtools.TestCase):
                          self._ask(ask % ''))
         self.assertEqual(['python-cinderclient>=9', 'cinder==28.0.0'],
                          self._ask(ask % 'pins=(cinder==28.0.0);'))
+
+    def test_cache_is_named_for_all_folders(self):
+        self.assertEqual(
+            [os.path.join(os.getcwd(), 'c'), '/a b'],
+            self._ask(f'CINDER_LVM_CACHE=./c bash "{SETUP}" cache; '
+                      f'CINDER_LVM_CACHE="/a b/" bash "{SETUP}" cache'))
+
+
+class TestServices(testtools.TestCase):
+    """What may run, now and at the next boot, is as it was."""
+
+    FOREIGN = 'exit 101\n'
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.policy = os.path.join(self.folder, 'policy')
+        self.wants = os.path.join(self.folder, 'units', 'multi-user.wants')
+        self.setup = os.path.join(self.folder, 'setup')
+        os.makedirs(self.wants)
+        os.symlink('/none', os.path.join(self.wants, 'ssh.service'))
+        text = SETUP.read_text()
+        for before, after in (
+                ('/usr/sbin/policy-rc.d', self.policy),
+                ('/etc/systemd/system', os.path.join(self.folder, 'units'))):
+            self.assertIn(before, text)
+            text = text.replace(before, after)
+        with open(self.setup, 'w') as file:
+            file.write(text)
+
+    def _install(self, end):
+        """Play an installation that brings a service; return what is left.
+
+        :returns: the services, and whether they are forbidden
+        """
+        subprocess.run(
+            ['bash', '-c', f'source "{self.setup}" cache >/dev/null; '
+             f'forbid_services; test -x "{self.policy}" || exit; '
+             f'ln -s /none "{self.wants}/tgt.service"; {end}'],
+            env={'PATH': os.environ['PATH'], 'CINDER_LVM_CACHE': '/none'},
+            check=False, stderr=subprocess.DEVNULL)
+        return sorted(os.listdir(self.wants)), os.path.exists(self.policy)
+
+    def test_end(self):
+        for end in 'allow_services', 'die "no such package"', 'kill -TERM $$':
+            self.assertEqual((['ssh.service'], False), self._install(end))
+
+    def test_policy_of_somebody_else(self):
+        with open(self.policy, 'w') as file:
+            file.write(self.FOREIGN)
+        os.chmod(self.policy, 0o755)
+        self.assertEqual((['ssh.service'], True), self._install('exit'))
+        with open(self.policy) as file:
+            self.assertEqual(self.FOREIGN, file.read())
+
+    def test_policy_that_was_left(self):
+        self.assertEqual((['ssh.service', 'tgt.service'], True),
+                         self._install('kill -KILL $$'))
+        self.assertEqual((['ssh.service', 'tgt.service'], False),
+                         self._install('exit'))
