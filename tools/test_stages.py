@@ -53,7 +53,7 @@ def tree_files() -> list[str]:
     names = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others',
          '--exclude-standard'],
-        cwd=report.TREE, check=True, text=True,
+        cwd=report.TREE, env=report.environment(), check=True, text=True,
         stdout=subprocess.PIPE).stdout
     return sorted({name for name in names.split('\0')
                    if name and (report.TREE / name).is_file()})

@@ -65,7 +65,12 @@ def say(text: str) -> None:
 
 def environment() -> dict[str, str]:
     """Return the environment of every program: tools and tree come first."""
-    result = {**os.environ, 'PYTHONPATH': str(TREE)}
+    count = int(os.environ.get('GIT_CONFIG_COUNT') or 0)
+    result = {**os.environ, 'PYTHONPATH': str(TREE),
+              # Else git refuses the clone of an ordinary user to root.
+              f'GIT_CONFIG_KEY_{count}': 'safe.directory',
+              f'GIT_CONFIG_VALUE_{count}': str(TREE),
+              'GIT_CONFIG_COUNT': str(count + 1)}
     result['PATH'] = f'{BIN}{os.pathsep}{os.environ.get("PATH", os.defpath)}'
     result['VIRTUAL_ENV'] = sys.prefix
     return result
