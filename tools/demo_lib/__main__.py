@@ -4,8 +4,8 @@
 import os
 import sys
 
-# Python puts the program's own folder there, and the packages are beside it.
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
 
 from demo_lib import launch
 

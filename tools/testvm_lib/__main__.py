@@ -9,8 +9,8 @@ disk, so that nothing it does lasts.
 import os
 import sys
 
-# Python puts the program's own folder there, and the packages are beside it.
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
 
 from testvm_lib import main
 

@@ -257,6 +257,28 @@ class TestKept(testtools.TestCase):
         self.assertEqual(wanted, logs.reasons(path))
 
 
+class TestStop(testtools.TestCase):
+
+    def test_asks_until_somebody_listens(self):
+        there = [{'/f': 1}, {'/f': 1}, {'/f': 1}, {}]
+        asked = []
+
+        def ask(port):
+            asked.append(port)
+            raise ConnectionResetError
+
+        with mock.patch.object(launch, 'kept_clouds', side_effect=there), \
+                mock.patch.object(kept, 'ask_to_stop', side_effect=ask), \
+                mock.patch('time.sleep'), mock.patch('builtins.print'):
+            self.assertEqual(0, launch.stop('/parent'))
+        self.assertEqual([1, 1], asked)
+
+    def test_nothing_to_stop(self):
+        with mock.patch('builtins.print') as said:
+            self.assertEqual(0, launch.stop('/does/not/exist'))
+        self.assertIn('no cloud', said.call_args.args[0])
+
+
 class TestWaiting(testtools.TestCase):
 
     def test_value(self):
