@@ -18,6 +18,11 @@ def auth_url(ports: settings.Ports, host: str = settings.LOOPBACK) -> str:
     return f'http://{host}:{ports.keystone}/v3'
 
 
+def users(secret: passwords.Passwords) -> dict[str, str]:
+    """Return the passwords of those whom a person may be, by name."""
+    return {'admin': secret.admin, 'demo': secret.demo}
+
+
 def clouds(ports: settings.Ports, secret: passwords.Passwords) -> str:
     """Return the text of clouds.yaml, of which JSON is a part."""
     return json.dumps({'clouds': {
@@ -29,21 +34,21 @@ def clouds(ports: settings.Ports, secret: passwords.Passwords) -> str:
             'region_name': settings.REGION, 'identity_api_version': '3',
             'volume_api_version': '3',
             'block_storage_default_microversion': MICROVERSION}
-        for user, password in (('admin', secret.admin),
-                               ('demo', secret.demo))}}, indent=1)
+        for user, password in users(secret).items()}}, indent=1)
 
 
 def variables(ports: settings.Ports, secret: passwords.Passwords,
-              clouds_file: str) -> dict[str, str]:
+              clouds_file: str, user: str) -> dict[str, str]:
     """Return what both clients read from the environment.
 
-    ``openstack`` reads clouds.yaml, ``cinder`` does not.
+    ``openstack`` reads clouds.yaml, ``cinder`` does not. What is said here
+    wins over a cloud that is chosen there.
     """
     return {
         'OS_CLIENT_CONFIG_FILE': clouds_file,
         'OS_AUTH_URL': auth_url(ports), 'OS_AUTH_TYPE': 'password',
-        'OS_USERNAME': 'admin', 'OS_PASSWORD': secret.admin,
-        'OS_PROJECT_NAME': 'admin', 'OS_USER_DOMAIN_ID': 'default',
+        'OS_USERNAME': user, 'OS_PASSWORD': users(secret)[user],
+        'OS_PROJECT_NAME': user, 'OS_USER_DOMAIN_ID': 'default',
         'OS_PROJECT_DOMAIN_ID': 'default', 'OS_REGION_NAME': settings.REGION,
         'OS_IDENTITY_API_VERSION': '3', 'OS_VOLUME_API_VERSION': MICROVERSION,
         # Python's own opinions are no part of the clients' answers.

@@ -301,7 +301,7 @@ class Launch:
         environment = access.without_credentials(os.environ)
         environment.update(access.variables(
             wanted.ports, passwords.ensure(self._places.passwords),
-            self._places.clouds))
+            self._places.clouds, self._chosen.user))
         environment['PATH'] = (f'{self._venv("services")}/bin:'
                                f'{environment.get("PATH", os.defpath)}')
         command = self._chosen.command or [

@@ -127,12 +127,19 @@ def build_parser() -> argparse.ArgumentParser:
                           allow_abbrev=False)
     down.add_argument('--wipe', action='store_true',
                       help='remove all data, too')
-    for name, text in (
-            ('shell', 'open a shell that the openstack and cinder clients '
-             'work in, or run a command as if in it'),
-            ('node', 'run a command in the test machine, as root')):
-        one = add.add_parser(name, help=text, allow_abbrev=False,
-                             usage=f'tools/openstack {name} [-- CMD...]')
+    shell = add.add_parser(
+        'shell', allow_abbrev=False,
+        help='open a shell that the openstack and cinder clients work in, or '
+        'run a command as if in it',
+        usage='tools/openstack shell [--user NAME] [-- CMD...]')
+    shell.add_argument('--user', choices=('admin', 'demo'), default='admin',
+                       help='who the clients are: the administrator or an '
+                       'ordinary user (default: %(default)s)')
+    node = add.add_parser(
+        'node', allow_abbrev=False,
+        help='run a command in the test machine, as root',
+        usage='tools/openstack node -- CMD...')
+    for one in shell, node:
         one.set_defaults(command=[])
     return parser
 

@@ -94,6 +94,11 @@ class TestOptions(testtools.TestCase):
         self._refused('tempest', '--smoke', 'regex')
         self._refused('node')
 
+    def test_user_of_a_shell(self):
+        self.assertEqual('admin', options.parse(['shell']).user)
+        chosen = options.parse(['shell', '--user', 'demo', '--', 'cinder'])
+        self.assertEqual(('demo', ['cinder']), (chosen.user, chosen.command))
+
     def test_command_behind_the_dashes(self):
         chosen = options.parse(['node', '--', 'lvs', '--all'])
         self.assertEqual(['lvs', '--all'], chosen.command)
@@ -211,6 +216,14 @@ class TestAccess(testtools.TestCase):
         self.assertEqual('demo-word', clouds['demo']['auth']['password'])
         self.assertEqual('http://127.0.0.1:18700/v3',
                          clouds['admin']['auth']['auth_url'])
+
+    def test_variables(self):
+        for user in 'admin', 'demo':
+            found = access.variables(settings.Ports(), SECRET, '/c', user)
+            self.assertEqual(
+                [user, user, f'{user}-word'],
+                [found[f'OS_{name}']
+                 for name in ('USERNAME', 'PROJECT_NAME', 'PASSWORD')])
 
     def test_no_other_cloud_comes_through(self):
         self.assertEqual({'HOME': '/root'}, access.without_credentials(
