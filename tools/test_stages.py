@@ -162,11 +162,13 @@ def run_docs(_regex: str | None) -> report.Outcome:
     """Build the manual and the release notes; a warning is a failure."""
     outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='docs-') as folder:
-        for title, source in (('manual', 'doc/source'),
-                              ('release notes', 'releasenotes/source')):
+        for title, source, prefix in (
+                ('manual', 'doc/source', []),
+                ('release notes', 'releasenotes/source',
+                 ['tools/one_commit'])):
             run_checked(outcome, f'docs: {title}', [
-                'sphinx-build', '-W', '--keep-going', '-q', '-b', 'html',
-                '-d', f'{folder}/doctrees', source,
+                *prefix, 'sphinx-build', '-W', '--keep-going', '-q',
+                '-b', 'html', '-d', f'{folder}/doctrees', source,
                 f'{folder}/{source}'])
     return outcome
 
