@@ -170,13 +170,13 @@ class Services:
         """End a service: politely first, then with all its children."""
         process = self.process(name)
         if process is not None:
-            os.kill(process, signal.SIGTERM)
-            try:
+            # It may end at any moment, and not because of this.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+            with contextlib.suppress(errors.CloudError):
                 waiting.until(f'{name} to end',
                               lambda: self.process(name) is None,
                               STOP_SECONDS, 0.1)
-            except errors.CloudError:
-                os.kill(process, signal.SIGKILL)
             # Each was made the leader of a group of its own.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)

@@ -42,6 +42,22 @@ class TestSetup(testtools.TestCase):
         self.assertEqual(['python-cinderclient>=9', 'cinder==28.0.0'],
                          self._ask(ask % 'pins=(cinder==28.0.0);'))
 
+    def test_lists_that_are_locked(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        ask = (f'cd "{folder}"; touch locked; sleep() {{ rm locked; }}; '
+               'apt_get() { echo "asked $*"; [ ! -e locked ] || '
+               '{ echo "E: Could not get lock /x/lists/lock" >&2; false; }; }'
+               '; update_lists log')
+        self.assertEqual(['asked update'] * 2, self._ask(ask))
+
+    def test_lists_that_cannot_be_had(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        ask = (f'cd "{folder}"; apt_get() {{ echo asked; echo "E: no" >&2; '
+               'false; }; (update_lists log 2>&1) || echo failed')
+        self.assertEqual(
+            ['asked', 'E: no', 'setup: error: apt-get update failed',
+             'failed'], self._ask(ask))
+
     def test_cache_is_named_for_all_folders(self):
         self.assertEqual(
             [os.path.join(os.getcwd(), 'c'), '/a b'],
