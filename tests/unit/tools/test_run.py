@@ -35,9 +35,9 @@ class TestRun(testtools.TestCase):
             file.write(f'#!/usr/bin/env bash\n{script}\n')
         os.chmod(path, 0o755)
 
-    def _run(self):
+    def _run(self, words='--set "a = b"'):
         return subprocess.run(
-            [os.path.join(self.tools, 'demo'), '--set', 'a = b'], text=True,
+            ['bash', '-c', f'"{self.tools}/demo" {words}'], text=True,
             env={'PATH': self.bin}, check=True,
             stdout=subprocess.PIPE).stdout.splitlines()
 
@@ -45,3 +45,8 @@ class TestRun(testtools.TestCase):
         called = [os.path.join(self.tools, 'demo_lib'), '--set', 'a = b']
         self.assertEqual(['setup packages', *called], self._run())
         self.assertEqual(called, self._run())
+
+    def test_input(self):
+        self._write('bin/python3', 'readlink /proc/self/fd/0')
+        self.assertEqual(['/dev/null'], self._run('<&-'))
+        self.assertEqual(['/dev/zero'], self._run('</dev/zero'))
