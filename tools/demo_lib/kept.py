@@ -78,7 +78,7 @@ def instructions(venv: str, api_port: int, token: str,
     return f"""\
 The cloud is running. From another terminal:
 
-  export PATH={venv}/bin:$PATH
+  export PATH={venv}/bin:$PATH no_proxy=127.0.0.1,$no_proxy
 
   export OS_AUTH_TYPE=noauth CINDER_ENDPOINT={url}
   export OS_USER_ID={user} OS_PROJECT_ID={project}

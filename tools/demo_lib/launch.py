@@ -212,6 +212,8 @@ def main(argv: Sequence[str]) -> int:
     # Ended as by Ctrl-C, so that the test machine ends too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if os.geteuid():
+            raise errors.CloudError('not root, as whom the test machine runs')
         parent = os.path.join(preparing.setup('cache'), 'demo')
         if chosen.stop:
             return stop(parent)

@@ -302,6 +302,10 @@ class Launch:
         environment.update(access.variables(
             wanted.ports, passwords.ensure(self._places.passwords),
             self._places.clouds, self._chosen.user))
+        # Who has a proxy does not reach this machine through it.
+        environment['no_proxy'] = ','.join(filter(None, (
+            settings.LOOPBACK, environment.get('no_proxy')
+            or environment.get('NO_PROXY'))))
         environment['PATH'] = (f'{self._venv("services")}/bin:'
                                f'{environment.get("PATH", os.defpath)}')
         command = self._chosen.command or [

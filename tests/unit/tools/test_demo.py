@@ -257,6 +257,16 @@ class TestKept(testtools.TestCase):
         self.assertEqual(wanted, logs.reasons(path))
 
 
+class TestMain(testtools.TestCase):
+
+    def test_needs_root(self):
+        with mock.patch('os.geteuid', return_value=1000), \
+                mock.patch('signal.signal'), \
+                mock.patch('builtins.print') as said:
+            self.assertEqual(1, launch.main([]))
+        self.assertIn('not root', said.call_args.args[0])
+
+
 class TestStop(testtools.TestCase):
 
     def test_asks_until_somebody_listens(self):

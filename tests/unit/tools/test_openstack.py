@@ -470,6 +470,29 @@ class TestLaunch(testtools.TestCase):
                                       self._launch(verb).run)
             self.assertIn('"tools/openstack up"', str(error))
 
+    def _shell(self, **variables):
+        """Return the environment of a shell that is opened from another."""
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        settings.write_private(
+            os.path.join(self.folder, 'environments.json'),
+            '{"services": "/v"}')
+        with mock.patch.dict('os.environ', variables, clear=True), \
+                mock.patch('os.execvpe') as become:
+            self._launch('shell', '--user', 'demo', '--', 'cinder').run()
+        self.assertEqual(['cinder'], become.call_args.args[1])
+        return become.call_args.args[2]
+
+    def test_shell(self):
+        found = self._shell(OS_CLOUD='other')
+        self.assertNotIn('OS_CLOUD', found)
+        self.assertEqual(('demo', '127.0.0.1'),
+                         (found['OS_USERNAME'], found['no_proxy']))
+
+    def test_shell_of_somebody_with_a_proxy(self):
+        self.assertEqual('127.0.0.1,intra',
+                         self._shell(no_proxy='intra')['no_proxy'])
+
     def test_shell_without_such_a_command(self):
         settings.write_private(os.path.join(self.folder, 'settings.json'),
                                settings.Settings().to_json())
