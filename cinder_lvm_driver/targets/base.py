@@ -126,3 +126,21 @@ def about(volume: Volume) -> Iterator[None]:
     except errors.InvalidExport as exc:
         raise errors.InvalidExport(
             f'{exc.field} of volume {volume.id}', exc.reason) from None
+
+
+def check_own(volume: Volume, target_name: str, *endings: str) -> None:
+    """Look that the target that is stored for a volume is its own.
+
+    Cinder copies provider_location with the rest of a volume when it clones
+    one for an image, and when it migrates one through an attachment
+    (cinder/volume/manager.py, ``_VOLUME_CLONE_SKIP_PROPERTIES``). The copy
+    has it until it is exported itself.
+
+    :param endings: what the names of the volume's own targets end in
+    :raises InvalidExport: it is that of another volume
+    """
+    if not target_name.endswith(endings):
+        raise errors.InvalidExport(
+            f'provider_location of volume {volume.id}',
+            f"names another volume's target {target_name}; "
+            f'{errors.ATTACH_AGAIN}')

@@ -101,7 +101,7 @@ class ISCSITarget(base.Target):
     def remove_export(self, context: base.Context,
                       volume: base.Volume) -> None:
         try:
-            target_iqn = _parse_export(volume).target_iqn
+            target_iqn = own_export(volume).target_iqn
         except errors.InvalidExport:
             target_iqn = self._new_target_iqn(volume)
         self._delete_target(target_iqn)
@@ -126,7 +126,7 @@ class ISCSITarget(base.Target):
                              connector: base.Connector | None,
                              **kwargs: Any) -> None:
         try:
-            export = _parse_export(volume)
+            export = own_export(volume)
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
@@ -228,6 +228,16 @@ def _lower_name(connector: object) -> str | None:
 def _parse_export(volume: base.Volume) -> types.IscsiExport:
     with base.about(volume):
         return types.IscsiExport.parse(volume.provider_location)
+
+
+def own_export(volume: base.Volume) -> types.IscsiExport:
+    """Return where a volume is found, and never where another one is.
+
+    :raises InvalidExport: that is not stored for it
+    """
+    export = _parse_export(volume)
+    base.check_own(volume, export.target_iqn.lower(), volume.name.lower())
+    return export
 
 
 def _parse_chap(volume: base.Volume) -> types.Chap:

@@ -91,7 +91,7 @@ class NvmetTarget(base.Target):
             self._withdraw(volume, connector)
             return
         try:
-            subsystem_nqn = _parse_export(volume).subsystem_nqn
+            subsystem_nqn = _own_nqn(volume)
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
@@ -128,7 +128,7 @@ class NvmetTarget(base.Target):
                 self._withdraw(volume, None)
             return
         try:
-            subsystem_nqn = _parse_export(volume).subsystem_nqn
+            subsystem_nqn = _own_nqn(volume)
         except errors.InvalidExport:
             subsystem_nqn = self.settings.nqn(volume.id)
         with host.lock(nvmet_setup.LOCK):
@@ -397,3 +397,13 @@ def _hosts(connectors: Iterable[base.Connector], keys: dhchap.Keys,
 def _parse_export(volume: base.Volume) -> nvmeof.NvmeExport:
     with base.about(volume):
         return nvmeof.NvmeExport.parse(volume.provider_location)
+
+
+def _own_nqn(volume: base.Volume) -> str:
+    """Return a volume's own subsystem, and never that of another one.
+
+    :raises InvalidExport: that is not stored for it
+    """
+    subsystem_nqn = _parse_export(volume).subsystem_nqn
+    base.check_own(volume, subsystem_nqn, volume.id, volume.name_id)
+    return subsystem_nqn

@@ -264,7 +264,7 @@ class TgtTarget(iscsi.ISCSITarget):
         They are sent away for some seconds, and repeat their I/O then.
         """
         try:
-            export = types.IscsiExport.parse(volume.provider_location)
+            export = iscsi.own_export(volume)
         except errors.InvalidExport:
             return
         with _host_lock():

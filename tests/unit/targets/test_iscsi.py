@@ -149,9 +149,32 @@ class TestExport(IscsiTestCase):
     def test_remove(self):
         target = self.target()
         volume = fake_volume.volume()
-        volume.provider_location = '10.0.0.1:3260,1 iqn.2000-01.org.x:y 1'
+        other_prefix = f'iqn.2000-01.org.x:{volume.name}'
+        volume.provider_location = f'10.0.0.1:3260,1 {other_prefix} 1'
         target.remove_export(None, volume)
-        self.assertEqual([('delete', 'iqn.2000-01.org.x:y')], target.calls)
+        self.assertEqual([('delete', other_prefix)], target.calls)
+
+    def test_what_was_copied_from_another_volume(self):
+        """A clone for an image, or one that a volume is migrated to."""
+        target = self.target()
+        source = fake_volume.volume(1, connectors=[HOST])
+        copy = fake_volume.volume(
+            2, provider_location=source.provider_location)
+        target.terminate_connection(copy, HOST)
+        target.terminate_connection(copy, None)
+        self.assertEqual([], target.calls)
+        target.remove_export(None, copy)
+        self.assertEqual([('delete', iqn(copy))], target.calls)
+
+    def test_remove_after_a_migration_in_use(self):
+        """The volume goes by the name of the one it was copied to."""
+        target = self.target()
+        new = fake_volume.volume(2)
+        volume = fake_volume.volume(
+            1, name=new.name, name_id=new.id,
+            provider_location=new.provider_location.upper())
+        target.remove_export(None, volume)
+        self.assertEqual([('delete', iqn(new).upper())], target.calls)
 
     def test_remove_what_was_never_stored(self):
         target = self.target()

@@ -195,6 +195,33 @@ class TestOwnSubsystem(NvmetTestCase):
         self.target.remove_export(None, made)
         self.assertEqual({}, verbs.list_subsystems())
 
+    def test_what_was_copied_from_another_volume(self):
+        """A clone for an image, or one that a volume is migrated to."""
+        source = volume(1, connectors=[HOST])
+        self.target.create_export(None, source, DEVICES[0])
+        copy = new_volume(2)
+        copy.provider_location = source.provider_location
+        self.target.terminate_connection(copy, HOST)
+        self.target.terminate_connection(copy, None)
+        self.target.remove_export(None, copy)
+        self.assertEqual([HOST['nqn']], self.listed(nqn(source))['hosts'])
+        # Its own goes, too, where Cinder could not store it.
+        self.target.create_export(None, copy, DEVICES[1])
+        self.target.remove_export(None, copy)
+        self.assertEqual([nqn(source)], list(verbs.list_subsystems()))
+
+    def test_remove_after_a_migration_in_use(self):
+        """The subsystem has the id of the volume that it was copied to."""
+        new = volume(2)
+        self.target.create_export(None, new, DEVICES[1])
+        self.target.remove_export(None, volume(
+            1, name=new.name, name_id=new.id))
+        self.assertEqual([nqn(new)], list(verbs.list_subsystems()))
+        migrated = new_volume(1, name=new.name, name_id=new.id)
+        migrated.provider_location = new.provider_location
+        self.target.remove_export(None, migrated)
+        self.assertEqual({}, verbs.list_subsystems())
+
     def test_extend(self):
         made = volume()
         self.target.create_export(None, made, DEVICES[0])

@@ -378,6 +378,15 @@ class TestVerbs(TargetTestCase):
         self.target.extend_target(volume)
         self.assertEqual(2, self.fake(iqn(volume)).luns[1].size_seen)
 
+    def test_extend_of_what_was_copied_from_another_volume(self):
+        """The hosts of that one are not sent away."""
+        volume = exported(connectors=[HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        self.daemon.sizes[DEVICES[0]] = 2
+        self.target.extend_target(fake_volume.volume(
+            2, provider_location=volume.provider_location))
+        self.assertNotEqual(2, self.fake(iqn(volume)).luns[1].size_seen)
+
     def test_extend_of_what_is_not_served(self):
         self.target.extend_target(exported())
         self.daemon.answer = ConnectionRefusedError(111, 'refused')
