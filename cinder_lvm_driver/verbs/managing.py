@@ -99,7 +99,8 @@ class ManageVerbs:
                   else None)
         with translate.cinder_errors():
             lv = self.vg.find_volume(lv_name)
-            if lv is not None:
+            # Who has a suspended LV open is stuck in it.
+            if lv is not None and not lv.is_suspended:
                 lv = self.vg.wait_until_closed(lv)
         return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 

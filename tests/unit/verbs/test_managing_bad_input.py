@@ -7,7 +7,9 @@ from cinder import context
 from cinder import exception
 from cinder import objects
 import ddt
+import fixtures
 
+from cinder_lvm_driver.lvm import group
 from tests.fakes import backend
 from tests.unit.verbs import test_managing
 
@@ -95,6 +97,13 @@ class TestReferences(test_managing.ManageTestCase):
                 self.assertEqual(
                     name in ('theirs', 'thin', 'cow'),
                     'suspended' in (reason or ''), name)
+
+    @ddt.data('theirs', 'thin', 'cow')
+    def test_suspended_while_somebody_has_it_open(self, name):
+        self.useFixture(fixtures.MockPatchObject(
+            group, 'CLOSING_SECONDS', 10))
+        vars(self.lvm.volumes[name]).update(is_suspended=True, is_open=True)
+        self.assert_refused({'source-name': name}, name)
 
     def test_what_lvs_are_made_of_is_not_listed(self):
         page = (None, 99, 0, ['reference'], ['asc'])
