@@ -68,6 +68,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
+        # LVs of snapshots that could not be deleted, and their volumes'.
+        self._busy_snapshots: dict[str, str] = {}
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self._copier = copying.Copier(self.settings, self._runner)
@@ -192,7 +194,27 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             if lv.is_cow_origin:
                 raise lvm.LogicalVolumeInUse(
                     f'LV {lv.name} has COW snapshots; delete them first')
+            self._check_snapshots(lv.name)
             self._remove(lv)
+
+    def _check_snapshots(self, lv_name: str) -> None:
+        """Keep a volume whose snapshots Cinder has just failed to delete.
+
+        It deletes the volume next, told to delete all of them with it, and
+        forgets the snapshots. A thin volume could go; the LVs of these would
+        be nobody's.
+
+        :raises lvm.LogicalVolumeInUse: one of them is in use; once for each
+            failure, as it may have been given up meanwhile
+        """
+        busy = [name for name, owner in list(self._busy_snapshots.items())
+                if owner == lv_name]
+        for name in busy:
+            self._busy_snapshots.pop(name, None)
+        if busy:
+            raise lvm.LogicalVolumeInUse(
+                f'LV {lv_name} has snapshots that are in use and were not '
+                f'deleted: ' + ', '.join(busy))
 
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
@@ -206,24 +228,33 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
 
         :raises exception.SnapshotIsBusy: it is in use
         """
+        name = naming.snapshot_lv_name(snapshot.name)
         with translate.cinder_errors(snapshot=snapshot):
-            name = naming.snapshot_lv_name(snapshot.name)
-            # Of one that cinder-backup had attached when it was killed.
-            if (snapshot.provider_location
-                    and self.target_driver.SERVES_SNAPSHOTS):
-                self.remove_export_snapshot(
-                    cinder_context.get_admin_context(), snapshot)
-            lv = self.vg.find_volume(name)
-            if lv is None:
-                origin = self.vg.find_volume(snapshot.volume_name)
-                if origin is not None and revert.brings_back(origin, name):
-                    raise lvm.LogicalVolumeInUse(
-                        f'LV {origin.name} is being reverted to {name}, '
-                        f'which is made again when that is done')
-                LOG.info('LV of snapshot %s is not there; nothing to delete',
-                         snapshot.name)
-                return
-            self._remove(lv)
+            try:
+                self._delete_snapshot(snapshot, name)
+            except (lvm.LogicalVolumeInUse, exception.SnapshotIsBusy):
+                self._busy_snapshots[name] = snapshot.volume_name
+                raise
+            self._busy_snapshots.pop(name, None)
+
+    def _delete_snapshot(self, snapshot: objects.Snapshot,
+                         name: str) -> None:
+        # Of one that cinder-backup had attached when it was killed.
+        if (snapshot.provider_location
+                and self.target_driver.SERVES_SNAPSHOTS):
+            self.remove_export_snapshot(
+                cinder_context.get_admin_context(), snapshot)
+        lv = self.vg.find_volume(name)
+        if lv is None:
+            origin = self.vg.find_volume(snapshot.volume_name)
+            if origin is not None and revert.brings_back(origin, name):
+                raise lvm.LogicalVolumeInUse(
+                    f'LV {origin.name} is being reverted to {name}, '
+                    f'which is made again when that is done')
+            LOG.info('LV of snapshot %s is not there; nothing to delete',
+                     snapshot.name)
+            return
+        self._remove(lv)
 
     def _remove(self, lv: lvm.LogicalVolume) -> None:
         try:

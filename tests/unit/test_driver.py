@@ -303,6 +303,22 @@ class VolumeVerbs:
         self.assertRaises(exception.SnapshotIsBusy,
                           self.driver.delete_snapshot, snapshot)
 
+    def test_delete_with_a_snapshot_in_use(self):
+        """Cinder deletes all snapshots, and goes on when one is busy."""
+        volume, other = self.create(), self.create()
+        snapshot = self.create_snapshot(volume)
+        vars(self.lv(snapshot)).update(is_open=True, active=True)
+        for _ in range(2):
+            self.assertRaises(exception.SnapshotIsBusy,
+                              self.driver.delete_snapshot, snapshot)
+            self.assertRaises(exception.VolumeIsBusy,
+                              self.driver.delete_volume, volume)
+        self.driver.delete_volume(other)
+        self.lv(snapshot).is_open = False
+        self.driver.delete_snapshot(snapshot)
+        self.driver.delete_volume(volume)
+        self.assertEqual(self.pools, self.machine.names())
+
     def test_snapshot_keeps_what_the_volume_loses(self):
         volume = self.create()
         snapshot = self.create_snapshot(volume)
@@ -438,6 +454,19 @@ class TestThin(VolumeVerbs, DriverTestCase):
     def test_volume_goes_before_its_snapshot(self):
         volume = self.create()
         snapshot = self.create_snapshot(volume)
+        self.driver.delete_volume(volume)
+        self.assertEqual('data', self.lv(snapshot).content)
+
+    def test_snapshot_that_was_in_use_and_is_not_of_cinder_any_more(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume)
+        vars(self.lv(snapshot)).update(is_open=True, active=True)
+        self.assertRaises(exception.SnapshotIsBusy,
+                          self.driver.delete_snapshot, snapshot)
+        self.driver.unmanage_snapshot(snapshot)
+        error = self.assertRaises(exception.VolumeIsBusy,
+                                  self.driver.delete_volume, volume)
+        self.assertIn(snapshot.name, str(error))
         self.driver.delete_volume(volume)
         self.assertEqual('data', self.lv(snapshot).content)
 
