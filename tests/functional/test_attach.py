@@ -205,6 +205,16 @@ class AccessCases(SnapshotAttachCases):
         self.driver.remove_export(self.context, volume)
         self.driver.remove_export(self.context, volume)
 
+    def test_copy_of_a_volume_has_no_export_to_remove(self):
+        """Cinder gives the clone for an image what it stores of its source."""
+        source = self.export()
+        connection = self.attach(source)
+        copy = self.create(provider_location=source.provider_location,
+                           provider_auth=source.provider_auth)
+        self.driver.terminate_connection(copy, self.connector)
+        self.driver.remove_export(self.context, copy)
+        self.assert_round_trip(source, connection)
+
     def test_all_hosts_are_detached(self):
         volume = self.export()
         connection = self.attach(volume)
