@@ -53,7 +53,14 @@ class ExportVerbs:
 
     def ensure_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume) -> None:
-        """Make sure that an attached volume is served as it was before."""
+        """Make sure that an attached volume is served as it was before.
+
+        There is nothing to do for one that Cinder only calls attached
+        (``os-attach`` alone exports nothing).
+        """
+        if not _is_exported(volume):
+            LOG.info('Volume %s is attached to no host', volume.id)
+            return
         if volume.id in self._served_at_start:
             self._served_at_start -= {volume.id}
             return
@@ -76,8 +83,9 @@ class ExportVerbs:
         :returns: no updates for volumes and for snapshots
         """
         attached = [volume for volume in volumes
-                    if volume.status == _IN_USE
-                    or targets.connectors(volume)]
+                    if _is_exported(volume) and (
+                        volume.status == _IN_USE
+                        or targets.connectors(volume))]
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
@@ -195,3 +203,7 @@ class ExportVerbs:
     def _export_path(self, volume: objects.Volume,
                      vg: str | None = None) -> str:
         return '/dev/%s/%s' % (vg or self.settings.volume_group, volume.name)
+
+
+def _is_exported(volume: objects.Volume) -> bool:
+    return bool(volume.provider_location or targets.connectors(volume))

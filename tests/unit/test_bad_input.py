@@ -40,7 +40,7 @@ class BadInputTestCase(backend.BackendTestCase):
     def setUp(self):
         super().setUp()
         self.driver = self.make_driver()
-        self.owner = self.volume()
+        self.owner = self.volume(provider_location='portal,1 iqn 0')
         self.shot = self.snapshot(self.owner)
         self.other = self.volume()
         self.add_lv(self.owner, content='data', **self.kind)

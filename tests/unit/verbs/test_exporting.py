@@ -24,6 +24,7 @@ class ExportTestCase(backend.BackendTestCase):
         self.target = self.driver.target_driver
 
     def make_volume(self, active=True, **values):
+        values = {'provider_location': 'portal,1 iqn 0', **values}
         volume = self.volume(**values)
         self.add_lv(volume, active=active, **backend.THIN)
         return volume
@@ -256,6 +257,16 @@ class TestStart(ExportTestCase):
         volume.status = 'reserved'
         self.update(volume)
         self.assertEqual([], self.target.calls)
+
+    def test_volume_that_no_host_was_ever_told_of(self):
+        """As of the old API ``os-attach``, which exports nothing."""
+        volume = self.make_volume(active=False, provider_location=None,
+                                  status='in-use')
+        self.update(volume)
+        self.assertEqual([], self.ensure(volume))
+        self.assertFalse(self.lv(volume).active)
+        self.attach(volume, HOST)
+        self.assertEqual([volume.id], self.ensure(volume))
 
     def test_one_report_and_one_activation_for_all(self):
         volumes = [self.attached(active=False) for _ in range(9)]

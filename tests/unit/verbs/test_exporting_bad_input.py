@@ -111,6 +111,7 @@ class TestLio(backend.BackendTestCase):
     @ddt.data(*NO_LOCATIONS)
     def test_location_of_no_target_of_ours(self, location):
         self.owner.provider_location = location
+        self.attach(self.owner, HOST)
         for verb, *arguments in (
                 ('initialize_connection', self.owner, HOST),
                 ('ensure_export', self.context, self.owner)):
