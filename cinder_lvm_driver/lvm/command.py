@@ -21,6 +21,9 @@ LOG = logging.getLogger(__name__)
 
 # lvm2 WHATS_NEW: --devices and --devicesfile came with 2.03.12.
 _DEVICES_OPTION_SINCE = (2, 3, 12)
+# ... and so did --fs with 2.03.17: from then on lvreduce refuses LVs that are
+# inactive, encrypted, or the PV of a guest, --force or not.
+_FS_OPTION_SINCE = (2, 3, 17)
 _OLDEST = (2, 2, 163)  # --reportformat json
 # Ended by SIGSEGV while devices come and go: LP#1901783, LP#1932188.
 _SEGFAULTS = (139, -11)
@@ -101,6 +104,9 @@ class Commands:
         self._vg_name = vg_name
         self._runner = runner
         self._has_devices_option = version >= _DEVICES_OPTION_SINCE
+        # For lvreduce, not to look at what a guest keeps on its LV.
+        self.ignore_fs = (
+            ('--fs', 'ignore') if version >= _FS_OPTION_SINCE else ())
         self._environment = _environment(system_dir)
         self._report_timeout = report_timeout
         self._devices: tuple[str, ...] = ()

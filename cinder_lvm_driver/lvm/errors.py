@@ -124,7 +124,9 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'RAID image while array resyncing', LogicalVolumeInitializing),
     # 2.03.16: New size (2 extents) matches existing size (2 extents).
     # 2.03.16: New size given (1 extents) not larger than existing size ...
-    (r'(matches|not larger than) existing size', LogicalVolumeLargeEnough),
+    # 2.03.31: No size change.
+    (r'(matches|not larger than) existing size|No size change',
+     LogicalVolumeLargeEnough),
     # 2.03.16: Snapshots of snapshots are not supported.
     # 2.03.16: Command not permitted on LV vg/a.
     # 2.03.16: Logical volume vg/linear is not a thin pool.

@@ -295,8 +295,9 @@ class LVM:
 
         :raises errors.LogicalVolumeNotFound: there is none of that name
         """
-        self._commands.change('lvreduce', '--force', '--size',
-                              f'{size_bytes}b', f'{self.vg_name}/{name}')
+        self._commands.change(
+            'lvreduce', '--force', *self._commands.ignore_fs, '--size',
+            f'{size_bytes}b', f'{self.vg_name}/{name}')
 
     def delete(self, name: str) -> None:
         """Remove an LV and, if it is the origin of COW snapshots, these too.

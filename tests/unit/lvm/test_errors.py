@@ -91,6 +91,14 @@ class TestClassify(base.TestCase):
             for failure in recorded(version).values()
             if errors.re.search(pattern, failure.stderr)])
 
+    def test_extension_that_was_done_already(self):
+        # 2.03.31 says "matches existing size" on stdout.
+        failure = process.CommandFailed(
+            ('lvextend',), 5, '  New size (2 extents) matches existing size '
+            '(2 extents).\n', '  No size change.\n')
+        self.assertIs(lvm.LogicalVolumeLargeEnough,
+                      type(errors.classify(failure)))
+
     @ddt.data('', 'Segmentation fault', '  WARNING: Sum of all thin volume '
               'sizes exceeds the size of the thin pool.')
     def test_not_known(self, stderr):

@@ -95,6 +95,13 @@ class TestCommands(base.TestCase):
         # A change is waited for until it ends.
         self.assertIsNone(self.runner.timeouts[-1])
 
+    def test_reduce_volume_with_an_lvm_that_looks_for_file_systems(self):
+        # It refuses an LV with LUKS on it, or an inactive one.
+        vg = lvm.LVM('vg', self.runner, version=(2, 3, 17))
+        self.expect('lvreduce', '--force', '--fs', 'ignore', '--size', '5b',
+                    'vg/a')
+        vg.reduce_volume('a', 5)
+
     def test_create_thin_snapshot(self):
         self.expect('lvcreate', '--snapshot', '--permission', 'r', '--name',
                     's', 'vg/a')
