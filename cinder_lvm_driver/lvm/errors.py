@@ -110,8 +110,9 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'merging snapshot|lv_is_merging', LogicalVolumeInUse),
     # 2.03.16: Logical volume vg0/a in use.
     # 2.03.16: Logical volume vg0/a contains a filesystem in use.
-    # 2.03.16, merge or thin pool: Logical volume vg0/a is used by ...
-    (r'Logical volume \S+ (in use|contains a filesystem in use)',
+    # 2.03.16, with dm-crypt, kpartx, ... on top: Logical volume vg0/a is used
+    # by another device.
+    (r'Logical volume \S+ (in use|contains a filesystem in use|is used by)',
      LogicalVolumeInUse),
     # 2.03.16, lvextend: Snapshot origin volumes can be resized only while
     # inactive: try lvchange -an.

@@ -91,6 +91,13 @@ class TestClassify(base.TestCase):
             for failure in recorded(version).values()
             if errors.re.search(pattern, failure.stderr)])
 
+    def test_device_on_top(self):
+        failure = process.CommandFailed(
+            ('lvremove',), 5, '',
+            '  Logical volume vg/a is used by another device.\n')
+        self.assertIs(lvm.LogicalVolumeInUse,
+                      type(errors.classify(failure)))
+
     def test_extension_that_was_done_already(self):
         # 2.03.31 says "matches existing size" on stdout.
         failure = process.CommandFailed(
