@@ -120,7 +120,7 @@ class Commands:
         """
         devices = self.find_devices()
         try:
-            done = self._report(self._argv(command, devices))
+            done = self._report(command, devices)
         except errors.VolumeGroupNotFound:
             current = self._look_again(devices)
             if current == devices:
@@ -131,7 +131,7 @@ class Commands:
             current = self._look_again(devices)
             if current == devices:
                 return done.stdout
-        return self._report(self._argv(command, current)).stdout
+        return self._report(command, current).stdout
 
     def change(self, *command: str, config: str = '') -> None:
         """Run a command that changes the VG.
@@ -140,7 +140,7 @@ class Commands:
             ``section{name=value}``
         :raises errors.LVMError: see :func:`errors.classify`
         """
-        self._change(self._runner.run, command, config)
+        self._change(self._runner.run, command, *filter(None, [config]))
 
     def change_at_length(self, *command: str) -> None:
         """Run a command that changes the VG, and that may take hours.
@@ -150,15 +150,15 @@ class Commands:
         self._change(self._runner.run_long, command)
 
     def _change(self, run: _Run, command: tuple[str, ...],
-                config: str = '') -> None:
+                *config: str) -> None:
         devices = self.find_devices()
         try:
-            self._checked(run, self._argv(command, devices, config))
+            self._checked(run, self._argv(command, devices, *config))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
             current = self._look_again(devices)
             if current == devices:
                 raise
-            self._checked(run, self._argv(command, current, config))
+            self._checked(run, self._argv(command, current, *config))
 
     def find_devices(self) -> tuple[str, ...]:
         """Return the device paths of the VG's PVs.
@@ -181,7 +181,7 @@ class Commands:
             return self._devices
 
     def _scan(self) -> tuple[str, ...]:
-        done = self._report((*self._environment, *report.devices_command()))
+        done = self._report(report.devices_command())
         devices = report.parse_devices(done.stdout, self._vg_name)
         if not devices:
             raise errors.VolumeGroupNotFound(
@@ -190,21 +190,28 @@ class Commands:
         return devices
 
     def _argv(self, command: Sequence[str], devices: tuple[str, ...],
-              config: str = '') -> tuple[str, ...]:
-        named: tuple[str, ...] = ()
-        if self._has_devices_option:
-            named = ('--devices', ','.join(devices))
-        else:
-            accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
-            # LVM takes the option --config once.
-            config = f'devices{{filter=[{accept},"r|.*|"]}} {config}'.rstrip()
-        if config:
-            named += '--config', config
-        return (*self._environment, command[0], *named, *command[1:])
+              *settings: str) -> tuple[str, ...]:
+        """Return how a command is run.
 
-    def _report(self, argv: tuple[str, ...]) -> process.Completed:
-        return self._checked(functools.partial(
-            self._runner.run, timeout=self._report_timeout), argv)
+        :param devices: that it may look at; none for all of them
+        :param settings: what it is to take from here and not from lvm.conf
+        """
+        arguments: tuple[str, ...] = ()
+        if devices and self._has_devices_option:
+            arguments = ('--devices', ','.join(devices))
+        elif devices:
+            accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
+            settings += (f'devices{{filter=[{accept},"r|.*|"]}}',)
+        if settings:
+            # LVM takes --config once.
+            arguments += ('--config', ' '.join(settings))
+        return (*self._environment, command[0], *arguments, *command[1:])
+
+    def _report(self, command: Sequence[str],
+                devices: tuple[str, ...] = ()) -> process.Completed:
+        return self._checked(
+            functools.partial(self._runner.run, timeout=self._report_timeout),
+            self._argv(command, devices, report.SETTINGS))
 
     def _checked(self, run: _Run,
                  argv: tuple[str, ...]) -> process.Completed:

@@ -13,6 +13,11 @@ from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import types
 
 _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
+# What lvm.conf(5) may say of reports that would make them another language:
+# 1 for "merging", no field where all are empty, lines that start with a word.
+SETTINGS = ('report/binary_values_as_numeric=0 report/compact_output=0 '
+            'report/compact_output_cols="" report/list_item_separator="," '
+            'report/prefixes=0 log/command_names=0 log/prefix="  "')
 _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_role', 'origin', 'pool_lv', 'lv_active', 'lv_device_open',
               'lv_skip_activation', 'data_percent', 'metadata_percent',

@@ -13,8 +13,12 @@ from tests.fakes import process as fake_process
 
 ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
                'LVM_SYSTEM_DIR=/other/lvm')
-SCAN = (*ENVIRONMENT, 'vgs', '--reportformat', 'json', '--units', 'b',
-        '--nosuffix', '-o', 'vg_name,pv_name,pv_missing')
+SETTINGS = (
+    'report/binary_values_as_numeric=0 report/compact_output=0 '
+    'report/compact_output_cols="" report/list_item_separator="," '
+    'report/prefixes=0 log/command_names=0 log/prefix="  "')
+SCAN = (*ENVIRONMENT, 'vgs', '--config', SETTINGS, '--reportformat', 'json',
+        '--units', 'b', '--nosuffix', '-o', 'vg_name,pv_name,pv_missing')
 MISSING = '  Cannot change VG vg while PVs are missing.\n'
 
 
@@ -39,8 +43,9 @@ class CommandTestCase(base.TestCase):
         self.runner.expect(*SCAN, stdout=devices(*paths, **keywords))
 
     def expect(self, program, paths, *words, **answer):
-        self.runner.expect(*ENVIRONMENT, program, '--devices', paths, *words,
-                           **answer)
+        settings = ('--config', SETTINGS) if program == 'lvs' else ()
+        self.runner.expect(*ENVIRONMENT, program, '--devices', paths,
+                           *settings, *words, **answer)
 
 
 @ddt.ddt
@@ -81,18 +86,19 @@ class TestDevices(CommandTestCase):
     def test_old_lvm_is_given_a_filter(self, version):
         commands = self.make_commands(version)
         self.expect_scan('/dev/sd+a', '/dev/b')
-        self.runner.expect(
-            *ENVIRONMENT, 'lvs', '--config',
-            r'devices{filter=["a|^/dev/b$|","a|^/dev/sd\+a$|","r|.*|"]}',
-            'vg')
+        only = r'devices{filter=["a|^/dev/b$|","a|^/dev/sd\+a$|","r|.*|"]}'
+        self.runner.expect(*ENVIRONMENT, 'lvs', '--config',
+                           f'{SETTINGS} {only}', 'vg')
+        self.runner.expect(*ENVIRONMENT, 'lvremove', '--config', only, 'vg/x')
         commands.ask(['lvs', 'vg'])
+        commands.change('lvremove', 'vg/x')
 
     def test_old_lvm_takes_the_filter_and_other_settings_as_one(self):
         commands = self.make_commands((2, 3, 11))
         self.expect_scan('/dev/a')
         self.runner.expect(
             *ENVIRONMENT, 'lvextend', '--config',
-            'devices{filter=["a|^/dev/a$|","r|.*|"]} section{name=1}', 'vg/a')
+            'section{name=1} devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
         commands.change('lvextend', 'vg/a', config='section{name=1}')
 
 

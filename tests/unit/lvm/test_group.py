@@ -9,6 +9,7 @@ import fixtures
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import group
+from cinder_lvm_driver.lvm import report
 from tests import base
 from tests.fakes import lvm as fake_lvm
 from tests.fakes import process as fake_process
@@ -18,7 +19,9 @@ ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
                'LVM_SYSTEM_DIR=/etc/lvm')
 FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 DEVICES = ('--devices', '/dev/sda,/dev/sdb')
-SCAN = (*ENVIRONMENT, 'vgs', *FORM, '-o', 'vg_name,pv_name,pv_missing')
+SETTINGS = ('--config', report.SETTINGS)
+SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, *FORM, '-o',
+        'vg_name,pv_name,pv_missing')
 SCANNED = json.dumps({'report': [{'vg': [
     {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
     for path in ('/dev/sdb', '/dev/sda')]}]})
@@ -45,7 +48,9 @@ class TestCommands(base.TestCase):
                           report_timeout=7)
 
     def expect(self, program, *words, **answer):
-        self.runner.expect(*ENVIRONMENT, program, *DEVICES, *words, **answer)
+        settings = SETTINGS if program in ('lvs', 'vgs') else ()
+        self.runner.expect(*ENVIRONMENT, program, *DEVICES, *settings,
+                           *words, **answer)
 
     @ddt.data(
         (('create_volume', 'a', 5), ('lvcreate', '--yes', '--wipesignatures',
