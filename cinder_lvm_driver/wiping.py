@@ -122,6 +122,9 @@ class Remover:
         if not volume.active:
             self._vg.activate_lv(name)
         if not volume.is_thin:
+            if volume.is_read_only:
+                # Of a COW snapshot that somebody else had made so.
+                self._vg.make_writable(name)
             self._copier.wipe(volume.path)
         self._vg.delete(name)
         LOG.info('LV %s is removed for good', name)

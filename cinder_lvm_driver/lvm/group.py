@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 import logging
-import re
 import threading
 import time
 
@@ -11,27 +10,18 @@ from oslo_utils import units
 
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import process
 
 LOG = logging.getLogger(__name__)
 
-# lvm(8), VALID NAMES
-_NAME = re.compile(r'[A-Za-z0-9+_.][A-Za-z0-9+_.-]*')
-_RESERVED = re.compile(
-    r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
-    r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
 _POOL_SHARE_PERCENT = 95
 # Metadata and its spare have one each at least.
 _POOL_EXTRA_EXTENTS = 2
 CLOSING_SECONDS = 10.0
 _POLL_SECONDS = 0.5
-
-
-def is_valid_name(name: str) -> bool:
-    """Tell whether LVM would take a text as the name of an LV."""
-    return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
 
 
 def check_answering(volume: types.LogicalVolume) -> None:
@@ -87,7 +77,7 @@ class LVM:
 
     def find_volume(self, name: str) -> types.LogicalVolume | None:
         """Return an LV, or None where there is none of exactly that name."""
-        if not is_valid_name(name):
+        if not names.is_valid(name):
             return None
         answer = self._commands.ask(
             report.volumes_command(self.vg_name, name))
@@ -408,14 +398,22 @@ class LVM:
             if name in volumes or new_name not in volumes:
                 raise
 
-    def activate_lv(self, *names: str) -> None:
+    def make_writable(self, name: str) -> None:
+        """Have the device of an LV take writes, also of an active one.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        """
+        self._commands.change('lvchange', '--permission', 'rw',
+                              f'{self.vg_name}/{name}')
+
+    def activate_lv(self, *lv_names: str) -> None:
         """Activate LVs, snapshots among them, until the next boot.
 
         :raises errors.LogicalVolumeNotFound: one is not there
         """
         self._commands.change(
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
-            *(f'{self.vg_name}/{name}' for name in names))
+            *(f'{self.vg_name}/{name}' for name in lv_names))
 
     def deactivate_lv(self, name: str) -> None:
         """Deactivate an LV.

@@ -317,6 +317,15 @@ class LVMContract(Looks):
         self.vg.delete('s')
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
 
+    def test_make_writable(self):
+        self.make_pool()
+        self.vg.create_thin_volume('a', 8 * MIB, 'pool')
+        self.vg.create_thin_snapshot('s', 'a', activate=False)
+        self.vg.activate_lv('s')
+        self.vg.make_writable('s')
+        self.assertEqual((True, False),
+                         self.facts('s', 'active', 'is_read_only'))
+
     def test_taken_names(self):
         self.vg.create_volume('a', 8 * MIB)
         self.vg.create_volume('b', 8 * MIB)

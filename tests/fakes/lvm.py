@@ -337,6 +337,10 @@ class FakeLVM:
         for volume in [self._find(word) for word in words]:
             volume.tags |= {options.get('--addtag')} - {None}
             volume.tags -= {options.get('--deltag')}
+            if options.get('--permission') == 'rw':
+                if not volume.read_only:
+                    raise Failure('Logical volume is already writable.')
+                volume.read_only = False
             if '--activate' not in options:
                 continue
             # An origin and its COW snapshots are one to device-mapper.

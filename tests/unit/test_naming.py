@@ -3,7 +3,7 @@
 
 import ddt
 
-from cinder_lvm_driver.lvm import group
+from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver import naming
 from tests import base
 
@@ -37,7 +37,7 @@ class TestNaming(base.TestCase):
                    naming.snapshot_export(self.volume), *doomed}
         for name in moments:
             self.assertTrue(naming.is_temporary(name))
-            self.assertTrue(group.is_valid_name(name))
+            self.assertTrue(names.is_valid(name))
             self.assertEqual(name in doomed, naming.is_doomed(name))
             self.assertEqual(
                 any(word in name for word in ('clone', 'export', 'arriving')),

@@ -31,7 +31,8 @@ class TestRemover(base.TestCase):
 
     def wipe(self, device):
         name = device.removeprefix('/dev/vg/')
-        self.assertTrue(self.lvm.volumes[name].active)
+        volume = self.lvm.volumes[name]
+        self.assertTrue(volume.active and not volume.read_only)
         if 'mistake' in name:
             raise ZeroDivisionError
         if 'broken' in name:
@@ -73,6 +74,14 @@ class TestRemover(base.TestCase):
         self.remove('s', origin='a')
         self.assertFalse(self.vg.get_volume('a').is_cow_origin)
         self.works.pop()()
+        self.assertEqual({'a'}, set(self.lvm.volumes))
+
+    def test_snapshot_that_takes_no_writes(self):
+        # lvcreate --snapshot --permission r, and managed
+        self.lvm.add('a')
+        self.remove('s', origin='a', read_only=True)
+        self.works.pop()()
+        self.assertEqual(1, len(self.wiped))
         self.assertEqual({'a'}, set(self.lvm.volumes))
 
     def test_thin_volume_is_removed_at_once(self):

@@ -91,6 +91,7 @@ class TestCommands(base.TestCase):
         (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),
+        (('make_writable', 'a'), ('lvchange', '--permission', 'rw', 'vg/a')),
         (('deactivate_lv', 'a'), ('lvchange', '--activate', 'n', 'vg/a')))
     @ddt.unpack
     def test_verb(self, call, command):
@@ -221,11 +222,5 @@ class TestQuestions(base.TestCase):
             self.fail(f'LVM was asked: {argv}')
 
         self.lvm.run = run
-        self.assertFalse(group.is_valid_name(name))
         self.assertIsNone(self.vg.find_volume(name))
         self.assertRaises(lvm.LogicalVolumeNotFound, self.vg.get_volume, name)
-
-    @ddt.data('volume-1', '_snapshot-1', 'vg-pool', 'a.b+c', '9', '_',
-              'clone-snap-volume-1', 'tmeta', 'my_snapshot')
-    def test_valid_name(self, name):
-        self.assertTrue(group.is_valid_name(name))

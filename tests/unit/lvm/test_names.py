@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that LVM takes, and does not."""
+
+import ddt
+
+from cinder_lvm_driver.lvm import names
+from tests import base
+
+
+@ddt.ddt
+class TestIsValid(base.TestCase):
+
+    @ddt.data('', '.', '..', '-n', '../a', 'vg/a', 'a" || lv_name="b',
+              'a\n', 'a b', 'ä', 'snapshot-1', 'pvmove0', 'a_tmeta')
+    def test_name_that_no_volume_can_have(self, name):
+        self.assertFalse(names.is_valid(name))
+
+    @ddt.data('volume-1', '_snapshot-1', 'vg-pool', 'a.b+c', '9', '_',
+              'clone-snap-volume-1', 'tmeta', 'my_snapshot')
+    def test_valid_name(self, name):
+        self.assertTrue(names.is_valid(name))
