@@ -52,6 +52,10 @@ class Remover:
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
             return
+        if naming.is_doomed(volume.name):
+            # It was made with such a name, a copy of a mirrored LV.
+            self._wipe_later([volume.name])
+            return
         doomed = naming.doomed(volume.name)
         try:
             if volume.is_cow_snapshot:

@@ -17,10 +17,10 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
-from cinder_lvm_driver.lvm.group import check_answering
 from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
+from cinder_lvm_driver.lvm.types import check_answering
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import PhysicalVolume

@@ -118,7 +118,10 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # inactive: try lvchange -an.
     (r'can be resized only while inactive', LogicalVolumeInUse),
     # 2.03.16: Can't add image to RAID LV that is still initializing.
-    (r'LV that is still initializing', LogicalVolumeInitializing),
+    # 2.03.16, split: Unable to split vg/a while it is not in-sync.
+    # 2.03.16, split: Unable to split mirror vg/a that is not in-sync.
+    (r'LV that is still initializing|Unable to split .* is not in-sync',
+     LogicalVolumeInitializing),
     # 2.03.16, to linear: Unable to remove all primary source devices
     (r'Unable to remove all primary source', LogicalVolumeInitializing),
     # 2.03.16: Unable to remove primary RAID image while array resyncing.

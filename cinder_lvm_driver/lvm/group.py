@@ -24,21 +24,6 @@ CLOSING_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 
 
-def check_answering(volume: types.LogicalVolume) -> None:
-    """Look that an LV does not hold back I/O.
-
-    Some command was killed half-way, or somebody has suspended it for a
-    reason of theirs: which of the two, LVM does not know.
-
-    :raises errors.LogicalVolumeSuspended: it does
-    """
-    if volume.is_suspended:
-        raise errors.LogicalVolumeSuspended(
-            f'LV {volume.vg_name}/{volume.name} is suspended: unless somebody '
-            f'is at it, resume it with lvchange --activate y '
-            f'{volume.vg_name}/{volume.name}')
-
-
 class LVM:
     """One VG and what can be done in it.
 
@@ -72,7 +57,7 @@ class LVM:
         if volume is None:
             raise errors.LogicalVolumeNotFound(
                 f'LV {name} was not found in VG {self.vg_name}')
-        check_answering(volume)
+        types.check_answering(volume)
         return volume
 
     def find_volume(self, name: str) -> types.LogicalVolume | None:
@@ -373,6 +358,21 @@ class LVM:
         """
         self._commands.change('lvconvert', '--yes', '--type', types.RAID1,
                               f'{self.vg_name}/{name}')
+
+    def count_copies(self, name: str) -> int:
+        """Return how many copies of its data a mirrored LV has."""
+        return report.parse_copies(self._commands.ask(
+            report.copies_command(self.vg_name, name)))
+
+    def split_copy(self, name: str, new_name: str) -> None:
+        """Make one copy of a mirrored LV an LV of its own, as it is now.
+
+        :raises errors.LogicalVolumeInitializing: the copies are not equal
+            yet
+        """
+        self._commands.change(
+            'lvconvert', '--yes', '--splitmirrors', '1', '--name', new_name,
+            f'{self.vg_name}/{name}')
 
     def convert_to_linear(self, name: str) -> None:
         """Leave one copy of a mirrored LV, also of one in use.

@@ -45,6 +45,12 @@ def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
     return [*command, vg_name]
 
 
+def copies_command(vg_name: str, lv_name: str) -> list[str]:
+    """Return the command that reports the legs of one mirrored LV."""
+    return ['lvs', *_FORM, '-o', 'stripes', '-S', f'lv_name="{lv_name}"',
+            vg_name]
+
+
 def group_command(vg_name: str) -> list[str]:
     """Return the command that reports one VG."""
     return ['vgs', *_FORM, '-o', ','.join(_VG_FIELDS), vg_name]
@@ -91,6 +97,12 @@ def parse_group(stdout: str) -> types.VolumeGroup:
         free_bytes=_number(row, 'vg_free'),
         extent_size_bytes=_number(row, 'vg_extent_size'),
         missing_pvs=_number(row, 'vg_missing_pv_count'))
+
+
+def parse_copies(stdout: str) -> int:
+    """Return how many legs an LV has; 0 if there is no such LV."""
+    return max((_number(row, 'stripes')
+                for row in _rows(stdout, 'lv', ('stripes',))), default=0)
 
 
 def parse_spare(stdout: str) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import dataclasses
 import decimal
 
+from cinder_lvm_driver.lvm import errors
+
 LINEAR = 'linear'
 # What replaced it is RAID1; LVs of this segtype are the in-tree driver's.
 MIRROR = 'mirror'
@@ -125,6 +127,21 @@ class LogicalVolume:
         ``lvremove`` of such an LV removes them with it.
         """
         return bool(self.role & {'thickorigin', 'multithickorigin'})
+
+
+def check_answering(volume: LogicalVolume) -> None:
+    """Look that an LV does not hold back I/O.
+
+    Some command was killed half-way, or somebody has suspended it for a
+    reason of theirs: which of the two, LVM does not know.
+
+    :raises errors.LogicalVolumeSuspended: it does
+    """
+    if volume.is_suspended:
+        raise errors.LogicalVolumeSuspended(
+            f'LV {volume.vg_name}/{volume.name} is suspended: unless somebody '
+            f'is at it, resume it with lvchange --activate y '
+            f'{volume.vg_name}/{volume.name}')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

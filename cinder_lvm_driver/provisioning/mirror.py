@@ -68,6 +68,8 @@ class Mirror(thick.Thick):
             self._vg.activate_lv(volume.name)
         if volume.is_legacy_mirror:
             self._vg.convert_mirror_to_raid1(volume.name)
+        if volume.is_mirrored and self._filler.wipes:
+            self._drop_copies(volume, self._copies)
         self._vg.convert_to_raid1(volume.name, self._copies - 1)
         return True
 

@@ -2,6 +2,7 @@
 """Thick volumes: linear LVs with COW snapshots."""
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 from cinder_lvm_driver.provisioning import base
 
 
@@ -24,8 +25,21 @@ class Thick(base.Provisioning):
             # Of an inactive one LVM does not know whether they are equal.
             if not volume.active:
                 self._vg.activate_lv(volume.name)
-            self._vg.convert_to_linear(volume.name)
+            if self._filler.wipes:
+                self._drop_copies(volume, 1)
+            else:
+                self._vg.convert_to_linear(volume.name)
         return not volume.is_thin
+
+    def _drop_copies(self, volume: lvm.LogicalVolume, copies: int) -> None:
+        """Leave a number of copies of a mirrored LV, and wipe the others.
+
+        What LVM drops by itself is shown by the next LV on these extents.
+        """
+        for _ in range(copies, self._vg.count_copies(volume.name)):
+            dropped = naming.doomed(volume.name)
+            self._vg.split_copy(volume.name, dropped)
+            self._discard(dropped)
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count extents."""

@@ -15,6 +15,10 @@ MIB = 2 ** 20
 class Looks:
     """What the contracts see of a VG."""
 
+    def wait_until(self, condition):
+        """Wait for what LVM does in the background."""
+        self.assertTrue(condition())
+
     def settled(self, volume):
         """Return an LV once udev has let go of it."""
         # A pool is open as long as LVs of it are active.
@@ -29,10 +33,6 @@ class Looks:
 
 class LVMContract(Looks):
     """The cases; give ``self.vg``."""
-
-    def wait_until(self, condition):
-        """Wait for what LVM does in the background."""
-        self.assertTrue(condition())
 
     def facts(self, name, *fields):
         volume = self.vg.get_volume(name)
@@ -465,6 +465,31 @@ class Raid1Contract(Looks):
                              self.segtype('a'))
             used = 3 * 124 - sum(self.free())
             self.assertEqual(40 if copies == 1 else 44 * copies, used)
+
+    def test_split_copies(self):
+        self.vg.create_raid1_volume('a', 8 * MIB, 2)
+        self.assertEqual((3, 0), (self.vg.count_copies('a'),
+                                  self.vg.count_copies('x')))
+        self.wait_until(lambda: self.is_split('b'))
+        self.assertEqual((2, 1), (self.vg.count_copies('a'),
+                                  self.vg.count_copies('b')))
+        self.assertTrue(self.is_split('c'))
+        self.assertEqual(dict.fromkeys('abc', ('linear', 8 * MIB, True)), {
+            name: (volume.segtype, volume.size_bytes, volume.active)
+            for name, volume in self.vg.get_volumes().items()})
+        self.assertEqual([116] * 3, self.free())
+        with self.assertRaises(lvm.LVMError):
+            self.vg.split_copy('a', 'd')
+        with self.assertRaises(lvm.LogicalVolumeNotFound):
+            self.vg.split_copy('x', 'd')
+
+    def is_split(self, name):
+        """Split a copy off, as soon as all of them are equal."""
+        try:
+            self.vg.split_copy('a', name)
+        except lvm.LogicalVolumeInitializing:
+            return False
+        return True
 
     def test_conversions_that_cannot_be(self):
         self.vg.create_volume('a', 100 * MIB)

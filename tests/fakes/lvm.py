@@ -244,6 +244,7 @@ class FakeLVM:
             'lv_metadata_size': EXTENT if is_pool else '',
             'lv_snapshot_invalid': '',
             'lv_suspended': 'suspended' * volume.is_suspended,
+            'stripes': len(volume.on) if volume.is_mirrored else 1,
             **volume.reported}
 
     def _of(self, relation, volume):
@@ -358,6 +359,9 @@ class FakeLVM:
 
     def _lvconvert(self, options, words):
         volume = self._find(words[0])
+        if '--splitmirrors' in options:
+            self._split_copy(volume, options['--name'])
+            return
         if '--mirrors' in options:
             self._convert(volume, int(options['--mirrors']))
             return
@@ -379,6 +383,18 @@ class FakeLVM:
         else:
             origin.merging, origin.merged_later = 'merging', volume.content
         del self.volumes[volume.name]
+
+    def _split_copy(self, volume, name):
+        if not volume.is_mirrored:
+            raise Failure(f'Operation not permitted on LV {volume.name}.')
+        self._check_free_name(name)
+        pv, _ = volume.on.popitem()
+        self.volumes[name] = Volume(name, volume.size, active=volume.active,
+                                    content=volume.content,
+                                    on={pv: volume.size})
+        if len(volume.on) == 1:
+            volume.segtype = 'linear'
+            volume.on = dict.fromkeys(volume.on, volume.size)
 
     def _convert(self, volume, mirrors):
         if volume.segtype == 'thin':

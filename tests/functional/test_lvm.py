@@ -50,6 +50,7 @@ class LVMContractTest(test_lvm.LVMContract, LVMTestCase):
 
 class Raid1ContractTest(test_lvm.Raid1Contract, LVMTestCase):
 
+    wait_until = LVMContractTest.wait_until
     pv_sizes = (128 * MIB,) * 3
 
 

@@ -157,7 +157,7 @@ class RetypeTest(test_attach.AttachTestCase):
                 for mirrors in 0, 2:
                     with self.assert_raises_with(
                             exception.VolumeBackendAPIException,
-                            'source|initializing'):
+                            'in-sync|initializing'):
                         self.retype(volume, mirrors)
             self.assertEqual(('raid1', str(GIB)),
                              self.lv(volume.name, 'segtype,lv_size'))
@@ -177,6 +177,9 @@ class RetypeTest(test_attach.AttachTestCase):
             self.assertIs(True, self.retype(volume, 0))
             self.assertEqual(('linear',), self.lv(volume.name, 'segtype'))
             self.assertEqual(before, self.checksum(path))
+            base.wait_until(
+                lambda: not self.lvs('lv_name', '-S', 'lv_name=~^cinder-wipe'),
+                'the copies that were given up are wiped', 120)
             self.write(path, 'after')
             self.assertEqual(before, self.checksum(
                 self.device('_' + snapshot.name)))

@@ -84,6 +84,14 @@ class TestRemover(base.TestCase):
         self.assertEqual(1, len(self.wiped))
         self.assertEqual({'a'}, set(self.lvm.volumes))
 
+    def test_one_that_has_such_a_name_keeps_it(self):
+        # What a crash would leave to be wiped, too.
+        name = 'cinder-wipe-a-01234567'
+        self.remove(name)
+        self.assertEqual({name}, set(self.lvm.volumes))
+        self.works.pop()()
+        self.assertEqual(([name], {}), (self.wiped, self.lvm.volumes))
+
     def test_thin_volume_is_removed_at_once(self):
         self.lvm.add('pool', segtype='thin-pool')
         self.remove('t', segtype='thin', pool='pool')

@@ -91,6 +91,14 @@ class TestClassify(base.TestCase):
             for failure in recorded(version).values()
             if errors.re.search(pattern, failure.stderr)])
 
+    @ddt.data('vg/a while it', 'mirror vg/a that')
+    def test_copies_that_are_not_equal_yet(self, which):
+        failure = process.CommandFailed(
+            ('lvconvert',), 5, '', f'  Unable to split {which} is not '
+            f'in-sync.\n')
+        self.assertIs(lvm.LogicalVolumeInitializing,
+                      type(errors.classify(failure)))
+
     def test_device_on_top(self):
         failure = process.CommandFailed(
             ('lvremove',), 5, '',

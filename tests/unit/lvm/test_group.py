@@ -68,6 +68,8 @@ class TestCommands(base.TestCase):
          'raid1', 'vg/a')),
         (('convert_to_linear', 'a'), ('lvconvert', '--yes', '--mirrors', '0',
          'vg/a')),
+        (('split_copy', 'a', 'b'), ('lvconvert', '--yes', '--splitmirrors',
+         '1', '--name', 'b', 'vg/a')),
         (('create_thin_volume', 'a', 5, 'pool'), ('lvcreate', '--type',
          'thin', '--virtualsize', '5b', '--name', 'a', '--thinpool', 'pool',
          'vg')),
@@ -153,6 +155,14 @@ class TestCommands(base.TestCase):
                         'lv_role=spare', 'vg',
                         stdout='{"report": [{"lv": [%s]}]}' % rows)
             self.assertIs(has_spare, self.vg.has_spare_metadata())
+
+    def test_count_copies(self):
+        # An LV of several segments has a row for each.
+        for rows, copies in (('', 0), ('{"stripes": "1"}', 1),
+                             ('{"stripes": "3"}, {"stripes": "3"}', 3)):
+            self.expect('lvs', *FORM, '-o', 'stripes', '-S', 'lv_name="a"',
+                        'vg', stdout='{"report": [{"lv": [%s]}]}' % rows)
+            self.assertEqual(copies, self.vg.count_copies('a'))
 
     def test_find_volume(self):
         self.expect('lvs', *FORM, '-o', FIELDS, '-S', 'lv_name="a"', 'vg',

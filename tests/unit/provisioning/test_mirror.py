@@ -92,10 +92,17 @@ class TestMirror(MirrorTestCase):
         self.assertEqual(('raid1', 2), self.segtype('a'))
 
     def test_convert_to_another_number(self):
-        self.lvm.add('a', 8 * MIB, segtype='raid1', mirrors=2)
-        self.assertIs(True, self.provisioning.convert(
-            self.vg.get_volume('a')))
-        self.assertEqual(('raid1', 2), self.segtype('a'))
+        for self.wipes in True, False:
+            self.lvm.volumes.clear()
+            self.lvm.removed.clear()
+            self.lvm.add('a', 8 * MIB, segtype='raid1', mirrors=2,
+                         content='data')
+            self.assertIs(True, self.provisioning.convert(
+                self.vg.get_volume('a')))
+            self.assertEqual((('raid1', 2), {'a'}),
+                             (self.segtype('a'), self.names()))
+            self.assertEqual(['data'] * self.wipes, [
+                lv.content for lv in self.lvm.removed.values()])
 
     def test_convert_thin(self):
         self.add_thin_pool()

@@ -58,6 +58,25 @@ class TestThick(provisioning.ProvisioningTestCase):
         self.assertEqual(('linear', 1), (self.lvm.volumes['a'].segtype,
                                          len(self.lvm.volumes['a'].on)))
 
+    @ddt.data('raid1', 'mirror')
+    def test_copy_that_is_given_up_is_removed_like_a_volume(self, segtype):
+        self.lvm.pvs['/dev/b'] = self.lvm.pvs['/dev/c'] = 508 * MIB
+        self.lvm.add('a', 8 * MIB, segtype=segtype, mirrors=2, content='data')
+        self.provisioning.convert(self.vg.get_volume('a'))
+        removed = self.lvm.removed.values()
+        self.assertEqual(['data', 'data'], [lv.content for lv in removed])
+        for name in self.lvm.removed:
+            self.assertRegex(name, '^cinder-wipe-a-')
+        self.assertEqual({'a'}, self.names())
+
+    def test_convert_without_wiping(self):
+        self.wipes = False
+        self.lvm.pvs['/dev/b'] = 508 * MIB
+        self.lvm.add('a', 8 * MIB, segtype='raid1')
+        self.provisioning.convert(self.vg.get_volume('a'))
+        self.assertEqual(({'a'}, {}), (self.names(), self.lvm.removed))
+        self.assertEqual('linear', self.lvm.volumes['a'].segtype)
+
     def test_convert_thin(self):
         self.add_thin_pool()
         self.add_thin('a')
