@@ -9,6 +9,7 @@ that guests have put VGs of their own on, and devices that do not answer.
 from collections.abc import Callable, Sequence
 import functools
 import logging
+import os
 import re
 import threading
 
@@ -38,6 +39,12 @@ def _environment(system_dir: str) -> tuple[str, ...]:
             f'LVM_SYSTEM_DIR={system_dir}')
 
 
+def _unprivileged(*words: str) -> tuple[str, ...]:
+    # A user's PATH need not name the folders of LVM, as rootwrap's does.
+    path = os.environ.get('PATH', os.defpath)
+    return 'env', f'PATH={path}:/usr/sbin:/sbin', *words
+
+
 def probe(system_dir: str) -> tuple[str, ...]:
     """Return a harmless command that only our rootwrap filters allow.
 
@@ -53,7 +60,8 @@ def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
     :raises errors.ReportError: it does not say, or is too old to report
         in JSON
     """
-    done = runner.run_unprivileged('env', 'LC_ALL=C', 'lvm', 'version')
+    done = runner.run_unprivileged(
+        *_unprivileged('LC_ALL=C', 'lvm', 'version'))
     found = re.search(r'LVM version:\s+(\d+)\.(\d+)\.(\d+)', done.stdout)
     if found is None:
         raise errors.ReportError(
@@ -74,9 +82,9 @@ def autoextension(runner: process.RootwrapRunner,
     :raises process.CommandFailed: LVM cannot read its configuration
     :raises errors.ReportError: it does not tell
     """
-    done = runner.run_unprivileged(
-        *_environment(system_dir), 'lvmconfig', '--typeconfig', 'full',
-        'activation/thin_pool_autoextend_threshold', 'activation/monitoring')
+    done = runner.run_unprivileged(*_unprivileged(
+        *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
+        'activation/thin_pool_autoextend_threshold', 'activation/monitoring'))
     found = dict(re.findall(r'^(\w+)=(\d+)$', done.stdout, re.MULTILINE))
     try:
         return types.Autoextension(

@@ -4,6 +4,7 @@
 import json
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
@@ -219,8 +220,12 @@ class TestVersion(base.TestCase):
         super().setUp()
         self.runner = fake_process.ScriptedRunner(self)
 
-    def answer(self, stdout):
-        self.runner.expect('env', 'LC_ALL=C', 'lvm', 'version', stdout=stdout)
+        # That of a user of Debian.
+        self.useFixture(fixtures.EnvironmentVariable('PATH', '/bin'))
+
+    def answer(self, stdout='', **answer):
+        self.runner.expect('env', 'PATH=/bin:/usr/sbin:/sbin', 'LC_ALL=C',
+                           'lvm', 'version', stdout=stdout, **answer)
 
     @ddt.data(('2.03.16(2) (2022-05-18)', (2, 3, 16)),
               ('2.02.163(2)-RHEL7', (2, 2, 163)),
@@ -243,9 +248,7 @@ class TestVersion(base.TestCase):
         self.assertIn('LVM 2.02.98 is too old', str(error))
 
     def test_not_installed(self):
-        self.runner.expect('env', 'LC_ALL=C', 'lvm', 'version',
-                           error=process.CommandNotFound(('lvm',), 127, '',
-                                                         ''))
+        self.answer(error=process.CommandNotFound(('lvm',), 127, '', ''))
         self.assertRaises(process.CommandNotFound, command.installed_version,
                           self.runner)
 
