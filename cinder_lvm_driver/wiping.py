@@ -66,6 +66,10 @@ class Remover:
             if volume.is_cow_snapshot:
                 raise
             self._wipe_and_remove(volume.name)
+        except lvm.NameTooLong as exc:
+            LOG.info('LV %s is wiped before it is removed: %s', volume.name,
+                     exc)
+            self._wipe_and_remove(volume.name)
         else:
             self._wipe_later([doomed])
 

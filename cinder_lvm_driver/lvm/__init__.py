@@ -12,6 +12,7 @@ from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
 from cinder_lvm_driver.lvm.errors import LVMError
+from cinder_lvm_driver.lvm.errors import NameTooLong
 from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
@@ -43,6 +44,7 @@ __all__ = (
     'LogicalVolumeNotFound',
     'LogicalVolumeOfWrongKind',
     'LogicalVolumeSuspended',
+    'NameTooLong',
     'PhysicalVolume',
     'PhysicalVolumeMissing',
     'Picture',

@@ -59,6 +59,10 @@ class InvalidRequest(LVMError):
     """LVM did not accept the request's form."""
 
 
+class NameTooLong(InvalidRequest):
+    """The LV could have no device, together with the name of its VG."""
+
+
 class ReportError(LVMError):
     """LVM answered in a form that was not asked for."""
 

@@ -227,6 +227,7 @@ class LVM:
             inactive (lvmthin(7), "Thin Snapshots") and takes no write
         :raises errors.LogicalVolumeExists: there is an LV of that name
         """
+        names.check_length(self.vg_name, name)
         kind = (('--permission', 'rw', '--setactivationskip', 'n')
                 if activate else ('--permission', 'r'))
         self._commands.change(
@@ -370,6 +371,7 @@ class LVM:
         :raises errors.LogicalVolumeInitializing: the copies are not equal
             yet
         """
+        names.check_length(self.vg_name, new_name)
         self._commands.change(
             'lvconvert', '--yes', '--splitmirrors', '1', '--name', new_name,
             f'{self.vg_name}/{name}')
@@ -388,7 +390,9 @@ class LVM:
 
         :raises errors.LogicalVolumeExists: the new name is taken
         :raises errors.LogicalVolumeNotFound: there is none of the old name
+        :raises errors.NameTooLong: nothing was renamed
         """
+        names.check_length(self.vg_name, new_name)
         try:
             self._commands.change('lvrename', self.vg_name, name, new_name)
         except errors.LogicalVolumeNotFound:

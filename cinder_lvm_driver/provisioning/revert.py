@@ -127,10 +127,10 @@ def _swap(vg: lvm.LVM, volume: lvm.LogicalVolume,
                       volume.name)
         vg.rename_volume(new, volume.name)
         undo.pop_all()
-    _attempt(volume.name, _remove, vg, old)
+    _attempt(volume.name, _remove, vg, old, volume.name)
 
 
-def _remove(vg: lvm.LVM, old: str) -> None:
+def _remove(vg: lvm.LVM, old: str, volume_name: str) -> None:
     """Remove what a volume was, now or at the next start.
 
     Its name would make it the volume again when that is deleted by then.
@@ -139,7 +139,7 @@ def _remove(vg: lvm.LVM, old: str) -> None:
         vg.delete(old)
     except errors.DriverError:
         with excutils.save_and_reraise_exception():
-            vg.rename_volume(old, naming.doomed(old))
+            vg.rename_volume(old, naming.doomed(volume_name))
 
 
 def _recover_swap(vg: lvm.LVM, name: str, names: set[str]) -> None:

@@ -19,18 +19,21 @@ class TestRemover(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.lvm = fake_lvm.FakeLVM('vg')
-        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.wiped = []
         self.works = []
         self.useFixture(fixtures.MockPatchObject(
             background, 'start', lambda name, work: self.works.append(work)))
         self.useFixture(fixtures.MockPatchObject(
             group, 'CLOSING_SECONDS', 0))
+        self.take('vg')
+
+    def take(self, vg_name):
+        self.lvm = fake_lvm.FakeLVM(vg_name)
+        self.vg = lvm.LVM(vg_name, self.lvm, version=(2, 3, 16))
         self.remover = wiping.Remover(self.vg, self)
 
     def wipe(self, device):
-        name = device.removeprefix('/dev/vg/')
+        name = device.removeprefix(f'/dev/{self.vg.vg_name}/')
         volume = self.lvm.volumes[name]
         self.assertTrue(volume.active and not volume.read_only)
         if 'mistake' in name:
@@ -82,6 +85,14 @@ class TestRemover(base.TestCase):
         self.remove('s', origin='a', read_only=True)
         self.works.pop()()
         self.assertEqual(1, len(self.wiped))
+        self.assertEqual({'a'}, set(self.lvm.volumes))
+
+    def test_name_of_a_group_that_leaves_no_room_for_another_name(self):
+        self.take('v' * 102)
+        self.lvm.add('a')
+        for name, origin in ('s', 'a'), ('b', ''):
+            self.remove(name, origin=origin)
+        self.assertEqual((['s', 'b'], []), (self.wiped, self.works))
         self.assertEqual({'a'}, set(self.lvm.volumes))
 
     def test_one_that_has_such_a_name_keeps_it(self):

@@ -110,6 +110,13 @@ class TestCommands(base.TestCase):
                     'vg/a')
         vg.reduce_volume('a', 5)
 
+    def test_name_that_is_too_long(self):
+        self.addCleanup(self.runner.forget)
+        for verb in (self.vg.rename_volume, self.vg.split_copy):
+            self.assertRaises(lvm.NameTooLong, verb, 'a', 'b' * 125)
+        self.assertRaises(lvm.NameTooLong, self.vg.create_thin_snapshot,
+                          'b' * 125, 'a', activate=True)
+
     def test_create_thin_snapshot(self):
         self.expect('lvcreate', '--snapshot', '--permission', 'r', '--name',
                     's', 'vg/a')

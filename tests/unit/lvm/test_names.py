@@ -3,6 +3,7 @@
 
 import ddt
 
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import names
 from tests import base
 
@@ -19,3 +20,17 @@ class TestIsValid(base.TestCase):
               'clone-snap-volume-1', 'tmeta', 'my_snapshot')
     def test_valid_name(self, name):
         self.assertTrue(names.is_valid(name))
+
+
+@ddt.ddt
+class TestCheckLength(base.TestCase):
+
+    @ddt.data(('v' * 63, 'l' * 63), ('v-' * 21, 'l-' * 21), ('v', 'l'))
+    @ddt.unpack
+    def test_name_of_a_device(self, vg_name, name):
+        names.check_length(vg_name, name)
+
+    @ddt.data(('v' * 63, 'l' * 64), ('v-' * 21, 'l-' * 21 + 'l'))
+    @ddt.unpack
+    def test_name_that_is_too_long(self, vg_name, name):
+        self.assertRaises(lvm.NameTooLong, names.check_length, vg_name, name)
