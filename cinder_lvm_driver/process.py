@@ -179,7 +179,12 @@ class _Daemons:
                 answer.append(exc)
 
         thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            # This host has no more threads to give; nobody uses the daemon.
+            self._free.release()
+            raise DaemonFailed(argv, exc) from exc
         thread.join(timeout)
         if not answer:
             raise CommandTimedOut(argv, timeout)

@@ -92,7 +92,12 @@ class Remover:
             if not self._doomed or self._is_working:
                 return
             self._is_working = True
-        background.start('lvm-wiper', self._work)
+        try:
+            background.start('lvm-wiper', self._work)
+        except RuntimeError as exc:
+            # This host has no more threads to give now.
+            self._is_working = False
+            LOG.warning('The wiping of deleted volumes starts later: %s', exc)
 
     def _work(self) -> None:
         while True:

@@ -229,7 +229,8 @@ class LVM:
         """
         names.check_length(self.vg_name, name)
         kind = (('--permission', 'rw', '--setactivationskip', 'n')
-                if activate else ('--permission', 'r'))
+                if activate else
+                ('--permission', 'r', '--setactivationskip', 'y'))
         self._commands.change(
             'lvcreate', '--snapshot', *kind, '--name', name,
             f'{self.vg_name}/{origin}')

@@ -262,7 +262,7 @@ class FakeLVM:
         self._check_group(vg_name)
         source = self._find(origin) if origin else None
         self._check_free_name(name)
-        skip = '--setactivationskip' not in options
+        skip = options.get('--setactivationskip') == 'y'
         if source and not {'--extents', '--size'} & set(options):
             made = Volume(name, source.size, 'thin', origin, source.pool,
                           active=not skip, skip=skip, content=source.content,

@@ -6,6 +6,7 @@ import threading
 from unittest import mock
 
 import ddt
+import fixtures
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver import process
@@ -245,6 +246,17 @@ class TestDaemon(base.TestCase):
         waiting.join(30)
         self.assertEqual('vgs', self.daemons.commands[-1][1])
         self.assertEqual(2, len(self.daemons.started))
+
+    def test_no_thread_can_be_had(self):
+        self.start()
+        broken = fixtures.MockPatchObject(
+            process.threading.Thread, 'start',
+            side_effect=RuntimeError("can't start new thread"))
+        with broken:
+            for _ in range(3):
+                self.assertRaises(process.DaemonFailed, self.runner.run,
+                                  'lvs', timeout=5)
+        self.assertEqual((), self.runner.run('lvs', timeout=5).argv[1:])
 
     def test_copies_do_not_hold_up_commands(self):
         self.start()

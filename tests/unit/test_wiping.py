@@ -145,6 +145,18 @@ class TestRemover(base.TestCase):
         name, = self.lvm.volumes
         self.assertIn('mistake', name)
 
+    def test_no_thread_can_be_had(self):
+        start = fixtures.MockPatchObject(
+            background, 'start',
+            side_effect=RuntimeError("can't start new thread"))
+        with start:
+            self.remove('a')
+        self.assertIn("can't start new thread", self.log.output)
+        # When Cinder asks for the stats.
+        self.remover.retry()
+        self.works.pop()()
+        self.assertEqual({}, self.lvm.volumes)
+
     def test_nothing_to_resume(self):
         self.lvm.add('a')
         self.remover.resume(self.lvm.volumes)

@@ -118,8 +118,9 @@ class TestCommands(base.TestCase):
                           'b' * 125, 'a', activate=True)
 
     def test_create_thin_snapshot(self):
-        self.expect('lvcreate', '--snapshot', '--permission', 'r', '--name',
-                    's', 'vg/a')
+        # auto_set_activation_skip may be 0 in lvm.conf.
+        self.expect('lvcreate', '--snapshot', '--permission', 'r',
+                    '--setactivationskip', 'y', '--name', 's', 'vg/a')
         self.vg.create_thin_snapshot('s', 'a', activate=False)
 
     def test_create_active_thin_snapshot(self):
