@@ -141,14 +141,14 @@ class Commands:
                 return done.stdout
         return self._report(command, current).stdout
 
-    def change(self, *command: str, config: str = '') -> None:
+    def change(self, *command: str, settings: Sequence[str] = ()) -> None:
         """Run a command that changes the VG.
 
-        :param config: settings that take the place of lvm.conf's, such as
-            ``section{name=value}``
+        :param settings: what it is to take from here and not from lvm.conf,
+            such as ``section{name=value}``
         :raises errors.LVMError: see :func:`errors.classify`
         """
-        self._change(self._runner.run, command, *filter(None, [config]))
+        self._change(self._runner.run, command, settings)
 
     def change_at_length(self, *command: str) -> None:
         """Run a command that changes the VG, and that may take hours.
@@ -158,15 +158,15 @@ class Commands:
         self._change(self._runner.run_long, command)
 
     def _change(self, run: _Run, command: tuple[str, ...],
-                *config: str) -> None:
+                settings: Sequence[str] = ()) -> None:
         devices = self.find_devices()
         try:
-            self._checked(run, self._argv(command, devices, *config))
+            self._checked(run, self._argv(command, devices, *settings))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
             current = self._look_again(devices)
             if current == devices:
                 raise
-            self._checked(run, self._argv(command, current, *config))
+            self._checked(run, self._argv(command, current, *settings))
 
     def find_devices(self) -> tuple[str, ...]:
         """Return the device paths of the VG's PVs.

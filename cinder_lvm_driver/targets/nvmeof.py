@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 
 # target_protocol of cinder.conf -> transport of NVMe.
@@ -119,6 +120,25 @@ class NamespaceRequest:
                 and any(path == self.device or validation.device_number(path)
                         == validation.device_number(self.device)
                         for path in served))
+
+
+def parse_export(volume: base.Volume) -> NvmeExport:
+    """Return where a volume is found, as stored for it.
+
+    :raises InvalidExport: that does not say where
+    """
+    with base.about(volume):
+        return NvmeExport.parse(volume.provider_location)
+
+
+def own_nqn(volume: base.Volume) -> str:
+    """Return a volume's own subsystem, and never that of another one.
+
+    :raises InvalidExport: that is not stored for it
+    """
+    subsystem_nqn = parse_export(volume).subsystem_nqn
+    base.check_own(volume, subsystem_nqn, volume.id, volume.name_id)
+    return subsystem_nqn
 
 
 # A subsystem that is not there, as listed.

@@ -69,7 +69,7 @@ class NvmetTarget(base.Target):
             reply = self._serve(request, request.portals)
             nsid = reply['nsid']
         else:
-            export = _parse_export(volume)
+            export = nvmeof.parse_export(volume)
             subsystem_nqn, nsid = export.subsystem_nqn, export.nsid
             portals = [(transport, address, str(port))
                        for transport, address, port in export.portals]
@@ -91,7 +91,7 @@ class NvmetTarget(base.Target):
             self._withdraw(volume, connector)
             return
         try:
-            subsystem_nqn = _own_nqn(volume)
+            subsystem_nqn = nvmeof.own_nqn(volume)
         except errors.InvalidExport as exc:
             LOG.info('Nothing to disconnect from: %s', exc)
             return
@@ -128,7 +128,7 @@ class NvmetTarget(base.Target):
                 self._withdraw(volume, None)
             return
         try:
-            subsystem_nqn = _own_nqn(volume)
+            subsystem_nqn = nvmeof.own_nqn(volume)
         except errors.InvalidExport:
             subsystem_nqn = self.settings.nqn(volume.id)
         with host.lock(nvmet_setup.LOCK):
@@ -156,7 +156,7 @@ class NvmetTarget(base.Target):
         else:
             names = []
             with contextlib.suppress(errors.InvalidExport):
-                names = [_parse_export(volume).subsystem_nqn]
+                names = [nvmeof.parse_export(volume).subsystem_nqn]
         for subsystem_nqn in dict.fromkeys(names):
             with host.lock(nvmet_setup.LOCK):
                 nvmet.revalidate_sizes(subsystem_nqn)
@@ -193,8 +193,9 @@ class NvmetTarget(base.Target):
         if nvmeof.is_shared(volume.provider_location):
             return [self._shared_request(volume, volume_path, connector, keys)
                     for connector in connectors]
-        return [self._own_request(volume, volume_path, _parse_export(volume),
-                                  connectors, keys)]
+        return [self._own_request(
+            volume, volume_path, nvmeof.parse_export(volume), connectors,
+            keys)]
 
     def _ensure(self, requests: list[nvmeof.NamespaceRequest],
                 failures: dict[str, Exception]) -> None:
@@ -369,7 +370,7 @@ class NvmetTarget(base.Target):
         nsid = self.settings.nsid
         if attached:
             with contextlib.suppress(errors.InvalidExport):
-                known = _parse_export(volume)
+                known = nvmeof.parse_export(volume)
                 subsystem_nqn, nsid = known.subsystem_nqn, known.nsid
         return nvmeof.NvmeExport(
             self.settings.addresses, self.settings.port,
@@ -392,18 +393,3 @@ def _hosts(connectors: Iterable[base.Connector], keys: dhchap.Keys,
            ) -> tuple[nvmeof.Host, ...]:
     names = dict.fromkeys(map(_host_nqn, connectors))
     return tuple((host_nqn, keys.find(host_nqn)) for host_nqn in names)
-
-
-def _parse_export(volume: base.Volume) -> nvmeof.NvmeExport:
-    with base.about(volume):
-        return nvmeof.NvmeExport.parse(volume.provider_location)
-
-
-def _own_nqn(volume: base.Volume) -> str:
-    """Return a volume's own subsystem, and never that of another one.
-
-    :raises InvalidExport: that is not stored for it
-    """
-    subsystem_nqn = _parse_export(volume).subsystem_nqn
-    base.check_own(volume, subsystem_nqn, volume.id, volume.name_id)
-    return subsystem_nqn

@@ -8,7 +8,7 @@ from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
-from cinder_lvm_driver.lvm import group as lvm_group
+from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
@@ -74,7 +74,7 @@ class FakeMachine(fixtures.Fixture):
             copying, '_attribute', self.block_attribute))
         self.useFixture(work_at_once())
         self.useFixture(fixtures.MockPatchObject(
-            lvm_group, 'CLOSING_SECONDS', 0))
+            questions, 'CLOSING_SECONDS', 0))
 
     # What tests ask for ---------------------------------------------------
 

@@ -5,7 +5,7 @@ import fixtures
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.lvm import group
+from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 from cinder_lvm_driver import wiping
 from tests import base
@@ -24,7 +24,7 @@ class TestRemover(base.TestCase):
         self.useFixture(fixtures.MockPatchObject(
             background, 'start', lambda name, work: self.works.append(work)))
         self.useFixture(fixtures.MockPatchObject(
-            group, 'CLOSING_SECONDS', 0))
+            questions, 'CLOSING_SECONDS', 0))
         self.take('vg')
 
     def take(self, vg_name):

@@ -100,7 +100,7 @@ class TestDevices(CommandTestCase):
         self.runner.expect(
             *ENVIRONMENT, 'lvextend', '--config',
             'section{name=1} devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
-        commands.change('lvextend', 'vg/a', config='section{name=1}')
+        commands.change('lvextend', 'vg/a', settings=['section{name=1}'])
 
 
 @ddt.ddt

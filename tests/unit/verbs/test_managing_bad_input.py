@@ -9,7 +9,7 @@ from cinder import objects
 import ddt
 import fixtures
 
-from cinder_lvm_driver.lvm import group
+from cinder_lvm_driver.lvm import questions
 from tests.fakes import backend
 from tests.unit.verbs import test_managing
 
@@ -101,7 +101,7 @@ class TestReferences(test_managing.ManageTestCase):
     @ddt.data('theirs', 'thin', 'cow')
     def test_suspended_while_somebody_has_it_open(self, name):
         self.useFixture(fixtures.MockPatchObject(
-            group, 'CLOSING_SECONDS', 10))
+            questions, 'CLOSING_SECONDS', 10))
         vars(self.lvm.volumes[name]).update(is_suspended=True, is_open=True)
         self.assert_refused({'source-name': name}, name)
 

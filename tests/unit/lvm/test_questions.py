@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a VG is asked, and what becomes of the answers."""
+
+from unittest import mock
+
+import ddt
+import fixtures
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import questions
+from tests import base
+from tests.fakes import lvm as fake_lvm
+from tests.unit.lvm import test_group
+
+FORM = test_group.FORM
+FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
+          'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
+          'metadata_percent,lv_tags,lv_merging,lv_permissions,'
+          'lv_health_status,lv_check_needed,zero,lv_metadata_size,'
+          'lv_snapshot_invalid,lv_suspended')
+NO_VOLUMES = '{"report": [{"lv": []}]}'
+
+
+class TestReports(test_group.CommandTestCase):
+
+    def test_get_physical_volumes(self):
+        self.expect('vgs', *FORM, '-o',
+                    'pv_name,pv_size,pv_free,pv_allocatable,pv_missing', 'vg',
+                    stdout='{"report": [{"vg": []}]}')
+        self.assertEqual([], self.vg.get_physical_volumes())
+
+    def test_get_volumes(self):
+        self.expect('lvs', *FORM, '-o', FIELDS, 'vg', stdout=NO_VOLUMES)
+        self.assertEqual({}, self.vg.get_volumes())
+        self.assertEqual([7, 7], self.runner.timeouts)
+
+    def test_has_spare_metadata(self):
+        for rows, has_spare in (('', False),
+                                ('{"lv_name": "[lvol0_pmspare]"}', True)):
+            self.expect('lvs', *FORM, '--all', '-o', 'lv_name', '-S',
+                        'lv_role=spare', 'vg',
+                        stdout='{"report": [{"lv": [%s]}]}' % rows)
+            self.assertIs(has_spare, self.vg.has_spare_metadata())
+
+    def test_count_copies(self):
+        # An LV of several segments has a row for each.
+        for rows, copies in (('', 0), ('{"stripes": "1"}', 1),
+                             ('{"stripes": "3"}, {"stripes": "3"}', 3)):
+            self.expect('lvs', *FORM, '-o', 'stripes', '-S', 'lv_name="a"',
+                        'vg', stdout='{"report": [{"lv": [%s]}]}' % rows)
+            self.assertEqual(copies, self.vg.count_copies('a'))
+
+    def test_find_volume(self):
+        self.expect('lvs', *FORM, '-o', FIELDS, '-S', 'lv_name="a"', 'vg',
+                    stdout=NO_VOLUMES)
+        self.assertIsNone(self.vg.find_volume('a'))
+        self.assertEqual([7, 7], self.runner.timeouts)
+
+
+@ddt.ddt
+class TestQuestions(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+
+    def test_get_volume(self):
+        self.lvm.add('a')
+        self.assertEqual('a', self.vg.get_volume('a').name)
+
+    def test_get_volume_that_is_not_there(self):
+        error = self.assertRaises(lvm.LogicalVolumeNotFound,
+                                  self.vg.get_volume, 'b')
+        self.assertEqual('LV b was not found in VG vg', str(error))
+
+    def wait_until_closed(self, name, seconds, meanwhile=None):
+        volume = self.lvm.add(name, is_open=True)
+        found = self.vg.get_volume(name)
+        event = mock.Mock()
+        event.wait = lambda seconds: (
+            meanwhile() if meanwhile else setattr(volume, 'is_open', False))
+        self.useFixture(fixtures.MockPatchObject(
+            questions, 'CLOSING_SECONDS', seconds))
+        self.useFixture(fixtures.MockPatchObject(
+            questions.threading, 'Event', lambda: event))
+        return self.vg.wait_until_closed(found)
+
+    def test_volume_that_is_let_go_of_late(self):
+        self.assertFalse(self.wait_until_closed('a', 60).is_open)
+
+    def test_volume_that_goes_while_it_is_waited_for(self):
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.wait_until_closed,
+                          'a', 60, self.lvm.volumes.clear)
+
+    def test_volume_that_stays_open(self):
+        volume = self.wait_until_closed('a', 0)
+        self.assertTrue(volume.is_open)
+        error = self.assertRaises(lvm.LogicalVolumeInUse,
+                                  self.vg.require_closed, volume)
+        self.assertIn('LV a is in use', str(error))
+
+    def test_volume_that_nobody_has_open(self):
+        self.lvm.add('a')
+        volume = self.vg.get_volume('a')
+        self.assertEqual(volume, self.vg.require_closed(volume))
+
+    def test_get_picture(self):
+        self.lvm.add('a')
+        picture = self.vg.get_picture()
+        self.assertEqual({'a'}, set(picture.volumes))
+        self.assertEqual('vg', picture.group.name)
+
+    @ddt.data('', '.', '..', '-n', '../a', 'vg/a', 'a" || lv_name="b',
+              'a\n', 'a b', 'ä', 'snapshot-1', 'pvmove0', 'a_tmeta')
+    def test_name_that_no_volume_can_have(self, name):
+        def run(*argv, **kwargs):
+            self.fail(f'LVM was asked: {argv}')
+
+        self.lvm.run = run
+        self.assertIsNone(self.vg.find_volume(name))
+        self.assertRaises(lvm.LogicalVolumeNotFound, self.vg.get_volume, name)
