@@ -9,6 +9,9 @@ import dataclasses
 import json
 import re
 
+import fixtures
+
+from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
@@ -57,6 +60,11 @@ class Volume:
     @property
     def is_cow(self):
         return bool(self.origin) and self.segtype == 'linear'
+
+
+def never_waiting():
+    """Return a fixture in which an LV that is open stays so."""
+    return fixtures.MockPatchObject(questions, 'CLOSING_SECONDS', 0)
 
 
 def extents(size):

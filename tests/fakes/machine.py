@@ -8,7 +8,6 @@ from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
-from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
@@ -73,8 +72,7 @@ class FakeMachine(fixtures.Fixture):
         self.useFixture(fixtures.MockPatchObject(
             copying, '_attribute', self.block_attribute))
         self.useFixture(work_at_once())
-        self.useFixture(fixtures.MockPatchObject(
-            questions, 'CLOSING_SECONDS', 0))
+        self.useFixture(lvm.never_waiting())
 
     # What tests ask for ---------------------------------------------------
 

@@ -35,6 +35,7 @@ class ProvisioningTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.useFixture(fake_lvm.never_waiting())
         self.lvm = fake_lvm.FakeLVM('vg')
         self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.copies = []

@@ -5,7 +5,6 @@ import fixtures
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 from cinder_lvm_driver import wiping
 from tests import base
@@ -23,8 +22,7 @@ class TestRemover(base.TestCase):
         self.works = []
         self.useFixture(fixtures.MockPatchObject(
             background, 'start', lambda name, work: self.works.append(work)))
-        self.useFixture(fixtures.MockPatchObject(
-            questions, 'CLOSING_SECONDS', 0))
+        self.useFixture(fake_lvm.never_waiting())
         self.take('vg')
 
     def take(self, vg_name):
