@@ -19,8 +19,8 @@ from openstack_lib import results
 from openstack_lib import settings
 
 ALL = r'^(tempest\.api\.volume|cinder_tempest_plugin\.(api|scenario))'
-# One class or test of each kind of work. A second backup would take longer
-# than all the rest: cinder-backup computes two checksums of each byte.
+# One class or test of each kind of work. Each backup takes minutes where all
+# bytes pass an emulated processor.
 SMOKE = '|'.join((
     r'\.test_volumes_get\.VolumesGetTest\b',
     r'\.test_volumes_clone\.VolumesCloneTest\b',
