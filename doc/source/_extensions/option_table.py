@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directive ``option-table``: the driver's own options, from the code.
+"""The directive ``option-table``: a back end's options, from the code.
+
+Its argument is ``own`` or ``shared``: those of this driver alone, or those
+that it has in common with Cinder's in-tree one.
 
 oslo.config has a directive of its own, which finds options through the entry
 points of installed packages; the manual is built from a checkout.
@@ -13,7 +16,7 @@ from sphinx.util import docutils
 def _lines(option):
     """Yield the lines of reStructuredText that describe one option."""
     facts = [f'type: {option.type}']
-    if option.default is None:
+    if option.default in (None, ''):
         facts.append('no default')
     else:
         facts.append(f'default: ``{option.default}``')
@@ -26,14 +29,19 @@ def _lines(option):
 
 
 class OptionTable(docutils.SphinxDirective):
-    """Describes every option that the in-tree driver does not have."""
+    """Describes every option of one of the two kinds."""
+
+    required_arguments = 1
 
     def run(self):
         """Return the nodes that the directive is replaced by."""
         from cinder_lvm_driver import options
         self.env.note_dependency(options.__file__)
         lines = statemachine.StringList()
-        for option in sorted(options.OWN_OPTIONS, key=lambda opt: opt.name):
+        wanted = [option for option in options.driver_options()
+                  if (option in options.OWN_OPTIONS)
+                  == (self.arguments[0] == 'own')]
+        for option in sorted(wanted, key=lambda opt: opt.name):
             for line in _lines(option):
                 lines.append(line, options.__file__)
         container = nodes.container()
