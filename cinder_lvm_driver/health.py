@@ -93,10 +93,11 @@ class Watch:
             vg.extend_pool(pool, self._policy)
         except errors.DriverError as exc:
             if not self._is_hindered:
+                advice = (f'add PVs to VG {vg.vg_name} with vgextend, or '
+                          f'delete volumes or snapshots. '
+                          if isinstance(exc, lvm.InsufficientSpace) else '')
                 LOG.warning('Thin pool %s fills up and cannot be extended: '
-                            'add PVs to VG %s with vgextend, or delete '
-                            'volumes or snapshots. %s', pool.name,
-                            vg.vg_name, exc)
+                            '%s%s', pool.name, advice, exc)
             self._is_hindered = True
             return False
         LOG.info('Thin pool %s was filling up and is extended', pool.name)

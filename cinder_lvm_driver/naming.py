@@ -55,7 +55,7 @@ def clone_source(lv_name: str) -> str:
 
 def doomed(lv_name: str) -> str:
     """Return a new name for an LV that is to be wiped and removed."""
-    return f'{_DOOMED}{lv_name}-{uuid.uuid4().hex[:8]}'
+    return f'{_DOOMED}{lv_name[-12:]}-{uuid.uuid4().hex[:8]}'
 
 
 def revert_to(lv_name: str) -> str:

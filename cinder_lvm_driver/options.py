@@ -45,8 +45,9 @@ OWN_OPTIONS = [
                max=100,
                help='Fill level in percent, of data or metadata, above which '
                     'the thin pool is extended within its volume group. It '
-                    'is looked at once in backend_stats_polling_interval. '
-                    '100 leaves that to LVM (lvm.conf).'),
+                    'is looked at when Cinder asks how the back end is, once '
+                    'a minute by default. 100 leaves that to LVM '
+                    '(lvm.conf).'),
     cfg.IntOpt('lvm_thin_pool_autoextend_percent',
                default=20,
                min=1,

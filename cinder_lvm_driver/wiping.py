@@ -47,14 +47,14 @@ class Remover:
             raise lvm.InvalidRequest(
                 f'LV {volume.name} is a thin pool and is not removed: other '
                 f'volumes are in it. Give it another name')
+        if naming.is_doomed(volume.name) and self._copier.wipes:
+            # It was made with such a name, a copy of a mirrored LV.
+            self._wipe_later([volume.name])
+            return
         lvm.check_answering(volume)
         self._vg.require_closed(volume)
         if volume.is_thin or not self._copier.wipes:
             self._vg.delete(volume.name)
-            return
-        if naming.is_doomed(volume.name):
-            # It was made with such a name, a copy of a mirrored LV.
-            self._wipe_later([volume.name])
             return
         doomed = naming.doomed(volume.name)
         try:
@@ -66,11 +66,8 @@ class Remover:
             if volume.is_cow_snapshot:
                 raise
             self._wipe_and_remove(volume.name)
-        except lvm.NameTooLong as exc:
-            LOG.info('LV %s is wiped before it is removed: %s', volume.name,
-                     exc)
-            self._wipe_and_remove(volume.name)
         else:
+            LOG.info('LV %s is now %s and is wiped', volume.name, doomed)
             self._wipe_later([doomed])
 
     def resume(self, names: Iterable[str]) -> None:
@@ -96,7 +93,8 @@ class Remover:
             background.start('lvm-wiper', self._work)
         except RuntimeError as exc:
             # This host has no more threads to give now.
-            self._is_working = False
+            with self._lock:
+                self._is_working = False
             LOG.warning('The wiping of deleted volumes starts later: %s', exc)
 
     def _work(self) -> None:

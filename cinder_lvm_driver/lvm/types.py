@@ -18,6 +18,11 @@ THIN = 'thin'
 THIN_POOL = 'thin-pool'
 _COW_CHUNK_BYTES = 4096
 _COW_CHUNKS_PER_NOTE = 256
+# LVM makes no thin LV once no more metadata is free than 4 MiB, or than a
+# quarter where that is less (lib/metadata/thin_manip.c,
+# pool_metadata_min_threshold).
+_METADATA_RESERVE_BYTES = 4 * 2 ** 20
+_METADATA_RESERVE_SHARE = 4
 
 
 def full_cow_store_bytes(origin_bytes: int) -> int:
@@ -103,6 +108,19 @@ class LogicalVolume:
     def is_thin_pool(self) -> bool:
         """Whether the LV is a thin pool itself."""
         return self.segtype == THIN_POOL
+
+    @property
+    def lacks_metadata(self) -> bool:
+        """Whether LVM makes no more LVs in a thin pool for want of metadata.
+
+        Of an inactive one it cannot tell.
+        """
+        size_bytes = self.metadata_size_bytes
+        if self.metadata_percent is None or size_bytes is None:
+            return False
+        used_bytes = size_bytes * self.metadata_percent / 100
+        return size_bytes - used_bytes <= min(
+            _METADATA_RESERVE_BYTES, size_bytes // _METADATA_RESERVE_SHARE)
 
     @property
     def is_private(self) -> bool:
@@ -194,7 +212,7 @@ class AutoextendPolicy:
         """Tell whether a pool is to be extended, if it is active and whole."""
         if pool.needs_check or pool.health not in (None, 'out_of_data'):
             return False
-        return (self.lacks_data(pool)
+        return (self.lacks_data(pool) or pool.lacks_metadata
                 or (pool.metadata_percent or 0) > self.threshold_percent)
 
 

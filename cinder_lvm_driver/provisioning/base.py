@@ -102,7 +102,8 @@ class Provisioning(abc.ABC):
 
         :returns: whether it is one now; False where its data would have to
             be copied
-        :raises lvm.LVMError: it cannot be now; it is as it was
+        :raises lvm.LVMError: it cannot be now; it has its data as before, but
+            perhaps fewer copies of it
         """
 
     def fault(self, picture: lvm.Picture) -> str | None:

@@ -9,12 +9,6 @@ from collections.abc import Iterator
 
 from cinder_lvm_driver import lvm
 
-# LVM makes no thin LV once no more metadata is free than 4 MiB, or than a
-# quarter where that is less (lib/metadata/thin_manip.c,
-# pool_metadata_min_threshold).
-_METADATA_RESERVE_BYTES = 4 * 2 ** 20
-_METADATA_RESERVE_SHARE = 4
-
 
 def group_fault(group: lvm.VolumeGroup) -> str | None:
     """Return why LVM changes nothing in a VG; None if it does."""
@@ -41,21 +35,12 @@ def pool_fault(pool: lvm.LogicalVolume) -> str | None:
     if pool.health == 'out_of_data' or pool.data_percent >= 100:
         return (f'Thin pool {path} is out of data space: extend it with '
                 f'lvextend, or delete volumes or snapshots')
-    if _lacks_metadata(pool):
+    if pool.lacks_metadata:
         return (f'Thin pool {path} is nearly out of metadata space: extend '
                 f'it with lvextend --poolmetadatasize, or delete snapshots')
     if pool.health is not None:
         return f'LVM reports thin pool {path} as {pool.health}'
     return None
-
-
-def _lacks_metadata(pool: lvm.LogicalVolume) -> bool:
-    size_bytes = pool.metadata_size_bytes
-    if pool.metadata_percent is None or size_bytes is None:
-        return False
-    used_bytes = size_bytes * pool.metadata_percent / 100
-    return size_bytes - used_bytes <= min(
-        _METADATA_RESERVE_BYTES, size_bytes // _METADATA_RESERVE_SHARE)
 
 
 def pool_advice(pool: lvm.LogicalVolume, *, has_spare: bool,

@@ -132,7 +132,12 @@ class NvmetTarget(base.Target):
         except errors.InvalidExport:
             subsystem_nqn = self.settings.nqn(volume.id)
         with host.lock(nvmet_setup.LOCK):
-            nvmet.delete_subsystem(subsystem_nqn)
+            served = nvmet.list_subsystems().get(
+                subsystem_nqn, nvmeof.NOTHING)['namespaces'].values()
+            # After two migrations in use, the record of what is left behind
+            # has the id that the subsystem of the volume was named by.
+            if all(uuid == volume.name_id for _, uuid in served):
+                nvmet.delete_subsystem(subsystem_nqn)
 
     def validate_connector(self, connector: base.Connector) -> bool:
         host_nqn = _host_nqn(connector)
@@ -156,7 +161,7 @@ class NvmetTarget(base.Target):
         else:
             names = []
             with contextlib.suppress(errors.InvalidExport):
-                names = [nvmeof.parse_export(volume).subsystem_nqn]
+                names = [nvmeof.own_nqn(volume)]
         for subsystem_nqn in dict.fromkeys(names):
             with host.lock(nvmet_setup.LOCK):
                 nvmet.revalidate_sizes(subsystem_nqn)

@@ -227,7 +227,8 @@ class DriverTestCase(backend.BackendTestCase):
         self.assertEqual([(name, 0, self.lvm.removed[name].size)
                           for name in self.lvm.removed], self.machine.wiped)
         for name, removed in zip(names, self.lvm.removed, strict=True):
-            self.assertRegex(removed, f'^cinder-wipe-{name}-[0-9a-f]{{8}}$')
+            self.assertRegex(removed,
+                             f'^cinder-wipe-{name[-12:]}-[0-9a-f]{{8}}$')
             self.assertEqual('', self.lvm.removed[removed].content)
 
 

@@ -30,6 +30,8 @@ class TestNaming(base.TestCase):
     def test_names_of_our_own(self):
         doomed = {naming.doomed(self.volume) for _ in range(2)}
         self.assertEqual(2, len(doomed))
+        # As long a name of a VG as the volume has had does for these, too.
+        self.assertLess(max(map(len, doomed)), len(self.volume))
         moments = {naming.clone_source(self.volume),
                    naming.revert_to(self.volume),
                    naming.revert_from(self.volume),

@@ -85,14 +85,6 @@ class TestRemover(base.TestCase):
         self.assertEqual(1, len(self.wiped))
         self.assertEqual({'a'}, set(self.lvm.volumes))
 
-    def test_name_of_a_group_that_leaves_no_room_for_another_name(self):
-        self.take('v' * 102)
-        self.lvm.add('a')
-        for name, origin in ('s', 'a'), ('b', ''):
-            self.remove(name, origin=origin)
-        self.assertEqual((['s', 'b'], []), (self.wiped, self.works))
-        self.assertEqual({'a'}, set(self.lvm.volumes))
-
     def test_one_that_has_such_a_name_keeps_it(self):
         # What a crash would leave to be wiped, too.
         name = 'cinder-wipe-a-01234567'

@@ -105,6 +105,12 @@ class TestAutoextendPolicy(base.TestCase):
         self.assertEqual((is_due, lacks_data), (
             self.policy.is_due(pool), self.policy.lacks_data(pool)))
 
+    def test_metadata_that_lvm_keeps_in_reserve(self):
+        """No LV can be made any more, although the threshold is higher."""
+        for size_bytes, is_due in (4 * MIB, True), (64 * MIB, False):
+            self.assertIs(is_due, self.policy.is_due(self.pool(
+                '10', '76', metadata_size_bytes=size_bytes)))
+
     @ddt.data(({'health': 'out_of_data'}, True), ({'health': 'failed'}, False),
               ({'health': 'metadata_read_only'}, False),
               ({'needs_check': True}, False))

@@ -210,6 +210,21 @@ class TestOwnSubsystem(NvmetTestCase):
         self.target.remove_export(None, copy)
         self.assertEqual([nqn(source)], list(verbs.list_subsystems()))
 
+    def test_remove_what_a_second_migration_in_use_left_behind(self):
+        """Its record has the id by which the volume's subsystem is named."""
+        left = new_volume(1, name_id=volume(9).id)
+        left.provider_location = self.target.create_export(
+            None, left, DEVICES[0])['location']
+        moved = new_volume(2, connectors=[HOST])
+        moved.provider_location = self.target.create_export(
+            None, moved, DEVICES[1])['location']
+        self.target.remove_export(None, left)
+        # What Cinder swaps when it completes the migration.
+        record = new_volume(2, name_id=left.name_id,
+                            provider_location=left.provider_location)
+        self.target.remove_export(None, record)
+        self.assertEqual([nqn(moved)], list(verbs.list_subsystems()))
+
     def test_remove_after_a_migration_in_use(self):
         """The subsystem has the id of the volume that it was copied to."""
         new = volume(2)

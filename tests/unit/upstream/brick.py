@@ -100,6 +100,8 @@ class Volume:
 class ThinPool(Volume):
     """The pool of a VG that tells its own size."""
 
+    lacks_metadata = False
+
     def __init__(self, brick, name):
         fake = brick.fake
         super().__init__(brick, name, {'size': fake.vg_thin_pool_size}, False)
