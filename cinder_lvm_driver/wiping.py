@@ -37,16 +37,13 @@ class Remover:
     def remove(self, volume: lvm.LogicalVolume) -> None:
         """Remove an LV for good; its name is free at once.
 
-        :raises lvm.InvalidRequest: it is a thin pool
+        :raises lvm.LogicalVolumeOfWrongKind: it is a pool
         :raises lvm.LogicalVolumeInUse: it is open
         :raises lvm.LogicalVolumeNotFound: somebody else has removed it
         :raises lvm.PhysicalVolumeMissing: it is a COW snapshot, which cannot
             be wiped where the VG lacks a PV
         """
-        if volume.is_thin_pool:
-            raise lvm.InvalidRequest(
-                f'LV {volume.name} is a thin pool and is not removed: other '
-                f'volumes are in it. Give it another name')
+        lvm.check_kind(volume)
         if naming.is_doomed(volume.name) and self._copier.wipes:
             # It was made with such a name, a copy of a mirrored LV.
             self._wipe_later([volume.name])

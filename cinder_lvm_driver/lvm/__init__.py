@@ -22,6 +22,7 @@ from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
+from cinder_lvm_driver.lvm.types import check_kind
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import PhysicalVolume
@@ -54,5 +55,6 @@ __all__ = (
     'VolumeGroupExported',
     'VolumeGroupNotFound',
     'check_answering',
+    'check_kind',
     'full_cow_store_bytes',
 )

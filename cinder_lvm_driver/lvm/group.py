@@ -300,6 +300,21 @@ class LVM(questions.Questions):
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *(f'{self.vg_name}/{name}' for name in lv_names))
 
+    def bring_up(self, name: str) -> types.LogicalVolume:
+        """Return an LV as it is found, and have its device there.
+
+        What is active and well is left alone. Whether what lacks a PV can be
+        used, LVM knows: it is asked to activate that once more.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        :raises errors.LogicalVolumeOfWrongKind: it is a pool
+        :raises errors.LogicalVolumeSuspended: it holds back all I/O
+        """
+        volume = self.get_volume(name)
+        if not volume.active or volume.health:
+            self.activate_lv(name)
+        return volume
+
     def deactivate_lv(self, name: str) -> None:
         """Deactivate an LV.
 

@@ -34,7 +34,18 @@ class Questions:
                                           system_dir, report_timeout)
 
     def get_volume(self, name: str) -> types.LogicalVolume:
-        """Return an LV whose device answers, if it has one.
+        """Return an LV that can be a volume, and answers if it is active.
+
+        :raises errors.LogicalVolumeNotFound: there is none of that name
+        :raises errors.LogicalVolumeOfWrongKind: it is a pool
+        :raises errors.LogicalVolumeSuspended: it holds back all I/O
+        """
+        volume = self.get_pool_or_volume(name)
+        types.check_kind(volume)
+        return volume
+
+    def get_pool_or_volume(self, name: str) -> types.LogicalVolume:
+        """Return an LV of whatever kind, which answers if it is active.
 
         :raises errors.LogicalVolumeNotFound: there is none of that name
         :raises errors.LogicalVolumeSuspended: it holds back all I/O

@@ -147,6 +147,21 @@ class LogicalVolume:
         return bool(self.role & {'thickorigin', 'multithickorigin'})
 
 
+def check_kind(volume: LogicalVolume) -> None:
+    """Look that an LV can be a volume or a snapshot.
+
+    What is done to a pool is done to all LVs in it.
+
+    :raises errors.LogicalVolumeOfWrongKind: other LVs are made of it
+    """
+    if volume.is_private:
+        raise errors.LogicalVolumeOfWrongKind(
+            f'LV {volume.vg_name}/{volume.name} is a '
+            f'{volume.segtype.replace("-", " ")} (segtype {volume.segtype}), '
+            f'which other LVs need, and neither a volume nor a snapshot: '
+            f'give it another name with lvrename')
+
+
 def check_answering(volume: LogicalVolume) -> None:
     """Look that an LV does not hold back I/O.
 

@@ -42,10 +42,13 @@ def revert(vg: lvm.LVM, volumes: Mapping[str, lvm.LogicalVolume],
     :raises lvm.InsufficientSpace: a thick volume was extended, and there is
         no room for a snapshot of the size that it has now
     :raises lvm.LogicalVolumeInUse: the volume is open, or a thick snapshot
+    :raises lvm.LogicalVolumeOfWrongKind: one of the two is a pool
     :raises NotImplementedError: the two are of different kinds, so that the
         data has to be copied
     """
     snapshot = volumes[snapshot_name]
+    for lv in volumes[volume_name], snapshot:
+        lvm.check_kind(lv)
     volume = vg.require_closed(volumes[volume_name])
     lvm.check_answering(volume)
     lvm.check_answering(snapshot)

@@ -37,7 +37,7 @@ class Thin(base.Provisioning):
             except lvm.LogicalVolumeExists:
                 LOG.info('Thin pool %s was made by somebody else meanwhile',
                          self._pool)
-                pool = self._vg.get_volume(self._pool)
+                pool = self._vg.get_pool_or_volume(self._pool)
         if not pool.is_thin_pool:
             raise lvm.InvalidRequest(
                 f'LV {self._pool} in VG {self._vg.vg_name} is of type '
@@ -120,6 +120,6 @@ class Thin(base.Provisioning):
             Iterable[str]:
         """Look at how the pool is set up."""
         return health.pool_advice(
-            self._vg.get_volume(self._pool),
+            self._vg.get_pool_or_volume(self._pool),
             has_spare=self._vg.has_spare_metadata(),
             autoextension=autoextension)

@@ -131,7 +131,9 @@ class SnapshotAttachVerbs:
             self.target_driver.remove_export(
                 context, AttachedSnapshot.of(snapshot))
             lv_name = naming.snapshot_lv_name(snapshot.name)
-            lvs = self.vg.get_volumes()
+            # Of a pool neither is ours to undo.
+            lvs = {name: lv for name, lv in self.vg.get_volumes().items()
+                   if not lv.is_private}
             stand_in = naming.snapshot_export(lv_name)
             if stand_in in lvs:
                 self.vg.delete(self.vg.require_closed(lvs[stand_in]).name)

@@ -45,7 +45,7 @@ class ExportVerbs:
         """
         with translate.cinder_errors():
             revert.check_settled(self.vg, volume.name)
-            self.vg.activate_lv(volume.name)
+            self.vg.bring_up(volume.name)
             export = self.target_driver.create_export(
                 context, volume, self._export_path(volume, vg))
         return {'provider_location': export['location'],
@@ -65,7 +65,7 @@ class ExportVerbs:
             self._served_at_start -= {volume.id}
             return
         with translate.cinder_errors():
-            self.vg.activate_lv(volume.name)
+            self.vg.bring_up(volume.name)
             self.target_driver.ensure_export(
                 context, volume, self._export_path(volume))
 
@@ -99,11 +99,8 @@ class ExportVerbs:
     def _serve(self, volumes: list[objects.Volume]) -> Iterator[str]:
         """Serve volumes and return the ids of those that are."""
         lvs = self.vg.get_volumes()
-        present = [volume for volume in volumes if volume.name in lvs]
-        for volume in volumes:
-            if volume.name not in lvs:
-                LOG.error('Volume %s is attached, but its LV is not there',
-                          volume.id)
+        present = [volume for volume in volumes
+                   if _is_there(volume, lvs.get(volume.name))]
         inactive = [volume.name for volume in present
                     if not lvs[volume.name].active]
         if inactive:
@@ -203,6 +200,20 @@ class ExportVerbs:
     def _export_path(self, volume: objects.Volume,
                      vg: str | None = None) -> str:
         return '/dev/%s/%s' % (vg or self.settings.volume_group, volume.name)
+
+
+def _is_there(volume: objects.Volume, lv: lvm.LogicalVolume | None) -> bool:
+    """Tell whether there is an LV to be served, and log if there is none."""
+    if lv is None:
+        LOG.error('Volume %s is attached, but its LV is not there', volume.id)
+        return False
+    try:
+        lvm.check_kind(lv)
+    except lvm.LogicalVolumeOfWrongKind as exc:
+        LOG.error('Volume %s is attached, but its LV is another one: %s',
+                  volume.id, exc)
+        return False
+    return True
 
 
 def _is_exported(volume: objects.Volume) -> bool:

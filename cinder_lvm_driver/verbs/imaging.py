@@ -57,23 +57,21 @@ class ImageVerbs:
 
         :param disable_sparse: the LV holds other data; write all of it
         """
-        if not disable_sparse and self._reads_as_zeroes(volume):
+        lv = self._bring_up(volume)
+        if not disable_sparse and self._reads_as_zeroes(lv):
             image = image_service.show(context, image_id)
             if _is_plain(image) and _has_qemu_img():
                 self._write_sparse(context, volume, image_service, image)
                 return
         image_utils.fetch_to_raw(
-            context, image_service, image_id, self._device(volume),
+            context, image_service, image_id, self.local_path(volume),
             self.settings.dd_blocksize, size=volume.size,
             disable_sparse=disable_sparse)
 
-    def _reads_as_zeroes(self, volume: objects.Volume) -> bool:
-        """Tell whether nothing was ever written to a volume's LV."""
-        if not self._provisioning.reads_zeroes:
-            return False
-        with translate.cinder_errors():
-            lv = self.vg.get_volume(volume.name)
-        return lv.is_thin and not lv.origin and lv.data_percent == 0
+    def _reads_as_zeroes(self, lv: lvm.LogicalVolume) -> bool:
+        """Tell whether nothing was ever written to an LV."""
+        return (self._provisioning.reads_zeroes and lv.is_thin
+                and not lv.origin and lv.data_percent == 0)
 
     def _write_sparse(self, context: cinder_context.RequestContext,
                       volume: objects.Volume, image_service: Any,
@@ -107,20 +105,24 @@ class ImageVerbs:
                              volume: objects.Volume, image_service: Any,
                              image_meta: dict) -> None:
         """Upload a volume's LV as an image."""
+        self._bring_up(volume)
         volume_utils.upload_volume(context, image_service, image_meta,
-                                   self._device(volume), volume)
+                                   self.local_path(volume), volume)
 
-    def _device(self, volume: objects.Volume) -> str:
-        """Return the path of a volume's device, which is there.
+    def _bring_up(self, volume: objects.Volume) -> lvm.LogicalVolume:
+        """Return a volume's LV, whose device is there and answers.
 
         What writes to a path that is not would make a file in /dev of it,
         in the memory of this host.
+
+        :raises exception.VolumeBackendAPIException: it is not, or would
+            hold the service up for ever
         """
-        path = self.local_path(volume)
-        if not os.path.exists(path):
-            with translate.cinder_errors():
+        with translate.cinder_errors():
+            lv = self.vg.get_volume(volume.name)
+            if not os.path.exists(self.local_path(volume)):
                 self.vg.activate_lv(volume.name)
-        return path
+        return lv
 
 
 def _is_plain(image: dict) -> bool:

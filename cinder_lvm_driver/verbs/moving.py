@@ -87,6 +87,7 @@ class MoveVerbs:
         if lv is None:
             raise lvm.LogicalVolumeNotFound(
                 f'LV {lv_name} was not found in VG {self.vg.vg_name}')
+        lvm.check_kind(lv)
         lvm.check_answering(lv)
         snapshots = [other.name for other in lvs.values()
                      if other.origin == lv_name and manage.is_snapshot(other)]

@@ -35,7 +35,7 @@ class LVMContract(Looks):
     """The cases; give ``self.vg``."""
 
     def facts(self, name, *fields):
-        volume = self.vg.get_volume(name)
+        volume = self.vg.get_pool_or_volume(name)
         if 'is_open' in fields:
             volume = self.settled(volume)
         return tuple(getattr(volume, field) for field in fields)
@@ -59,7 +59,7 @@ class LVMContract(Looks):
         self.vg.delete('filler')
         self.vg.create_thin_volume('a', 100 * MIB, 'pool')
         self.fill(self.vg.get_volume('a'), 92 * MIB)
-        return self.vg.get_volume('pool')
+        return self.vg.get_pool_or_volume('pool')
 
     def test_empty_group(self):
         self.assertEqual({}, self.vg.get_volumes())
@@ -251,7 +251,7 @@ class LVMContract(Looks):
     def test_thin_pool(self):
         before = self.vg.get_group()
         self.make_pool()
-        pool = self.vg.get_volume('pool')
+        pool = self.vg.get_pool_or_volume('pool')
         whole = before.free_bytes // before.extent_size_bytes
         self.assertEqual(whole * 95 // 100 * before.extent_size_bytes,
                          pool.size_bytes)

@@ -64,7 +64,7 @@ class CostTest(Costs, test_attach.AttachTestCase):
                           *page)
         self.assert_costs({'lvs': 1}, driver.get_manageable_snapshots, [],
                           *page)
-        self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
+        self.assert_costs({'lvs': 1}, self.serve_and_remove, volume)
         for made in clone, larger, volume:
             self.assert_costs({'lvs': 1, 'lvremove': 1},
                               driver.delete_volume, made)
@@ -76,5 +76,5 @@ class CostTest(Costs, test_attach.AttachTestCase):
 class NvmetCostTest(Costs, test_nvmet.NvmetTestCase):
 
     def test_serving(self):
-        self.assert_costs({'lvchange': 1}, self.serve_and_remove,
+        self.assert_costs({'lvs': 1}, self.serve_and_remove,
                           self.create())

@@ -98,7 +98,7 @@ class LVMTest(LVMTestCase):
         vg = self.make_vg(self.enterContext(fixtures.volume_group(
             self.root, 'small-vg', (28 * MIB,))))
         vg.create_thin_pool('pool')
-        self.assertEqual(16 * MIB, vg.get_volume('pool').size_bytes)
+        self.assertEqual(16 * MIB, vg.get_pool_or_volume('pool').size_bytes)
 
     def test_open_volume_is_in_use(self):
         self.vg.create_volume('a', 16 * MIB)

@@ -218,7 +218,7 @@ class TgtCostTest(TgtTestCase, test_cost.CostTest):
 
     def test_costs(self):
         volume = self.create()
-        self.assert_costs({'lvchange': 1}, self.serve_and_remove, volume)
+        self.assert_costs({'lvs': 1}, self.serve_and_remove, volume)
 
 
 class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):

@@ -7,6 +7,7 @@ where the contract wants that.
 """
 
 import copy
+import itertools
 from unittest import mock
 
 from cinder import exception
@@ -137,6 +138,29 @@ SUSPENDED = (
     ('migrate_volume', BACKEND_ERROR, 'owner'),
     ('retype', BACKEND_ERROR, 'owner'),
 )
+# A volume or snapshot whose LV is one that other LVs are made of.
+POOLS = (
+    ('create_volume_from_snapshot', 'shot'),
+    ('create_cloned_volume', 'owner'),
+    ('create_snapshot', 'owner'),
+    ('delete_volume', 'owner'),
+    ('delete_snapshot', 'shot'),
+    ('revert_to_snapshot', 'owner'),
+    ('revert_to_snapshot', 'shot'),
+    ('extend_volume', 'owner'),
+    ('create_export', 'owner'),
+    ('ensure_export', 'owner'),
+    ('copy_image_to_volume', 'owner'),
+    ('copy_volume_to_image', 'owner'),
+    ('create_export_snapshot', 'shot'),
+    ('migrate_volume', 'owner'),
+    ('retype', 'owner'),
+)
+POOL_IS_FINE = (
+    ('remove_export', 'owner'), ('remove_export_snapshot', 'shot'),
+    ('terminate_connection_snapshot', 'shot'), ('unmanage', 'owner'),
+    ('unmanage_snapshot', 'shot'),
+)
 # Commands that change a VG, one of whose PVs is missing.
 PARTIAL = ('create_volume', 'create_volume_from_snapshot',
            'create_cloned_volume', 'extend_volume', 'create_snapshot',
@@ -204,6 +228,10 @@ class TestThin(BadInputTestCase):
     def test_missing_device_of_the_group(self, verb):
         if verb in ('extend_volume', 'create_snapshot', 'migrate_volume'):
             self.lvm.volumes.pop('_' + self.shot.name)
+        if verb in ('create_export', 'ensure_export'):
+            # One that is whole is served.
+            self.lvm.volumes[self.owner.name].reported = {
+                'lv_health_status': 'partial'}
         answer = self.machine.answer
 
         def refusing(argv):
@@ -274,12 +302,34 @@ class TestThin(BadInputTestCase):
         self.assert_refused(BACKEND_ERROR, [self.owner.name, '3 GiB'],
                             self.driver.extend_volume, self.owner, size)
 
-    def test_volume_that_is_a_thin_pool(self):
-        self.lvm.volumes.pop('_' + self.shot.name)
-        lv = self.lvm.volumes[self.owner.name]
-        lv.segtype, lv.pool = 'thin-pool', ''
-        self.assert_refused(BACKEND_ERROR, [self.owner.name, 'thin pool'],
-                            *self.call('delete_volume'))
+    def make_pool(self, thing, segtype):
+        """Have an LV in use that bears a volume's or snapshot's name."""
+        if thing == 'owner':
+            self.lvm.volumes.pop('_' + self.shot.name)
+        vars(self.lvm.volumes[self.lv_name(thing)]).update(
+            segtype=segtype, pool='', origin='', active=True, is_open=True)
+
+    @ddt.data(*itertools.product(POOLS, ('thin-pool', 'cache-pool')))
+    @ddt.unpack
+    def test_pool(self, call, segtype):
+        """What is done to it would be done to the LVs in it."""
+        verb, thing = call
+        self.make_pool(thing, segtype)
+        if verb == 'revert_to_snapshot' and thing == 'owner':
+            self.add_snapshot()
+        self.assert_refused(
+            BACKEND_ERROR, [self.lv_name(thing), f'segtype {segtype}',
+                            'lvrename'], *self.call(verb))
+        self.assertEqual([], self.driver.target_driver.calls)
+
+    @ddt.data(*POOL_IS_FINE)
+    @ddt.unpack
+    def test_pool_is_fine(self, verb, thing):
+        self.make_pool(thing, 'thin-pool')
+        before = self.world()
+        verb, *arguments = self.call(verb)
+        self.assertFalse(verb(*arguments))
+        self.assertEqual(before, self.world())
 
     def test_unmanage_leaves_all_as_it_is(self):
         before = self.world()

@@ -121,9 +121,11 @@ class TestRemover(base.TestCase):
     def test_what_is_not_removed(self):
         self.assertRaises(lvm.LogicalVolumeInUse, self.remove, 'a',
                           is_open=True)
-        self.assertRaises(lvm.InvalidRequest, self.remove, 'pool',
-                          segtype='thin-pool')
-        self.assertEqual({'a', 'pool'}, set(self.lvm.volumes))
+        pools = {'thin-pool', 'cache-pool'}
+        for name in pools:
+            self.assertRaises(lvm.LogicalVolumeOfWrongKind, self.remove, name,
+                              segtype=name)
+        self.assertEqual({'a', *pools}, set(self.lvm.volumes))
 
     def test_mistake_of_ours_does_not_end_the_wiping(self):
         for name in 'mistake', 'a':

@@ -2,12 +2,14 @@
 """The exact command of every verb; here and nowhere else."""
 
 import json
+from unittest import mock
 
 import ddt
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import report
 from tests import base
+from tests.fakes import lvm as fake_lvm
 from tests.fakes import process as fake_process
 from tests.unit.lvm import test_types
 
@@ -137,3 +139,31 @@ class TestVerbs(CommandTestCase):
                     stdout=GROUP.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
+
+
+@ddt.ddt
+class TestBringUp(base.TestCase):
+
+    def bring_up(self, **facts):
+        """Bring an LV up, and return the programs that it took."""
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.lvm.add('a', **facts)
+        vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        vg.find_volume('a')
+        with mock.patch.object(self.lvm, 'run', wraps=self.lvm.run) as run:
+            vg.bring_up('a')
+        return [fake_lvm.parse(call.args)[0] for call in run.call_args_list]
+
+    @ddt.data(({}, ['lvs']), ({'active': False}, ['lvs', 'lvchange']),
+              ({'reported': {'lv_health_status': 'partial'}},
+               ['lvs', 'lvchange']))
+    @ddt.unpack
+    def test_bring_up(self, facts, programs):
+        """LVM activates what is partial if it is redundant."""
+        self.assertEqual(programs, self.bring_up(**facts))
+        self.assertTrue(self.lvm.volumes['a'].active)
+
+    @ddt.data({'is_suspended': True}, {'segtype': 'thin-pool'})
+    def test_what_is_not_brought_up(self, facts):
+        self.assertRaises(lvm.LVMError, self.bring_up, active=False, **facts)
+        self.assertFalse(self.lvm.volumes['a'].active)

@@ -74,6 +74,12 @@ class TestQuestions(base.TestCase):
                                   self.vg.get_volume, 'b')
         self.assertEqual('LV b was not found in VG vg', str(error))
 
+    def test_get_volume_that_is_a_pool(self):
+        self.lvm.add('p', segtype='thin-pool')
+        self.assertRaises(lvm.LogicalVolumeOfWrongKind, self.vg.get_volume,
+                          'p')
+        self.assertEqual('p', self.vg.get_pool_or_volume('p').name)
+
     def wait_until_closed(self, name, seconds, meanwhile=None):
         volume = self.lvm.add(name, is_open=True)
         found = self.vg.get_volume(name)

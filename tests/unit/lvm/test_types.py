@@ -6,6 +6,7 @@ import decimal
 
 import ddt
 
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import types
 from tests import base
 
@@ -48,6 +49,15 @@ class TestLogicalVolume(base.TestCase):
     def test_private(self, segtype, role, is_private):
         lv = volume(segtype=segtype, role=role)
         self.assertIs(is_private, lv.is_private)
+
+    def test_check_kind(self):
+        types.check_kind(LINEAR)
+        error = self.assertRaises(
+            lvm.LogicalVolumeOfWrongKind, types.check_kind,
+            volume('private', segtype='thin-pool'))
+        self.assertIn('LV my-vg/a is a thin pool (segtype thin-pool)',
+                      str(error))
+        self.assertIn('lvrename', str(error))
 
     @ddt.data(('linear', False), ('raid1', True), ('mirror', True))
     @ddt.unpack

@@ -24,7 +24,7 @@ class TestPrepare(ThinTestCase):
 
     def test_pool_is_made(self):
         self.provisioning.prepare()
-        self.assertTrue(self.vg.get_volume('vg-pool').is_thin_pool)
+        self.assertTrue(self.vg.get_pool_or_volume('vg-pool').is_thin_pool)
 
     def test_pool_is_kept(self):
         self.add_thin_pool()

@@ -151,6 +151,8 @@ class Brick:
         # there for it.
         return self.find_volume(name) or self._volume(name, None)
 
+    get_pool_or_volume = get_volume
+
     def wait_until_closed(self, volume):
         return volume
 
@@ -245,6 +247,11 @@ class Brick:
     def activate_lv(self, *names):
         for name in names:
             self._run(self.fake.activate_lv, name)
+
+    def bring_up(self, name):
+        # Brick activates what is active, too.
+        self.activate_lv(name)
+        return self.get_volume(name)
 
     def deactivate_lv(self, name):
         self._run(self.fake.deactivate_lv, name)

@@ -46,6 +46,13 @@ class TestOneVolume(ExportTestCase):
                          self.target.calls)
         self.assertTrue(self.lv(volume).active)
 
+    @ddt.data('create_export', 'ensure_export')
+    def test_volume_that_is_active_costs_one_report(self, verb):
+        volume = self.make_volume()
+        arguments = (None,) * (verb == 'create_export')
+        getattr(self.driver, verb)(self.context, volume, *arguments)
+        self.assertEqual(['lvs'], self.machine.programs())
+
     def test_create_export_in_another_group(self):
         volume = self.make_volume()
         self.driver.create_export(self.context, volume, None, vg='vg2')
@@ -294,6 +301,17 @@ class TestStart(ExportTestCase):
         self.assertEqual([], self.ensure(volume))
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
                           gone)
+
+    def test_volume_whose_lv_is_a_pool(self):
+        volume, pool = self.attached(), self.attached(active=False)
+        vars(self.lv(pool)).update(segtype='thin-pool', pool='')
+        self.update(volume, pool)
+        self.assertIn(f'Volume {pool.id} is attached, but its LV is another',
+                      self.log.output)
+        self.assertFalse(self.lv(pool).active)
+        self.assertEqual([], self.ensure(volume))
+        self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
+                          pool)
 
     def test_one_that_cannot_be_served(self):
         volume, broken = self.attached(), self.attached()
