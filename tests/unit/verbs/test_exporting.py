@@ -313,6 +313,14 @@ class TestStart(ExportTestCase):
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
                           pool)
 
+    def test_volume_that_is_suspended(self):
+        """It may be for a moment: Cinder is not told of an error."""
+        volume = self.attached()
+        self.lv(volume).is_suspended = True
+        self.update(volume)
+        self.assertEqual([], self.ensure(volume))
+        self.assertTrue(self.lv(volume).is_suspended)
+
     def test_one_that_cannot_be_served(self):
         volume, broken = self.attached(), self.attached()
         self.target.failures['ensure_exports'] = {
