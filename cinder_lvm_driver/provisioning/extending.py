@@ -75,7 +75,14 @@ def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
     :raises lvm.InsufficientSpace: it does not fit
     :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots, or
         an interrupted extension is still being completed
+    :raises lvm.LogicalVolumeOfWrongKind: it is a COW snapshot
     """
+    if volume.is_cow_snapshot:
+        # LVM would extend the store of changes, which no reader sees.
+        raise lvm.LogicalVolumeOfWrongKind(
+            f'LV {volume.vg_name}/{volume.name} is a COW snapshot of '
+            f'{volume.origin} and has the size of that: copy it to a new '
+            f'volume, which can be larger')
     if (vg.vg_name, volume.name) in _being_zeroed:
         raise lvm.LogicalVolumeInUse(
             f'LV {volume.name} is still being zeroed to its end, as an '

@@ -326,6 +326,16 @@ class TestThin(BadInputTestCase):
                             'lvrename'], *self.call(verb))
         self.assertEqual([], self.driver.target_driver.calls)
 
+    def test_extend_a_cow_snapshot(self):
+        """What LVM extends of it is the room for changes."""
+        del self.lvm.volumes[self.owner.name]
+        self.lvm.volumes['_' + self.shot.name].origin = ''
+        self.lvm.add('origin', GIB)
+        self.add_lv(self.owner, origin='origin')
+        self.assert_refused(
+            BACKEND_ERROR, [self.owner.name, 'COW snapshot of origin'],
+            *self.call('extend_volume'))
+
     @ddt.data(*POOL_IS_FINE)
     @ddt.unpack
     def test_pool_is_fine(self, verb, thing):
