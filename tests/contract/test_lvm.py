@@ -256,6 +256,9 @@ class LVMContract(Looks):
         self.assertEqual(whole * 95 // 100 * before.extent_size_bytes,
                          pool.size_bytes)
         self.assertTrue(pool.is_thin_pool)
+        self.assert_all_raise(lvm.LogicalVolumeOfWrongKind,
+                              (self.vg.get_volume, 'pool'),
+                              (self.vg.bring_up, 'pool'))
         self.assertEqual((0, True, False),
                          (pool.data_percent, pool.active, pool.is_open))
         self.assertGreater(pool.metadata_percent, 0)
@@ -266,6 +269,17 @@ class LVMContract(Looks):
         self.assertLess(self.vg.get_group().free_bytes,
                         before.free_bytes - pool.size_bytes)
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
+
+    def test_bring_up(self):
+        self.make_pool()
+        self.vg.create_thin_volume('t', 8 * MIB, 'pool')
+        self.vg.create_volume('a', 8 * MIB)
+        self.vg.create_thin_snapshot('s', 't', activate=False)
+        for name in 't', 'a', 's':
+            self.settled(self.vg.bring_up(name))
+            self.vg.deactivate_lv(name)
+            self.vg.bring_up(name)
+            self.assertEqual((True,), self.facts(name, 'active'))
 
     def test_thin_volume(self):
         self.make_pool()
