@@ -6,6 +6,8 @@ import collections
 from tests.functional import test_attach
 from tests.functional import test_nvmet
 
+EXTENSION = {'lvs': 1, 'lvextend': 1}
+
 
 class Costs:
     """After warm-up, thin: the fewest LVM commands, and never a Python."""
@@ -30,6 +32,11 @@ class Costs:
             self.assertEqual(collections.Counter(expected),
                              self.costs(verb, *arguments))
 
+    def assert_extension_costs_the_same_in_use(self):
+        volume = self.export()
+        with self.connected(self.attach(volume)):
+            self.assert_costs(EXTENSION, self.driver.extend_volume, volume, 2)
+
     def serve_and_remove(self, volume):
         self.store(volume, self.driver.create_export(
             self.context, volume, self.connector))
@@ -42,7 +49,8 @@ class CostTest(Costs, test_attach.AttachTestCase):
 
     def test_costs(self):
         driver = self.driver
-        volume, clone, larger = self.volume(), self.volume(), self.volume(2)
+        volume, clone = self.volume(), self.volume()
+        larger, larger_clone = self.volume(2), self.volume(2)
         snapshot = self.snapshot(volume)
         page = (None, 100, 0, ['reference'], ['asc'])
         self.assert_costs({'lvcreate': 1}, driver.create_volume, volume)
@@ -52,12 +60,15 @@ class CostTest(Costs, test_attach.AttachTestCase):
                           driver.create_volume_from_snapshot, clone,
                           snapshot)
         self.assert_costs({'lvs': 1, 'lvcreate': 1, 'lvextend': 1},
-                          driver.create_cloned_volume, larger, volume)
+                          driver.create_volume_from_snapshot, larger,
+                          snapshot)
+        self.assert_costs({'lvs': 1, 'lvcreate': 1, 'lvextend': 1},
+                          driver.create_cloned_volume, larger_clone, volume)
         self.assert_costs(
             {'lvs': 1, 'lvcreate': 1, 'lvrename': 2, 'lvremove': 1},
             driver.revert_to_snapshot, self.context, volume, snapshot)
-        self.assert_costs({'lvs': 1, 'lvextend': 1},
-                          driver.extend_volume, volume, 2)
+        self.assert_costs(EXTENSION, driver.extend_volume, volume, 2)
+        self.assert_extension_costs_the_same_in_use()
         self.assert_costs({'lvs': 1, 'vgs': 1}, driver.get_volume_stats,
                           True)
         self.assert_costs({'lvs': 1}, driver.get_manageable_volumes, [],
@@ -65,7 +76,7 @@ class CostTest(Costs, test_attach.AttachTestCase):
         self.assert_costs({'lvs': 1}, driver.get_manageable_snapshots, [],
                           *page)
         self.assert_costs({'lvs': 1}, self.serve_and_remove, volume)
-        for made in clone, larger, volume:
+        for made in clone, larger, larger_clone, volume:
             self.assert_costs({'lvs': 1, 'lvremove': 1},
                               driver.delete_volume, made)
         self.assert_costs({'lvs': 1, 'lvremove': 1},
@@ -78,3 +89,4 @@ class NvmetCostTest(Costs, test_nvmet.NvmetTestCase):
     def test_serving(self):
         self.assert_costs({'lvs': 1}, self.serve_and_remove,
                           self.create())
+        self.assert_extension_costs_the_same_in_use()
