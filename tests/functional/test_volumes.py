@@ -5,6 +5,7 @@ from unittest import mock
 
 from cinder import exception
 
+from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import naming
 from tests.functional import base
@@ -315,11 +316,13 @@ class ThickVolumesTest(ThickLVs, VolumeVerbs, base.BackendTestCase):
 class WipedVolumesTest(ThickLVs, base.BackendTestCase):
     """What nobody is to read who gets the extents next."""
 
-    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
+    settings = {'lvm_type': 'default', 'volume_clear_size': 8,
+                'volume_clear_ionice': '-c3'}
     pv_sizes = (4 * GIB,)
 
     def test_deleted_data_is_not_left_on_the_disk(self):
-        for make in self.wiped_volume, self.wiped_snapshot:
+        for make in (self.wiped_volume, self.volume_wiped_at_the_next_start,
+                     self.wiped_snapshot):
             with self.subTest(make.__name__):
                 extents = make()
                 self.wait_until_wiped()
@@ -329,14 +332,32 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
                                    8 * MIB - 4096)
                 self.root.run('lvremove', '-f', self.device('again'))
 
-    def wiped_volume(self):
+    def secret_volume(self):
+        """Return a volume and its extents."""
         self.create_lv('small', 8 * MIB)
         extents = self.lv('small', 'seg_pe_ranges')
         volume = self.volume()
         self.driver.manage_existing(volume, {'source-name': 'small'})
         self.write(self.device(volume.name), 'secret', size=8 * MIB)
+        return volume, extents
+
+    def wiped_volume(self):
+        volume, extents = self.secret_volume()
         self.root.run('lvchange', '-an', self.device(volume.name))
         self.driver.delete_volume(volume)
+        return extents
+
+    def volume_wiped_at_the_next_start(self):
+        volume, extents = self.secret_volume()
+        with (mock.patch.object(background, 'start',
+                                lambda _name, work: work()),
+              mock.patch.object(copying.Copier, 'wipe',
+                                side_effect=KeyboardInterrupt),
+              self.assertRaises(KeyboardInterrupt)):
+            self.driver.delete_volume(volume)
+        self.assertEqual(set(), self.lv_names())
+        self.assertEqual([extents], self.lvs('seg_pe_ranges'))
+        self.driver.check_for_setup_error()
         return extents
 
     def wiped_snapshot(self):

@@ -30,7 +30,6 @@ _DAEMONS = (
 # For machines and settings that the test machine does not have.
 _ELSEWHERE = (
     ('modprobe', 'target_core_mod'),
-    ('ionice', '-c3', 'dd', 'if=a'),
     ('ionice', '-c2', '-n7', 'dd', 'if=a'),
     ('cgexec', '-g', 'blkio:a', 'dd', 'if=a'),
     ('cgexec', '-g', 'blkio:a', 'ionice', '-c3', 'dd', 'if=a'),
