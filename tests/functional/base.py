@@ -24,6 +24,7 @@ from oslo_privsep import priv_context
 from oslo_utils import units
 
 from cinder_lvm_driver import driver
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from tests.functional import fixtures
@@ -226,6 +227,13 @@ class TestCase(unittest.TestCase):
         """Return a checksum of bytes on a device, past all caches."""
         return self.root.checksum(device, offset, size)
 
+    def legs(self, volume, offset=0):
+        """Return checksums of a mirrored volume's copies, each by itself."""
+        names = {name.strip('[]') for name, in self.lvs(
+            'lv_name', '-a', '-S', f'lv_name=~^{volume.name}_rimage')}
+        return [self.checksum(naming.device_mapper_path(self.vg_name, name),
+                              offset) for name in names]
+
     def assert_zeroes(self, device, offset=0, size=4 * MIB):
         """Fail unless bytes on a device are all zero."""
         self.root.run('cmp', '-n', size, '-i', f'{offset}:0', device,
@@ -304,7 +312,7 @@ class BackendTestCase(TestCase):
         Whatever reads or writes all of a volume takes the emulated machine
         long.
         """
-        if self.settings['lvm_type'] == 'thin':
+        if self.settings.get('lvm_type', 'thin') == 'thin':
             kind = '-V', f'{size}b', '--thinpool', f'{self.vg_name}-pool'
         elif self.settings.get('lvm_mirrors'):
             kind = '--type', 'raid1', '-m', 1, '-L', f'{size}b'

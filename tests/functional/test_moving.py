@@ -4,7 +4,6 @@
 from cinder import exception
 from cinder.volume.drivers import lvm as in_tree
 
-from cinder_lvm_driver import naming
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import test_attach
@@ -139,13 +138,6 @@ class RetypeTest(test_attach.AttachTestCase):
         base.wait_until(
             lambda: self.lv(volume.name, 'sync_percent') == ('100.00',),
             'the copies are equal', 120)
-
-    def legs(self, volume):
-        """Return checksums of the volume's copies, each by itself."""
-        names = {name.strip('[]') for name, in self.lvs(
-            'lv_name', '-a', '-S', f'lv_name=~^{volume.name}_rimage')}
-        return [self.checksum(naming.device_mapper_path(self.vg_name, name))
-                for name in names]
 
     def test_in_use(self):
         volume = self.export()

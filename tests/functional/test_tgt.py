@@ -64,6 +64,10 @@ class TgtTestCase(test_attach.AttachTestCase):
                 'recovery_tmo; do echo 120 > $tmo; done')
             yield brick, path
 
+    def connections_kept(self):
+        """Expect nothing: tgtd sends hosts away to resize their volume."""
+        return contextlib.nullcontext()
+
     def sessions(self):
         """Return the states of the sessions of this machine."""
         return self.root.try_run(
@@ -80,18 +84,12 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
             '36e0' + volume.id[:29].replace('-', '0'),
             self.root.run('/lib/udev/scsi_id', '-g', '-u', path).strip())
 
-    def live_on(self, volume, connection, brick, path):
+    def live_on(self, volume, connection, _brick, _path):
         self.assertRegex(
             volume.provider_location,
             r'^127\.0\.0\.1:3262,\d+ iqn\.2010-10\.org\.openstack:'
             rf'{volume.name} 1$')
         self.assertNotIn('discard', connection['data'])
-        with self.subTest('extension is seen under I/O'):
-            with self.writing([path]) as io:
-                self.driver.extend_volume(volume, 3)
-                io.wait_for_more('after the extension')
-            self.assertEqual(3 * GIB, brick.extend_volume(
-                connection['data']))
 
     def test_read_only(self):
         volume = self.create()
