@@ -5,6 +5,9 @@ Twenty volumes take the emulated machine long; that many are lost with::
 
     tools/testvm --share RESULTS --disk 64G --env RESTART_VOLUMES=20 -- \\
         tests/functional/run VENV RESULTS RestartTest
+
+On 2026-11-28 that passed over LIO, nvmet and tgtd, in three to five minutes
+each.
 """
 
 import contextlib
