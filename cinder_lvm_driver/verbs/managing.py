@@ -99,8 +99,9 @@ class ManageVerbs:
                   else None)
         with translate.cinder_errors():
             lv = self.vg.find_volume(lv_name)
-            # Who has a suspended LV open is stuck in it.
-            if lv is not None and not lv.is_suspended:
+            # Who has a suspended LV open is stuck in it, and a pool is open
+            # as long as LVs of it are active.
+            if lv and not (lv.is_suspended or lv.is_private):
                 lv = self.vg.wait_until_closed(lv)
         return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 

@@ -100,9 +100,16 @@ class TestReferences(test_managing.ManageTestCase):
 
     @ddt.data('theirs', 'thin', 'cow')
     def test_suspended_while_somebody_has_it_open(self, name):
+        vars(self.lvm.volumes[name]).update(is_suspended=True, is_open=True)
+        self.assert_refused_at_once(name)
+
+    def test_pool_with_active_volumes(self):
+        self.assertTrue(self.driver.vg.find_volume('vg-pool').is_open)
+        self.assert_refused_at_once('vg-pool')
+
+    def assert_refused_at_once(self, name):
         self.useFixture(fixtures.MockPatchObject(
             questions, 'CLOSING_SECONDS', 10))
-        vars(self.lvm.volumes[name]).update(is_suspended=True, is_open=True)
         self.assert_refused({'source-name': name}, name)
 
     def test_what_lvs_are_made_of_is_not_listed(self):
