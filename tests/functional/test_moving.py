@@ -123,7 +123,8 @@ class RetypeTest(test_attach.AttachTestCase):
     """Other numbers of copies while a host has the volume."""
 
     # Copies that are given up are wiped, for which they are split off.
-    settings = {**THICK, 'volume_clear': 'zero', 'volume_clear_size': 1}
+    settings = {**THICK, 'volume_clear': 'zero', 'volume_clear_size': 1,
+                'volume_clear_ionice': '-c3'}
     pv_sizes = (3 * GIB,) * 3
     direct = False
     diff = {'extra_specs': {'volume_backend_name': ('one', 'other')}}

@@ -316,8 +316,7 @@ class ThickVolumesTest(ThickLVs, VolumeVerbs, base.BackendTestCase):
 class WipedVolumesTest(ThickLVs, base.BackendTestCase):
     """What nobody is to read who gets the extents next."""
 
-    settings = {'lvm_type': 'default', 'volume_clear_size': 8,
-                'volume_clear_ionice': '-c3'}
+    settings = {'lvm_type': 'default', 'volume_clear_size': 8}
     pv_sizes = (4 * GIB,)
 
     def test_deleted_data_is_not_left_on_the_disk(self):
