@@ -199,10 +199,20 @@ def delete_namespace(subsystem_nqn: str, uuid: str) -> None:
 
 
 @privileged.context.entrypoint
-def delete_subsystem(subsystem_nqn: str) -> None:
-    """Remove a subsystem with its namespaces, or what is left of them."""
-    nvmet_tree.remove(nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn)))
+def delete_subsystem(subsystem_nqn: str, uuid: str | None = None) -> None:
+    """Remove a subsystem with its namespaces, or what is left of them.
+
+    :param uuid: a subsystem that serves any other device stays; None removes
+        it whatever it serves
+    """
+    subsystem = nvmet_tree.subsystem(
+        validation.nqn('subsystem', subsystem_nqn))
+    if uuid is not None:
+        uuid = validation.uuid('namespace UUID', uuid)
+        for namespace in nvmet_tree.enabled_namespaces(subsystem):
+            if namespace.read('device_uuid') != uuid:
+                return
+    nvmet_tree.remove(subsystem)
 
 
 @privileged.context.entrypoint

@@ -132,12 +132,9 @@ class NvmetTarget(base.Target):
         except errors.InvalidExport:
             subsystem_nqn = self.settings.nqn(volume.id)
         with host.lock(nvmet_setup.LOCK):
-            served = nvmet.list_subsystems().get(
-                subsystem_nqn, nvmeof.NOTHING)['namespaces'].values()
             # After two migrations in use, the record of what is left behind
             # has the id that the subsystem of the volume was named by.
-            if all(uuid == volume.name_id for _, uuid in served):
-                nvmet.delete_subsystem(subsystem_nqn)
+            nvmet.delete_subsystem(subsystem_nqn, volume.name_id)
 
     def validate_connector(self, connector: base.Connector) -> bool:
         host_nqn = _host_nqn(connector)

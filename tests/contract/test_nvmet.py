@@ -87,6 +87,14 @@ class Cases(fake_configfs.KillingCases):
         self.assertEqual(set(), self.tree())
         self.assertNotIn(SUBSYSTEM, nvmet.list_subsystems())
 
+    def test_delete_spares_what_serves_another_device(self):
+        self.create()
+        nvmet.delete_subsystem(SUBSYSTEM, UUIDS[1])
+        self.assert_whole()
+        for _ in range(2):
+            nvmet.delete_subsystem(SUBSYSTEM, UUIDS[0])
+            self.assertEqual(set(), self.tree())
+
     def test_create_again_changes_nothing(self):
         self.create()
         self.os.steps = []
