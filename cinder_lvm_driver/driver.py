@@ -82,6 +82,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self.protocol = (self.target_driver.storage_protocol
                          or self.target_driver.protocol)
         self._check_target_options()
+        imaging.serve_native_threads()
 
     def _check_target_options(self) -> None:
         if (self.settings.share_target

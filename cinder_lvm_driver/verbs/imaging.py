@@ -9,6 +9,7 @@ from typing import Any
 from cinder import context as cinder_context
 from cinder.image import image_utils
 from cinder import objects
+from cinder import utils
 from cinder.volume import volume_utils
 
 from cinder_lvm_driver import copying
@@ -123,6 +124,22 @@ class ImageVerbs:
             if not os.path.exists(self.local_path(volume)):
                 self.vg.activate_lv(volume.name)
         return lv
+
+
+def serve_native_threads() -> None:
+    """Have Cinder's ``image_utils`` work in the threads that call it.
+
+    It hands files to ``eventlet.tpool``, in Cinder 29 with native threads,
+    too. Without eventlet's loop an answer only finds the thread that asked
+    first, and every other one waits for ever. With no threads, tpool calls
+    what it is handed at once (``EVENTLET_THREADPOOL_SIZE`` in eventlet's
+    documentation).
+    """
+    # Not in every release that is supported.
+    threading = getattr(utils, 'concurrency_mode_threading', None)
+    tpool = getattr(image_utils, 'tpool', None)
+    if tpool and threading and threading():
+        tpool.set_num_threads(0)
 
 
 def _is_plain(image: dict) -> bool:
