@@ -116,9 +116,16 @@ def deny_all_initiators(target_iqn: str) -> None:
 
 
 @privileged.context.entrypoint
-def delete_target(target_iqn: str) -> None:
-    """Remove a target and its backstore, or what is left of them."""
-    _delete(validation.iscsi_name('target', target_iqn))
+def delete_target(target_iqn: str, device: str | None = None) -> None:
+    """Remove a target and its backstore, or what is left of them.
+
+    :param device: a target that serves any other stays; None removes it
+        whatever it serves
+    """
+    target_iqn = validation.iscsi_name('target', target_iqn)
+    if device is None or _other_device(
+            target_iqn, validation.device_path(device)) is None:
+        _delete(target_iqn)
 
 
 @privileged.context.entrypoint
@@ -149,20 +156,28 @@ def _vacate(target_iqn: str, device: str) -> None:
 
     :raises TargetInUse: somebody is
     """
-    tpg = lio_tree.tpg(target_iqn)
-    backstore = ((tpg / 'lun' / 'lun_0').linked()
+    other = _other_device(target_iqn, device)
+    if other is None:
+        return
+    if _has_sessions(lio_tree.tpg(target_iqn)):
+        raise errors.TargetInUse(target_iqn, other, device)
+    LOG.warning('Target %s serves %s to nobody, it is built again for %s',
+                target_iqn, other, device)
+    _delete(target_iqn)
+
+
+def _other_device(target_iqn: str, device: str) -> str | None:
+    """Return what a target serves, if that is another device."""
+    backstore = ((lio_tree.tpg(target_iqn) / 'lun' / 'lun_0').linked()
                  or lio_tree.find_backstore(target_iqn))
     if backstore is None:
-        return
-    served = lio_tree.device_number(backstore)
-    if served in (None, validation.device_number(device)):
-        return
-    served_path = backstore.read('udev_path') + ' (%d:%d)' % served
-    if _has_sessions(tpg):
-        raise errors.TargetInUse(target_iqn, served_path, device)
-    LOG.warning('Target %s serves %s to nobody, it is built again for %s',
-                target_iqn, served_path, device)
-    _delete(target_iqn)
+        return None
+    path = backstore.read('udev_path')
+    number = lio_tree.device_number(backstore)
+    if number is None or not validation.is_another_device(
+            path, number, device):
+        return None
+    return '%s (%d:%d)' % (path, *number)
 
 
 def _has_sessions(tpg: configfs.Directory) -> bool:

@@ -186,32 +186,39 @@ def deny_all_hosts(subsystem_nqn: str) -> None:
 
 
 @privileged.context.entrypoint
-def delete_namespace(subsystem_nqn: str, uuid: str) -> None:
-    """Stop serving a device; the subsystem goes with its last one."""
+def delete_namespace(subsystem_nqn: str, uuid: str,
+                     device: str | None = None) -> None:
+    """Stop serving a device; the subsystem goes with its last one.
+
+    :param device: a namespace that serves any other stays; None removes it
+        whatever it serves
+    """
     subsystem = nvmet_tree.subsystem(
         validation.nqn('subsystem', subsystem_nqn))
     uuid = validation.uuid('namespace UUID', uuid)
     for namespace in nvmet_tree.namespaces(subsystem):
-        if namespace.read('device_uuid') == uuid:
+        if namespace.read('device_uuid') == uuid and not (
+                device and nvmet_tree.serves_another(
+                    namespace, validation.device_path(device))):
             nvmet_tree.remove_namespace(namespace)
     if not nvmet_tree.enabled_namespaces(subsystem):
         nvmet_tree.remove(subsystem)
 
 
 @privileged.context.entrypoint
-def delete_subsystem(subsystem_nqn: str, uuid: str | None = None) -> None:
+def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
     """Remove a subsystem with its namespaces, or what is left of them.
 
-    :param uuid: a subsystem that serves any other device stays; None removes
-        it whatever it serves
+    :param device: a subsystem that serves any other stays; None removes it
+        whatever it serves
     """
     subsystem = nvmet_tree.subsystem(
         validation.nqn('subsystem', subsystem_nqn))
-    if uuid is not None:
-        uuid = validation.uuid('namespace UUID', uuid)
-        for namespace in nvmet_tree.enabled_namespaces(subsystem):
-            if namespace.read('device_uuid') != uuid:
-                return
+    if device is not None:
+        device = validation.device_path(device)
+        if any(nvmet_tree.serves_another(namespace, device) for namespace
+               in nvmet_tree.enabled_namespaces(subsystem)):
+            return
     nvmet_tree.remove(subsystem)
 
 
@@ -299,8 +306,8 @@ def _vacate(subsystem: configfs.Directory, namespace: configfs.Directory,
 
     :raises NamespaceInUse: somebody may
     """
-    if not namespace.exists() or not nvmet_tree.serves_another(
-            namespace, device):
+    if not namespace.exists() or (nvmet_tree.device_number(namespace)
+                                  == validation.device_number(device)):
         return
     if _may_be_used(subsystem, namespace):
         raise errors.NamespaceInUse(

@@ -172,16 +172,15 @@ def enable(namespace: configfs.Directory) -> None:
             f'cannot be opened: {exc}') from exc
 
 
+def device_number(namespace: configfs.Directory) -> tuple[int, int] | None:
+    """Return the number of the device of a namespace, None if it is gone."""
+    return validation.found_device_number(namespace.read('device_path'))
+
+
 def serves_another(namespace: configfs.Directory, device: str) -> bool:
-    """Tell whether the device is another one than that of a namespace."""
-    served = namespace.read('device_path')
-    if served == device:
-        return False
-    try:
-        number = validation.device_number(served)
-    except errors.DeviceNotUsable:
-        return True
-    return number != validation.device_number(device)
+    """Tell whether a namespace has a device, and not this one."""
+    return validation.is_another_device(
+        namespace.read('device_path'), device_number(namespace), device)
 
 
 def discards(namespace: configfs.Directory) -> bool:

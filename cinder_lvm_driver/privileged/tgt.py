@@ -126,13 +126,19 @@ def deny_all_initiators(target_iqn: str) -> None:
 
 
 @privileged.context.entrypoint
-def delete_target(target_iqn: str) -> None:
-    """Remove a target with its account, or what is left of them."""
+def delete_target(target_iqn: str, device: str | None = None) -> None:
+    """Remove a target with its account, or what is left of them.
+
+    :param device: a target that serves any other stays; None removes it
+        whatever it serves
+    """
     target_iqn = validation.tgt_target('target', target_iqn)
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
-    if target is not None:
-        tgt_objects.remove_target(target, targets.values())
+    if target is None or device is not None and _serves_another(
+            target, validation.device_path(device)):
+        return
+    tgt_objects.remove_target(target, targets.values())
 
 
 @privileged.context.entrypoint
@@ -203,12 +209,12 @@ def _describe(target: tgt_report.Target) -> dict[str, Any]:
 
 
 def _number(lun: tgt_report.Lun | None) -> tuple[int, int] | None:
-    if lun is None:
-        return None
-    try:
-        return validation.device_number(lun.device)
-    except errors.DeviceNotUsable:
-        return None
+    return None if lun is None else validation.found_device_number(lun.device)
+
+
+def _serves_another(target: tgt_report.Target, device: str) -> bool:
+    return target.lun is not None and validation.is_another_device(
+        target.lun.device, _number(target.lun), device)
 
 
 def _vacated(targets: dict[str, tgt_report.Target], target_iqn: str,

@@ -107,21 +107,27 @@ def uuid(argument: str, value: object) -> str:
     return _matching(_UUID, argument, value, 'a UUID')
 
 
-def device(value: object) -> str:
-    """Return the path of a logical volume of LVM."""
+def device_path(value: object) -> str:
+    """Return what can be the path of a device, which may be gone."""
     if (not isinstance(value, str) or len(value) > _DEVICE_LENGTH
             or not value.startswith('/dev/') or not _DEVICE.fullmatch(value)
             or {'.', '..'} & set(value.split('/'))):
         raise errors.InvalidArgument(
             'device', f'{value!r} is not the path of a device')
+    return value
+
+
+def device(value: object) -> str:
+    """Return the path of a logical volume of LVM."""
+    path = device_path(value)
     # The target opens the path later on, and has to find the same device.
-    for folder in pathlib.PurePath(value).parents:
+    for folder in pathlib.PurePath(path).parents:
         if not _is_only_roots(folder):
             raise errors.DeviceNotUsable(
-                value, f'could be changed by others than root in {folder}')
-    if not _is_logical_volume(device_number(value)):
-        raise errors.DeviceNotUsable(value, 'is not a logical volume of LVM')
-    return value
+                path, f'could be changed by others than root in {folder}')
+    if not _is_logical_volume(device_number(path)):
+        raise errors.DeviceNotUsable(path, 'is not a logical volume of LVM')
+    return path
 
 
 def device_number(path: str) -> tuple[int, int]:
@@ -137,6 +143,28 @@ def device_number(path: str) -> tuple[int, int]:
     if not stat.S_ISBLK(status.st_mode):
         raise errors.DeviceNotUsable(path, 'is not a block device')
     return os.major(status.st_rdev), os.minor(status.st_rdev)
+
+
+def found_device_number(path: str) -> tuple[int, int] | None:
+    """Return the number of a block device, None if there is none."""
+    try:
+        return device_number(path)
+    except errors.DeviceNotUsable:
+        return None
+
+
+def is_another_device(served: str, number: tuple[int, int] | None,
+                      path: str) -> bool:
+    """Tell whether a target serves a device, and not the one of a path.
+
+    :param served: the path that the target was told
+    :param number: of the device there, None if it is gone
+    :param path: may lead nowhere, as that of an LV that is not active
+    """
+    if number is None:
+        return False
+    wanted = found_device_number(path)
+    return served != path if wanted is None else number != wanted
 
 
 def portal(value: Sequence[object]) -> tuple[str, int]:

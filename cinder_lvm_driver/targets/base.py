@@ -76,8 +76,16 @@ class Target(abc.ABC):
             raise error
 
     @abc.abstractmethod
-    def remove_export(self, context: Context, volume: Volume) -> None:
-        """Stop serving a volume; nothing happens if it is not served."""
+    def remove_export(self, context: Context, volume: Volume,
+                      volume_path: str | None = None) -> None:
+        """Stop serving a volume; nothing happens if it is not served.
+
+        What a migration leaves behind has the name of the volume that went
+        on to another back end of this node, and is served there.
+
+        :param volume_path: a target that serves any other device stays; None
+            removes it whatever it serves
+        """
 
     @abc.abstractmethod
     def initialize_connection(self, volume: Volume,

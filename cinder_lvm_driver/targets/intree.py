@@ -56,8 +56,8 @@ class InTreeTarget(base.Target):
                 failures[volume.id] = exc
         return failures
 
-    def remove_export(self, context: base.Context,
-                      volume: base.Volume) -> None:
+    def remove_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str | None = None) -> None:
         self.target.remove_export(context, volume)
 
     def initialize_connection(self, volume: base.Volume,

@@ -98,13 +98,13 @@ class ISCSITarget(base.Target):
                       volume_id, failure)
         return failures
 
-    def remove_export(self, context: base.Context,
-                      volume: base.Volume) -> None:
+    def remove_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str | None = None) -> None:
         try:
             target_iqn = own_export(volume).target_iqn
         except errors.InvalidExport:
             target_iqn = self._new_target_iqn(volume)
-        self._delete_target(target_iqn)
+        self._delete_target(target_iqn, volume_path)
         self._new_chaps.pop(volume.id, None)
 
     def initialize_connection(self, volume: base.Volume,
@@ -191,8 +191,8 @@ class ISCSITarget(base.Target):
         """Complete targets; return what went wrong by volume id."""
 
     @abc.abstractmethod
-    def _delete_target(self, target_iqn: str) -> None:
-        """Remove a target, if there is one."""
+    def _delete_target(self, target_iqn: str, device: str | None) -> None:
+        """Remove a target, if there is one, and it serves no other device."""
 
     @abc.abstractmethod
     def _allow(self, target_iqn: str, initiator_iqn: str,

@@ -75,9 +75,9 @@ class LioTarget(iscsi.ISCSITarget):
                 request.read_only, not is_new)
         return list(reply['refused_portals'])
 
-    def _delete_target(self, target_iqn: str) -> None:
+    def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with host.lock(_LOCK):
-            lio.delete_target(target_iqn)
+            lio.delete_target(target_iqn, device)
 
     def _allow(self, target_iqn: str, initiator_iqn: str,
                chap: types.Chap) -> bool:

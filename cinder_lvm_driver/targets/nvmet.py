@@ -102,7 +102,8 @@ class NvmetTarget(base.Target):
                 nvmet.deny_host(subsystem_nqn, _host_nqn(connector))
 
     def _withdraw(self, volume: base.Volume,
-                  connector: base.Connector | None) -> None:
+                  connector: base.Connector | None,
+                  volume_path: str | None = None) -> None:
         """Take a volume out of the subsystem of a host, or of all hosts."""
         with host.lock(nvmet_setup.LOCK):
             if connector is not None:
@@ -113,10 +114,11 @@ class NvmetTarget(base.Target):
                          if any(uuid == volume.name_id for _, uuid
                                 in listed['namespaces'].values())]
             for subsystem_nqn in names:
-                nvmet.delete_namespace(subsystem_nqn, volume.name_id)
+                nvmet.delete_namespace(subsystem_nqn, volume.name_id,
+                                       volume_path)
 
-    def remove_export(self, context: base.Context,
-                      volume: base.Volume) -> None:
+    def remove_export(self, context: base.Context, volume: base.Volume,
+                      volume_path: str | None = None) -> None:
         """Remove a subsystem; those of hosts go as the hosts do.
 
         A host whose attachment went without the end of its connection, as
@@ -125,16 +127,14 @@ class NvmetTarget(base.Target):
         """
         if nvmeof.is_shared(volume.provider_location):
             if not base.connectors(volume):
-                self._withdraw(volume, None)
+                self._withdraw(volume, None, volume_path)
             return
         try:
             subsystem_nqn = nvmeof.own_nqn(volume)
         except errors.InvalidExport:
             subsystem_nqn = self.settings.nqn(volume.id)
         with host.lock(nvmet_setup.LOCK):
-            # After two migrations in use, the record of what is left behind
-            # has the id that the subsystem of the volume was named by.
-            nvmet.delete_subsystem(subsystem_nqn, volume.name_id)
+            nvmet.delete_subsystem(subsystem_nqn, volume_path)
 
     def validate_connector(self, connector: base.Connector) -> bool:
         host_nqn = _host_nqn(connector)

@@ -192,6 +192,12 @@ class TgtTarget(iscsi.ISCSITarget):
                     request.device)
                 and set(request.initiators) <= set(present['initiators']))
 
+    def _is_stored_for_another(self, target_iqn: str, device: str) -> bool:
+        """Tell whether the file has a device, and not this one."""
+        stored = tgt_persist.device(self.folder.read(target_iqn) or '')
+        return stored is not None and validation.is_another_device(
+            stored, validation.found_device_number(stored), device)
+
     def _is_stored(self, request: types.ExportRequest) -> bool:
         """Tell whether the file lets in the hosts of a volume, and no more."""
         text = self.folder.read(request.target_iqn)
@@ -200,12 +206,14 @@ class TgtTarget(iscsi.ISCSITarget):
                 and set(request.initiators)
                 <= set(tgt_persist.initiators(text)))
 
-    def _delete_target(self, target_iqn: str) -> None:
+    def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with _host_lock():
             # First, as a daemon may be started meanwhile.
-            self.folder.remove(target_iqn)
+            if device is None or not self._is_stored_for_another(
+                    target_iqn, device):
+                self.folder.remove(target_iqn)
             with _gone_with_daemon(target_iqn):
-                tgt.delete_target(target_iqn)
+                tgt.delete_target(target_iqn, device)
 
     # Access ---------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import re
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import types
 
+_DEVICE = 'backing-store '
 _INITIATORS = 'initiator-'
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 
@@ -40,7 +41,7 @@ class Definition:
 
     def format(self) -> str:
         name = file_name(self.target_iqn)
-        lines = [f'backing-store {self.device}', f'driver {self.lld}',
+        lines = [f'{_DEVICE}{self.device}', f'driver {self.lld}',
                  f'incominguser {self.chap.username} {self.chap.secret}']
         if self.bsoflags:
             lines.append(f'bsoflags {self.bsoflags}')
@@ -64,6 +65,12 @@ def with_initiators(text: str, initiators: Iterable[str]) -> str:
     lines[end:end] = [f'    {_INITIATORS}name {initiator}\n'
                       for initiator in initiators]
     return ''.join(lines)
+
+
+def device(text: str) -> str | None:
+    """Return the path of the device in a definition."""
+    return next((line.split()[1] for line in text.splitlines()
+                 if line.strip().startswith(_DEVICE)), None)
 
 
 def initiators(text: str) -> tuple[str, ...]:

@@ -135,7 +135,8 @@ class ExportVerbs:
                         volume.id)
             return
         with translate.cinder_errors():
-            self.target_driver.remove_export(context, volume)
+            self.target_driver.remove_export(context, volume,
+                                             self._export_path(volume))
 
     def validate_connector(self, connector: dict) -> bool:
         """Look that a host has told all that the target needs of it.

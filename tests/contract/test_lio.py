@@ -88,6 +88,15 @@ class Cases(fake_configfs.KillingCases):
         self.assertEqual(set(), self.tree())
         self.assertEqual({}, lio.list_targets())
 
+    def test_delete_spares_what_serves_another_device(self):
+        self.create()
+        for device in self.devices[1], '/dev/vg/gone':
+            lio.delete_target(TARGET, device)
+            self.assert_whole()
+        for _ in range(2):
+            lio.delete_target(TARGET, self.devices[0])
+            self.assertEqual(set(), self.tree())
+
     def test_create_again_changes_nothing(self):
         self.create()
         self.os.steps = []

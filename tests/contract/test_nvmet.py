@@ -89,10 +89,12 @@ class Cases(fake_configfs.KillingCases):
 
     def test_delete_spares_what_serves_another_device(self):
         self.create()
-        nvmet.delete_subsystem(SUBSYSTEM, UUIDS[1])
-        self.assert_whole()
+        for device in self.devices[1], '/dev/vg/gone':
+            nvmet.delete_subsystem(SUBSYSTEM, device)
+            nvmet.delete_namespace(SUBSYSTEM, UUIDS[0], device)
+            self.assert_whole()
         for _ in range(2):
-            nvmet.delete_subsystem(SUBSYSTEM, UUIDS[0])
+            nvmet.delete_subsystem(SUBSYSTEM, self.devices[0])
             self.assertEqual(set(), self.tree())
 
     def test_create_again_changes_nothing(self):

@@ -69,6 +69,15 @@ class Cases:
         # Its number and its account are free again.
         self.assertEqual(tid, self.create())
 
+    def test_delete_spares_what_serves_another_device(self):
+        self.create()
+        for device in self.devices[1], '/dev/vg/gone':
+            tgt.delete_target(TARGET, device)
+            self.assert_whole()
+        for _ in range(2):
+            tgt.delete_target(TARGET, self.devices[0])
+            self.assertEqual({}, tgt.list_targets())
+
     def test_create_again_changes_nothing(self):
         tid = self.create()
         self.door.steps.clear()

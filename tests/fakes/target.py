@@ -43,8 +43,9 @@ class RecordingTarget(base.Target):
                 for volume, _ in volumes
                 if volume.id in self.failures.get('ensure_exports', {})}
 
-    def remove_export(self, context, volume):
-        self._note('remove_export', volume.id)
+    def remove_export(self, context, volume, volume_path=None):
+        self._note('remove_export', volume.id,
+                   *[volume_path] * bool(volume_path))
 
     def initialize_connection(self, volume, connector):
         self._note('initialize_connection', volume.id, connector)

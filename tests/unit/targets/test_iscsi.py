@@ -35,8 +35,8 @@ class RecordingTarget(iscsi.ISCSITarget):
         self.calls.append(('ensure', requests))
         return self.failures
 
-    def _delete_target(self, target_iqn):
-        self.calls.append(('delete', target_iqn))
+    def _delete_target(self, target_iqn, device):
+        self.calls.append(('delete', target_iqn, *[device] * bool(device)))
 
     def _allow(self, target_iqn, initiator_iqn, chap):
         self.calls.append(('allow', target_iqn, initiator_iqn, chap))
@@ -151,8 +151,9 @@ class TestExport(IscsiTestCase):
         volume = fake_volume.volume()
         other_prefix = f'iqn.2000-01.org.x:{volume.name}'
         volume.provider_location = f'10.0.0.1:3260,1 {other_prefix} 1'
-        target.remove_export(None, volume)
-        self.assertEqual([('delete', other_prefix)], target.calls)
+        target.remove_export(None, volume, '/dev/vg/lv')
+        self.assertEqual([('delete', other_prefix, '/dev/vg/lv')],
+                         target.calls)
 
     def test_what_was_copied_from_another_volume(self):
         """A clone for an image, or one that a volume is migrated to."""

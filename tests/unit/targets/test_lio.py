@@ -126,6 +126,16 @@ class TestVerbs(LioTestCase):
         self.assertEqual({}, verbs.list_targets())
         self.assertNotIn(export['auth'].split()[2], self.log.output)
 
+    def test_remove_what_a_migration_left_on_another_back_end(self):
+        """It has the name of the volume, which is served from there."""
+        moved = fake_volume.volume(connectors=[HOST])
+        self.target.create_export(None, moved, DEVICES[1])
+        self.target.remove_export(None, moved, DEVICES[0])
+        self.assertEqual({HOST['initiator']: True},
+                         self.listed(moved)['initiators'])
+        self.target.remove_export(None, moved, DEVICES[1])
+        self.assertEqual({}, verbs.list_targets())
+
     def test_host_that_has_just_left_is_not_let_in_again(self):
         """What Cinder hands over may be some seconds old."""
         made = fake_volume.volume(connectors=[HOST])

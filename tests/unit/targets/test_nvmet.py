@@ -218,11 +218,11 @@ class TestOwnSubsystem(NvmetTestCase):
         moved = new_volume(2, connectors=[HOST])
         moved.provider_location = self.target.create_export(
             None, moved, DEVICES[1])['location']
-        self.target.remove_export(None, left)
+        self.target.remove_export(None, left, DEVICES[0])
         # What Cinder swaps when it completes the migration.
         record = new_volume(2, name_id=left.name_id,
                             provider_location=left.provider_location)
-        self.target.remove_export(None, record)
+        self.target.remove_export(None, record, DEVICES[0])
         self.assertEqual([nqn(moved)], list(verbs.list_subsystems()))
 
     def test_remove_after_a_migration_in_use(self):
@@ -344,6 +344,15 @@ class TestSharedSubsystem(NvmetTestCase):
         self.target.terminate_connection(volumes[0], None)
         self.target.terminate_connection(volumes[1], HOST)
         self.target.remove_export(None, volumes[1])
+        self.assertEqual({}, verbs.list_subsystems())
+
+    def test_remove_what_a_migration_left_on_another_back_end(self):
+        moved = shared_volume(1)
+        self.target.initialize_connection(moved, HOST)
+        left = shared_volume(2, name_id=moved.name_id)
+        self.target.remove_export(None, left, DEVICES[1])
+        self.assertEqual(1, len(self.listed(self.name)['namespaces']))
+        self.target.remove_export(None, left, DEVICES[0])
         self.assertEqual({}, verbs.list_subsystems())
 
     def test_attachment_that_went_without_the_connection(self):

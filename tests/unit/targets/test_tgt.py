@@ -217,6 +217,18 @@ class TestVerbs(TargetTestCase):
         self.assertEqual([], os.listdir(self.folder))
         self.assertNotIn(secret, self.log.output)
 
+    def test_remove_what_a_migration_left_on_another_back_end(self):
+        """It has the name of the volume, which is served from there."""
+        moved = exported(connectors=[HOST])
+        self.target.create_export(None, moved, DEVICES[1])
+        before = self.file(moved)
+        self.target.remove_export(None, moved, DEVICES[0])
+        self.assertEqual([NAMES[0]], list(self.listed(moved)['initiators']))
+        self.assertEqual(before, self.file(moved))
+        self.target.remove_export(None, moved, DEVICES[1])
+        self.assertEqual({}, verbs.list_targets())
+        self.assertIsNone(self.file(moved))
+
     def test_host_with_upper_case_in_its_name(self):
         """iscsid sends the name as it is written, and tgtd compares so."""
         name = 'iqn.1991-05.com.Microsoft:PC'

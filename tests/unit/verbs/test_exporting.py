@@ -92,7 +92,9 @@ class TestOneVolume(ExportTestCase):
     def test_remove_export(self):
         volume = self.volume()
         self.driver.remove_export(self.context, volume)
-        self.assertEqual([('remove_export', volume.id)], self.target.calls)
+        self.assertEqual(
+            [('remove_export', volume.id, f'/dev/vg/{volume.name}')],
+            self.target.calls)
         self.assertEqual([], self.machine.as_root)
 
     def test_initialize_connection(self):
@@ -184,7 +186,8 @@ class TestHostThatCannotBeLetIn(ExportTestCase):
                           OTHER_HOST)
         other = self.volume()
         self.driver.remove_export(self.context, other)
-        self.assertEqual(('remove_export', other.id), self.target.calls[-1])
+        self.assertEqual(('remove_export', other.id),
+                         self.target.calls[-1][:2])
 
 
 @ddt.ddt
