@@ -13,9 +13,11 @@
 
 CINDER_LVM_DRIVER_TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Beside Cinder, which has all that the driver depends on.
+# Beside Cinder, which has all that the driver depends on. The tree is not the
+# last word: DevStack would install its test-requirements.txt, too, and of each
+# package there only half, without what it depends on.
 function install_cinder_lvm_driver {
-    pip_install --no-deps "$CINDER_LVM_DRIVER_TREE"
+    pip_install "$CINDER_LVM_DRIVER_TREE" --no-deps
 }
 
 # Print the names of the back ends that are LVM's.
@@ -29,7 +31,7 @@ function cinder_lvm_driver_backends {
 }
 
 function configure_cinder_lvm_driver {
-    local name names
+    local name names port others=0
     names=$(cinder_lvm_driver_backends)
     if [[ -z $names ]]; then
         die $LINENO "no back end of type lvm in CINDER_ENABLED_BACKENDS"
@@ -40,6 +42,12 @@ function configure_cinder_lvm_driver {
         if [[ $(iniget "$CINDER_CONF" "$name" target_protocol) == nvmet_* ]]
         then
             iniset "$CINDER_CONF" "$name" nvmeof_conn_info_version 2
+            # DevStack gives all back ends one port, and each needs its own:
+            # hosts that find it before their disks are back give these up.
+            port=$(iniget "$CINDER_CONF" "$name" target_port)
+            iniset "$CINDER_CONF" "$name" target_port \
+                $((${port:-4420} + others))
+            others=$((others + 1))
         fi
     done
     sudo install -o root -g root -m 0644 \

@@ -15,10 +15,16 @@ _STAGE = """
 set -eu
 define_plugin() { :; }
 is_service_enabled() { [[ $1 == $service ]]; }
-pip_install() { echo pip "$@"; }
+# As DevStack's: the last word may be a folder that has more to install.
+pip_install() { echo pip "$@"; [[ ! -e ${!#}/test-requirements.txt ]]; }
 sudo() { echo sudo "$@"; }
 iniset() { echo iniset "$@"; }
-iniget() { [[ $2 != nvme ]] || echo nvmet_tcp; }
+iniget() {
+    [[ $2 != nvme* ]] || case $3 in
+    target_protocol) echo nvmet_tcp ;;
+    target_port) echo 4420 ;;
+    esac
+}
 die() { shift; echo "die $*"; exit 1; }
 CINDER_CONF=/etc/cinder/cinder.conf CINDER_CONF_DIR=/etc/cinder
 source "$plugin/settings"
@@ -39,7 +45,7 @@ class TestPlugin(testtools.TestCase):
         return done.stdout.splitlines()
 
     def test_install(self):
-        self.assertEqual([f'pip --no-deps {PLUGIN.parent}'],
+        self.assertEqual([f'pip {PLUGIN.parent} --no-deps'],
                          self._run('stack', 'install'))
 
     def test_every_lvm_back_end_and_no_other(self):
@@ -48,11 +54,20 @@ class TestPlugin(testtools.TestCase):
         said = self._run('stack', 'post-config')
         self.assertEqual([f'{conf} one volume_driver {driver}',
                           f'{conf} nvme volume_driver {driver}',
-                          f'{conf} nvme nvmeof_conn_info_version 2'],
+                          f'{conf} nvme nvmeof_conn_info_version 2',
+                          f'{conf} nvme target_port 4420'],
                          said[:-1])
         self.assertTrue(said[-1].endswith(
             'etc/cinder/rootwrap.d/lvm-driver.filters '
             '/etc/cinder/rootwrap.d/'), said[-1])
+
+    def test_each_nvme_back_end_has_a_port_of_its_own(self):
+        said = self._run('stack', 'post-config',
+                         backends='lvm:nvme-1,lvm:one,lvm:nvme-2')
+        self.assertEqual(
+            ['nvme-1 target_port 4420', 'nvme-2 target_port 4421'],
+            [line.partition('cinder.conf ')[2] for line in said
+             if 'target_port' in line])
 
     def test_no_lvm_back_end(self):
         said = self._run('stack', 'post-config', backends='ceph:two')
