@@ -143,7 +143,8 @@ def compare(here: Sequence[Result], there: Iterable[Result],
             return record.get(name)
         states = {status for other, status in record.items()
                   if other.startswith(f'{group[1]}.')}
-        return OK if OK in states else next(iter(states), None)
+        return next((status for status in (OK, FAIL, SKIP)
+                     if status in states), None)
 
     for one in here:
         was = recorded(one.name)

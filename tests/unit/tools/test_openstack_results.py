@@ -94,6 +94,13 @@ class TestComparison(testtools.TestCase):
             [results.Result('FAIL', 0.0, 'setUpClass(m.E)')], record)
         self.assertEqual(('setUpClass(m.E)',), found.unknown)
 
+    def test_class_of_which_nothing_passes_there(self):
+        record = [results.Result(status, 1.0, f'm.C.test_{status}')
+                  for status in ('skip', 'FAIL')]
+        found = results.compare(
+            [results.Result('FAIL', 0.0, 'setUpClass(m.C)')], record)
+        self.assertEqual(('setUpClass(m.C)',), found.shared)
+
     def test_what_did_not_run_at_all(self):
         here, there = _results(a='ok'), _results(a='ok', b='ok', c='skip')
         self.assertEqual((), results.compare(here, there).missing)
