@@ -260,6 +260,9 @@ class Launch:
         chosen, wanted = self._chosen, self._settings()
         regex = tempest.SMOKE if chosen.smoke else chosen.regex or tempest.ALL
         venv = self._venv('tempest')
+        # Without them each test would fail as if it were the driver's fault.
+        self._storage().require_services()
+        access.token(wanted.ports, passwords.ensure(self._places.passwords))
         work = tempest.Tempest(wanted, self._places, venv)
         work.configure(self._made(self._places.path('resources.json'),
                                   'image'))

@@ -4,6 +4,7 @@
 import argparse
 from collections.abc import Sequence
 import dataclasses
+import os
 import re
 
 from cloud_lib import arguments
@@ -31,6 +32,15 @@ def _port_base(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f'{text!r} is no port from 1 to {last}')
     return int(text)
+
+
+def _file(text: str) -> str:
+    """Return the path of a file that can be there at the end of a run."""
+    if (os.path.isdir(text)
+            or not os.path.isdir(os.path.dirname(os.path.abspath(text)))):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no file in a folder that is there')
+    return text
 
 
 def _add_up(
@@ -92,7 +102,7 @@ def _add_tempest(
            help='leave these tests out')
     option('--concurrency', metavar='N', type=int, default=3,
            help='how many tests at a time (default: %(default)s)')
-    option('--save', metavar='FILE', default='',
+    option('--save', metavar='FILE', default='', type=_file,
            help='write the results, with versions and settings, to a file')
 
 

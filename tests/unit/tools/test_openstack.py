@@ -25,6 +25,7 @@ from openstack_lib import launch
 from openstack_lib import options
 from openstack_lib import passwords
 from openstack_lib import register
+from openstack_lib import remote
 from openstack_lib import settings
 from openstack_lib import tempest
 
@@ -93,6 +94,15 @@ class TestOptions(testtools.TestCase):
         self._refused('up', '--', 'ls')
         self._refused('tempest', '--smoke', 'regex')
         self._refused('node')
+
+    def test_results_of_hours_have_a_place(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        self._refused('tempest', '--save', folder)
+        self._refused('tempest', '--save', f'{folder}/none/file')
+        for path in (f'{folder}/file', 'file'):
+            self.assertEqual(
+                path, options.parse(['tempest', '--save', path]).save)
+        self.assertEqual('', options.parse(['tempest']).save)
 
     def test_user_of_a_shell(self):
         self.assertEqual('admin', options.parse(['shell']).user)
@@ -469,6 +479,23 @@ class TestLaunch(testtools.TestCase):
             error = self.assertRaises(errors.CloudError,
                                       self._launch(verb).run)
             self.assertIn('"tools/openstack up"', str(error))
+
+    def test_tempest_of_a_cloud_that_is_down(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        settings.write_private(
+            os.path.join(self.folder, 'environments.json'),
+            '{"services": "/v", "tempest": "/t"}')
+        away = remote.NodeAway('it does not answer')
+        with mock.patch('openstack_lib.remote.Node.ask', side_effect=away):
+            self.assertRaises(remote.NodeAway, self._launch('tempest').run)
+        with mock.patch('openstack_lib.remote.Node.ask',
+                        return_value='cinder-volume ended with status 1\n'), \
+                mock.patch('openstack_lib.tempest.Tempest.run') as run:
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch('tempest').run)
+        self.assertIn('cinder-volume ended with status 1', str(error))
+        run.assert_not_called()
 
     def _shell(self, **variables):
         """Return the environment of a shell that is opened from another."""
