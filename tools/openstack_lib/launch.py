@@ -137,10 +137,19 @@ class Launch:
     def _wanted(self) -> settings.Settings:
         """Return what is to be started.
 
-        :raises errors.CloudError: the data is that of another cloud
+        :raises errors.CloudError: the data is that of another cloud, or a
+            new one has not all its ports
         """
         if not os.path.exists(self._places.settings):
-            return options.wanted(self._chosen, settings.Settings())
+            wanted = options.wanted(self._chosen, settings.Settings())
+            taken = [str(port) for port in wanted.ports.row
+                     if services.listens(port)]
+            if taken:
+                raise errors.CloudError(
+                    'something else, perhaps another cloud, listens to port '
+                    f'{", ".join(taken)} of {settings.LOOPBACK}; choose '
+                    'another --port-base')
+            return wanted
         known = self._settings()
         found = known.differences(options.wanted(self._chosen, known))
         if found:

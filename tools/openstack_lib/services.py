@@ -120,8 +120,9 @@ class Services:
         if service.port and listens(service.port):
             raise ServiceFailed(
                 f'{service.name}: something else listens to port '
-                f'{service.port} of {settings.LOOPBACK}; choose another '
-                '--port-base')
+                f'{service.port} of {settings.LOOPBACK}, which this cloud was '
+                'made with; end that, or remove the cloud ("tools/openstack '
+                'down --wipe") and choose another --port-base')
         with logs.begin(self.log(service.name)) as log:
             process = subprocess.Popen(
                 service.command, env=dict(service.environment),

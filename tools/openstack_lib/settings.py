@@ -28,6 +28,11 @@ class Ports:
     COUNT: ClassVar[int] = 8
 
     @property
+    def row(self) -> range:
+        """All of them."""
+        return range(self.base, self.base + self.COUNT)
+
+    @property
     def keystone(self) -> int:
         """The identity service."""
         return self.base

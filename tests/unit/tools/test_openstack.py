@@ -134,7 +134,7 @@ class TestSettings(testtools.TestCase):
     def test_ports_are_a_row(self):
         ports = settings.Ports(100)
         self.assertEqual(
-            list(range(100, 108)),
+            list(ports.row),
             [ports.keystone, ports.glance, ports.cinder, ports.database,
              ports.bus, ports.names, ports.distribution, ports.node])
 
@@ -436,6 +436,17 @@ class TestLaunch(testtools.TestCase):
             error = self.assertRaises(errors.CloudError, one.run)
         self.assertIn("lvm_type: 'thin', not 'default'", str(error))
         setup.assert_not_called()
+
+    def test_ports_of_another_cloud(self):
+        with mock.patch('openstack_lib.services.listens',
+                        side_effect=lambda port: port == 18706), \
+                mock.patch('cloud_lib.preparing.setup') as setup:
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch('up').run)
+        self.assertIn('port 18706', str(error))
+        # The advice can be followed: nothing is there that it contradicts.
+        setup.assert_not_called()
+        self.assertEqual(['lock'], os.listdir(self.folder))
 
     def test_no_cloud(self):
         error = self.assertRaises(errors.CloudError,
