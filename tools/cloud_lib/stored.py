@@ -19,12 +19,13 @@ class Stored:
     def from_json(cls, text: str) -> Self:
         """Return the settings that were written as text.
 
-        :raises errors.CloudError: another version of this has written them
+        :raises errors.CloudError: another version of this has written them,
+            or a crash has left less than was written
         """
-        values = json.loads(text)
         try:
+            values = json.loads(text)
             return cls(**{**values, 'extra': tuple(values['extra'])})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise errors.CloudError(
-                f'the settings are those of another version ({error})'
-            ) from error
+                'the settings are damaged or those of another version '
+                f'({error})') from error

@@ -103,7 +103,7 @@ class Launch:
         try:
             with open(path) as file:
                 return str(json.load(file)[name])
-        except (FileNotFoundError, KeyError):
+        except (FileNotFoundError, KeyError, ValueError):
             raise errors.CloudError(
                 'the cloud was not made to its end; "tools/openstack up" '
                 'does the rest') from None

@@ -33,17 +33,18 @@ class Passwords:
 def ensure(path: str) -> Passwords:
     """Return the passwords of a scratch folder, which are made if needed.
 
-    :raises errors.CloudError: another version of this has made them
+    :raises errors.CloudError: another version of this has made them, or a
+        crash has left less than was written
     """
     try:
         with open(path) as file:
             return Passwords(**json.load(file))
     except FileNotFoundError:
         pass
-    except TypeError:
+    except (TypeError, ValueError):
         # Without the error: its text may go to a log.
         raise errors.CloudError(
-            'the passwords are those of another version') from None
+            'the passwords are damaged or those of another version') from None
     # Hexadecimal: they stand in URLs and configuration files as they are.
     made = Passwords(**{field.name: secrets.token_hex(32)
                         for field in dataclasses.fields(Passwords)})

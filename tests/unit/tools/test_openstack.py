@@ -477,6 +477,23 @@ class TestLaunch(testtools.TestCase):
                           said.call_args_list[0].args[0])
             self.assertEqual([], os.listdir(self.folder))
 
+    def test_files_that_a_crash_has_emptied(self):
+        self._touch('passwords.json')
+        self.assertRaises(errors.CloudError, passwords.ensure,
+                          os.path.join(self.folder, 'passwords.json'))
+        self._touch('environments.json')
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        self.assertRaises(errors.CloudError, self._launch('shell').run)
+        self._touch('settings.json')
+        for verb in 'up', 'status':
+            error = self.assertRaises(errors.CloudError,
+                                      self._launch(verb).run)
+            self.assertIn('down --wipe', str(error))
+        with mock.patch('builtins.print'):
+            self._launch('down', '--wipe').run()
+        self.assertEqual([], os.listdir(self.folder))
+
     def test_passwords_of_another_version(self):
         path = os.path.join(self.folder, 'passwords.json')
         settings.write_private(path, '{"of_old": "secret"}')
