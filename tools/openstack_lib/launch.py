@@ -323,6 +323,9 @@ class Launch:
         command = self._chosen.command or [
             environment.get('SHELL') or '/bin/bash']
         sys.stdout.flush()
+        # Python ignores it, and so would each program of the shell: one of
+        # those before a "head" would go on, and complain.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
             os.execvpe(command[0], command, environment)
         except OSError as error:

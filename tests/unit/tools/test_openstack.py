@@ -5,6 +5,7 @@ import configparser
 import json
 import os
 import pathlib
+import signal
 import stat
 import sys
 import types
@@ -412,6 +413,9 @@ class TestLaunch(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
+        # The test process has its own.
+        self.signals = self.useFixture(
+            fixtures.MockPatch('signal.signal')).mock
         self._touch('lock')
 
     def _touch(self, name):
@@ -543,6 +547,7 @@ class TestLaunch(testtools.TestCase):
         self.assertNotIn('OS_CLOUD', found)
         self.assertEqual(('demo', '127.0.0.1'),
                          (found['OS_USERNAME'], found['no_proxy']))
+        self.signals.assert_called_with(signal.SIGPIPE, signal.SIG_DFL)
 
     def test_shell_of_somebody_with_a_proxy(self):
         self.assertEqual('127.0.0.1,intra',
