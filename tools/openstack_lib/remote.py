@@ -8,6 +8,7 @@ all of this one's files: the port is the loopback's, and there is a password.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import hmac
 import json
 import socket
@@ -91,16 +92,22 @@ class _Handler(socketserver.StreamRequestHandler):
         except OSError as error:
             self._say(output=f'{words[0]}: {error.strerror}\n', status=127)
             return
+        threading.Thread(target=self._end_with_asker, args=[process],
+                         daemon=True).start()
         with process:
-            try:
-                for line in process.stdout or ():
+            for line in process.stdout or ():
+                # It may say what it likes while it cleans up.
+                with contextlib.suppress(ConnectionError):
                     self._say(output=line)
-            except ConnectionError:
-                # Nobody listens any more: it may clean up, and end.
-                process.terminate()
-                process.communicate()
-                return
-        self._say(status=process.returncode)
+        with contextlib.suppress(ConnectionError):
+            self._say(status=process.returncode)
+
+    def _end_with_asker(self, process: subprocess.Popen[str]) -> None:
+        """Let a command clean up, and end, when nobody listens any more."""
+        # After its request the asker sends nothing but its end.
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+        process.terminate()
 
 
 class Node:

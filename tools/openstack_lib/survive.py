@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import dataclasses
 import json
 import os
+import signal
 import sys
 
 from cloud_lib import compute
@@ -95,6 +96,7 @@ class Survivor(user.User):
 
 def main(argv: Sequence[str]) -> None:
     """Do one part."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     places = settings.Places(argv[1])
     with open(places.settings) as file:
         wanted = settings.Settings.from_json(file.read())

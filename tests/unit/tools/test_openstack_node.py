@@ -142,6 +142,20 @@ class TestRemote(testtools.TestCase):
         self.assertEqual('a\nb\n', ''.join(said))
         self.assertEqual(127, self.node.run(['/no/such'], said.append))
 
+    def test_command_ends_with_the_one_who_asked(self):
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'fifo')
+        os.mkfifo(path)
+        answers = self.node._answers('run', ['sh', '-c', f"""
+            trap 'echo cleaned up >{path}; kill $!; exit' TERM
+            sleep 20 >/dev/null 2>&1 &
+            echo begun
+            wait
+            echo went on >{path}"""], 60)
+        self.assertEqual({'output': 'begun\n'}, next(answers))
+        answers.close()
+        with open(path) as file:
+            self.assertEqual('cleaned up\n', file.read())
+
     def test_password(self):
         stranger = remote.Node(self.port, 'guess')
         said = []
