@@ -4,7 +4,6 @@
 import argparse
 from collections.abc import Iterator, Sequence
 import contextlib
-import datetime
 import fcntl
 import json
 import os
@@ -26,9 +25,6 @@ from openstack_lib import results
 from openstack_lib import services
 from openstack_lib import settings
 from openstack_lib import tempest
-
-# Ending politely and starting anew.
-RESTART_SECONDS = 200.0
 
 
 class Progress:
@@ -204,7 +200,10 @@ class Launch:
             print(f'{node.NAME:20} does not run')
             return 1
         try:
-            print(self._storage().agent.ask('states'), end='')
+            states = self._storage().agent.ask('states')
+            print(states, end='')
+            missing += any(not line.endswith(f' {guest.RUNS}')
+                           for line in states.splitlines())
         except errors.CloudError as error:
             missing += 1
             print(error)
@@ -221,13 +220,10 @@ class Launch:
 
     def restart(self) -> None:
         """Restart one service, on this machine or on the storage node."""
-        self._restart(self._chosen.service)
-
-    def _restart(self, name: str) -> None:
+        name = self._chosen.service
         with self._alone():
             if name in guest.SERVICES:
-                print(self._storage().agent.ask(
-                    'restart', name, seconds=RESTART_SECONDS), end='')
+                print(self._storage().restart(name), end='')
             else:
                 control.Control(
                     self._settings(), self._places, self._venv('services'),
@@ -254,11 +250,11 @@ class Launch:
 
         if not part('begin'):
             return 1
-        start = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        self._restart('cinder-volume')
         storage = self._storage()
-        storage.up()
-        storage.wait(start)
+        with self._alone():
+            print(storage.restart('cinder-volume'), end='')
+            storage.up()
+            storage.wait()
         if not part('check'):
             return 1
         self.reboot()

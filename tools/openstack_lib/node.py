@@ -2,6 +2,7 @@
 """The storage node as this machine sees it: a process with an emulator."""
 
 from collections.abc import Callable
+import contextlib
 import datetime
 import os
 from typing import Any
@@ -25,6 +26,8 @@ TIMEOUT = 7 * 24 * 3600
 BOOT_SECONDS = 600.0
 DRIVER_SECONDS = 900.0
 END_SECONDS = 240.0
+# Ending politely and starting anew.
+RESTART_SECONDS = 200.0
 LOOK_SECONDS = 2.0
 _POOLS = '/v3/scheduler-stats/get_pools?detail=true'
 
@@ -44,6 +47,7 @@ class Storage:
         self._services = services.Services(places)
         self._secret = passwords.ensure(places.passwords)
         self._told = 0
+        self._since: datetime.datetime | None = None
         self.agent = remote.Node(wanted.ports.node, self._secret.agent)
 
     def command(self) -> list[str]:
@@ -77,19 +81,28 @@ class Storage:
             return False
 
     def up(self) -> None:
-        """Boot the machine unless it runs."""
-        if not self._services.launch(self.service()):
-            # What it said at its start is known.
-            self._told = os.path.getsize(self._services.log(NAME))
+        """Boot the machine unless it runs; start what has ended in it."""
+        if self._services.launch(self.service()):
+            return
+        # What it said at its start is known.
+        self._told = os.path.getsize(self._services.log(NAME))
+        # Away is one that still boots: it will start all of them.
+        with contextlib.suppress(remote.NodeAway):
+            for name, state in self._troubles():
+                self._say(f'{name} {state}: it is started again')
+                self.restart(name)
 
-    def wait(self, since: datetime.datetime | None = None) -> None:
+    def restart(self, name: str) -> str:
+        """Restart a service in the machine; return what is told of it."""
+        self._since = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        return self.agent.ask('restart', name, seconds=RESTART_SECONDS)
+
+    def wait(self) -> None:
         """Wait for cinder-volume, telling what the machine says meanwhile.
 
-        :param since: in UTC, when it was started, if that was after the
-            machine
         :raises services.ServiceFailed: naming what failed, with its log
         """
-        start = since or self._started()
+        start = self._since or self._started()
 
         def ready() -> bool:
             self._tell()
@@ -142,10 +155,15 @@ class Storage:
 
     def require_services(self) -> None:
         """Raise an error when a service of the node ended or never will."""
-        for line in self.agent.ask('states').splitlines():
-            name, _, state = line.partition(' ')
-            if state != guest.RUNS:
-                raise self._services.failure(name, state)
+        for name, state in self._troubles():
+            raise self._services.failure(name, state)
+
+    def _troubles(self) -> list[tuple[str, str]]:
+        """Return the services that do not run, and how they are."""
+        states = (line.partition(' ')
+                  for line in self.agent.ask('states').splitlines())
+        return [(name, state) for name, _, state in states
+                if state != guest.RUNS]
 
     def _started(self) -> datetime.datetime:
         """Return when the machine was started."""

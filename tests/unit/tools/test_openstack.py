@@ -570,6 +570,22 @@ class TestLaunch(testtools.TestCase):
             self.assertEqual(1, self._launch('status').run())
         self.assertIn('does not run', said.call_args.args[0])
 
+    def test_status_of_a_service_of_the_node_that_ended(self):
+        settings.write_private(os.path.join(self.folder, 'settings.json'),
+                               settings.Settings().to_json())
+        settings.write_private(
+            os.path.join(self.folder, 'environments.json'),
+            '{"services": "/v"}')
+        for states, status in (
+                ('cinder-volume runs\n', 0),
+                ('cinder-volume runs\ncinder-backup is stopped\n', 1)):
+            with mock.patch('openstack_lib.services.Services.process',
+                            return_value=1), \
+                    mock.patch('openstack_lib.remote.Node.ask',
+                               return_value=states), \
+                    mock.patch('builtins.print'):
+                self.assertEqual(status, self._launch('status').run())
+
     def test_wipe_leaves_nothing_but_the_folder(self):
         os.mkdir(os.path.join(self.folder, 'mariadb'))
         self._touch('disk.raw')

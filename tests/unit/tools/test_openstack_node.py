@@ -232,6 +232,42 @@ class TestStorage(_Scratch):
                                   self.storage.require_services)
         self.assertIn('cinder-backup ended with status 1', str(error))
 
+    def _up(self, ask):
+        """Call ``up`` while the machine runs; return what waits since when."""
+        self._mark(node.NAME, f'{os.getpid()} '
+                   f'{services.started_at(os.getpid())}')
+        with open(self.services.log(node.NAME), 'w'):
+            pass
+        self.storage.agent = mock.Mock(ask=mock.Mock(side_effect=ask))
+        self.storage.up()
+        with mock.patch.object(self.storage, '_wait_for_cinder') as wait, \
+                mock.patch.object(self.storage, '_answers'):
+            self.storage.wait()
+        return wait.call_args.args[0]
+
+    def test_up_starts_what_has_ended(self):
+        begin = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        since = self._up(lambda verb, *words, **_: (
+            'cinder-volume ended with status -9\ncinder-backup runs\n'
+            if verb == 'states' else 'started\n'))
+        self.assertEqual(
+            [mock.call('states'), mock.call(
+                'restart', 'cinder-volume', seconds=node.RESTART_SECONDS)],
+            self.storage.agent.ask.call_args_list)
+        self.assertEqual(
+            ['cinder-volume ended with status -9: it is started again'],
+            self.said)
+        # What it told the scheduler before it ended is no answer.
+        self.assertGreaterEqual(since, begin)
+
+    def test_second_up_changes_nothing(self):
+        since = self._up(lambda verb: 'cinder-volume runs\n')
+        self.assertEqual(self.storage._started(), since)
+
+    def test_up_while_the_machine_boots(self):
+        self._up(mock.Mock(side_effect=remote.NodeAway('not yet')))
+        self.assertEqual([], self.said)
+
     def test_words_of_the_node_are_passed_on(self):
         path = self.services.log(node.NAME)
         with open(path, 'w') as log:
