@@ -26,6 +26,9 @@ from openstack_lib import services
 from openstack_lib import settings
 from openstack_lib import tempest
 
+# All other files of the test machine are this machine's.
+_OWN_IN_THE_MACHINE = ('/dev/', '/proc/', '/run/', '/sys/')
+
 
 class Progress:
     """Tells the person how far it is, and since when."""
@@ -62,7 +65,15 @@ class Launch:
             somebody else's
         """
         root, lock = self._places.root, self._places.path('lock')
-        os.makedirs(root, mode=0o700, exist_ok=True)
+        if root.startswith(_OWN_IN_THE_MACHINE):
+            raise errors.CloudError(
+                f'the test machine does not see {root}: choose a --folder '
+                f'outside {", ".join(_OWN_IN_THE_MACHINE)}')
+        try:
+            os.makedirs(root, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise errors.CloudError(
+                f'{root} cannot be the --folder: {error.strerror}') from error
         if os.listdir(root) and not os.path.isfile(lock):
             raise errors.CloudError(
                 f'{root} holds files of something else: choose an empty '

@@ -602,6 +602,18 @@ class TestLaunch(testtools.TestCase):
             self.assertIn('choose', str(error))
         self.assertEqual(['disk.raw'], os.listdir(self.folder))
 
+    def test_folder_that_cannot_be(self):
+        self._touch('file')
+        for folder, reason in (
+                ('/dev/shm/openstack', 'does not see'),
+                ('/run/openstack', 'does not see'),
+                (os.path.join(self.folder, 'file'), 'File exists'),
+                (os.path.join(self.folder, 'file', 'x'), 'Not a directory')):
+            error = self.assertRaises(
+                errors.CloudError, launch.Launch(options.parse(
+                    ['--folder', folder, 'up'])).run)
+            self.assertIn(reason, str(error))
+
     def test_needs_root(self):
         with mock.patch('os.geteuid', return_value=1000), \
                 mock.patch('builtins.print') as said:
