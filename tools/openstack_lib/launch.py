@@ -287,10 +287,9 @@ class Launch:
             work.command(regex, chosen.exclude, chosen.concurrency),
             lambda result: print(result.line(), flush=True))
         seconds = time.monotonic() - start
-        with open(tempest.RECORD) as record:
-            comparison = results.compare(
-                found, results.read(record),
-                whole=regex == tempest.ALL and not chosen.exclude)
+        comparison = results.compare(
+            found, tempest.record(),
+            whole=regex == tempest.ALL and not chosen.exclude)
         print('\n' + '\n'.join(comparison.lines()))
         print(f'\n{results.totals(found)}, {seconds:.0f} s')
         if chosen.save:

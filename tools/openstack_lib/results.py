@@ -7,13 +7,14 @@ reason. A class that could not be set up, or was skipped as a whole, is one
 line: ``setUpClass(name of the class)``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 import dataclasses
 import re
 
 OK = 'ok'
 FAIL = 'FAIL'
 SKIP = 'skip'
+_BEST_FIRST = (OK, FAIL, SKIP)
 _LINE = re.compile(r'(ok|FAIL|skip) +([0-9.]+) +(\S+)(?: +# (.*))?')
 _CLASS = re.compile(r'(?:setUp|tearDown)Class\((.+)\)')
 REASON_LETTERS = 160
@@ -129,11 +130,14 @@ def compare(here: Sequence[Result], there: Iterable[Result],
             whole: bool = False) -> Comparison:
     """Compare results with a record.
 
-    A class whose set-up fails takes its tests with it: they count.
+    What passed in one of several runs on record passes there. A class whose
+    set-up fails takes its tests with it: they count.
 
     :param whole: whether everything was to be run that was recorded
     """
-    record = {one.name: one.status for one in there}
+    record: dict[str, str | None] = {}
+    for one in there:
+        record[one.name] = _best({one.status, record.get(one.name)})
     groups: dict[str, list[str]] = {key: [] for key in (
         'broken', 'unknown', 'shared', 'mended', 'missing')}
 
@@ -141,10 +145,8 @@ def compare(here: Sequence[Result], there: Iterable[Result],
         group = _CLASS.fullmatch(name)
         if name in record or group is None:
             return record.get(name)
-        states = {status for other, status in record.items()
-                  if other.startswith(f'{group[1]}.')}
-        return next((status for status in (OK, FAIL, SKIP)
-                     if status in states), None)
+        return _best({status for other, status in record.items()
+                      if other.startswith(f'{group[1]}.')})
 
     for one in here:
         was = recorded(one.name)
@@ -161,3 +163,7 @@ def compare(here: Sequence[Result], there: Iterable[Result],
                               if status == OK and name not in seen]
     return Comparison(**{kind: tuple(sorted(names))
                          for kind, names in groups.items()})
+
+
+def _best(states: Container[str | None]) -> str | None:
+    return next((status for status in _BEST_FIRST if status in states), None)

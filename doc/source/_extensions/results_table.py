@@ -11,7 +11,7 @@ from docutils import statemachine
 from sphinx.util import docutils
 
 _FOLDER = 'openstack-results'
-# The record that all others are compared with stands first.
+# What all others are compared with stands first.
 _FIRST = 'upstream-'
 _SHOWN = ('driver', 'settings', 'date', 'total', 'remark')
 

@@ -23,7 +23,7 @@ from openstack_lib import results
 from openstack_lib import settings
 from openstack_lib import tempest
 
-FOLDER = pathlib.Path(tempest.RECORD).parent
+FOLDER = pathlib.Path(tempest.RECORDS)
 
 
 def _results(**statuses):
@@ -81,6 +81,16 @@ class TestComparison(testtools.TestCase):
         self.assertTrue(results.compare(
             _results(a='FAIL', b='skip'), _results(a='FAIL', b='ok')).good)
 
+    def test_several_runs_on_record(self):
+        """A test fails there if it never passed there."""
+        record = [*_results(a='FAIL', b='ok', c='skip'),
+                  *_results(a='ok', b='skip', c='FAIL')]
+        for there in record, record[::-1]:
+            found = results.compare(
+                _results(a='FAIL', b='FAIL', c='FAIL'), there)
+            self.assertEqual(('a', 'b'), found.broken)
+            self.assertEqual(('c',), found.shared)
+
     def test_class_that_cannot_be_set_up(self):
         record = [results.Result('ok', 1.0, 'm.C.test_a'),
                   results.Result('ok', 1.0, 'm.Cd.test_a')]
@@ -118,8 +128,7 @@ class TestRecords(testtools.TestCase):
                 self.assertIn(f'# total: {results.totals(found)}', text)
 
     def test_selections_find_tests_of_the_record(self):
-        with open(tempest.RECORD) as file:
-            names = [one.name for one in results.read(file)]
+        names = [one.name for one in tempest.record()]
         every = [name for name in names
                  if re.search(tempest.ALL, name)
                  or name.startswith('setUpClass')]
