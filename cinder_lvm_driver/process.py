@@ -167,9 +167,10 @@ class _Daemons:
         """
         if not self._free.acquire(timeout=timeout):
             raise CommandTimedOut(argv, timeout or 0)
-        if timeout is None:
-            return _checked(argv, *self._call(argv))
         answer: list[tuple[int, str, str] | BaseException] = []
+        # Not Thread.join: with eventlet and Python 3.13 that raises
+        # eventlet.Timeout, which no 'except Exception' catches.
+        ended = threading.Event()
 
         def ask() -> None:
             try:
@@ -177,7 +178,11 @@ class _Daemons:
             # It is raised again by whoever waits for the answer.
             except BaseException as exc:  # noqa: BLE001
                 answer.append(exc)
+            ended.set()
 
+        # In a thread of its own, also without a deadline: a client opens a
+        # connection for each thread that calls it, and closes it when that
+        # thread ends, not when the daemon does.
         thread = threading.Thread(target=ask, daemon=True)
         try:
             thread.start()
@@ -185,9 +190,8 @@ class _Daemons:
             # This host has no more threads to give; nobody uses the daemon.
             self._free.release()
             raise DaemonFailed(argv, exc) from exc
-        thread.join(timeout)
-        if not answer:
-            raise CommandTimedOut(argv, timeout)
+        if not ended.wait(timeout):
+            raise CommandTimedOut(argv, timeout or 0)
         if isinstance(answer[0], BaseException):
             raise answer[0]
         return _checked(argv, *answer[0])

@@ -4,8 +4,10 @@
 import subprocess
 import threading
 from unittest import mock
+import weakref
 
 import ddt
+import eventlet
 import fixtures
 from oslo_concurrency import processutils
 
@@ -246,6 +248,32 @@ class TestDaemon(base.TestCase):
         waiting.join(30)
         self.assertEqual('vgs', self.daemons.commands[-1][1])
         self.assertEqual(2, len(self.daemons.started))
+
+    def test_deadline_does_not_need_a_join_that_ends(self):
+        # As of eventlet's threads with Python 3.13.
+        self.start()
+        self.hang('lvs')
+        with mock.patch.object(process.threading.Thread, 'join',
+                               side_effect=eventlet.Timeout):
+            self.assertRaises(process.CommandTimedOut, self.runner.run,
+                              'lvs', timeout=0.01)
+
+    @ddt.data('run', 'run_long')
+    def test_connection_ends_with_the_command(self, run):
+        # A client keeps one for each thread that has called it and lives:
+        # those of Cinder's executor are for ever.
+        self.start()
+        connections = threading.local()
+        closed = threading.Event()
+
+        def connect():
+            connections.open = mock.Mock()
+            weakref.finalize(connections.open, closed.set)
+            return 0, '', ''
+
+        self.answers['lvs'] = connect
+        getattr(self.runner, run)('lvs')
+        self.assertTrue(closed.wait(30))
 
     def test_no_thread_can_be_had(self):
         self.start()
