@@ -157,6 +157,8 @@ class _Daemons:
         self._start_command = start_command
         self._free = threading.Semaphore(limit)
         self._idle: list[rootwrap_client.Client] = []
+        # Another object after each command.
+        self._last_ended = object()
 
     def run(self, argv: tuple[str, ...],
             timeout: float | None) -> Completed:
@@ -165,8 +167,7 @@ class _Daemons:
         A command that is given up on keeps its daemon until it ends, so
         that never more of them hang than there are daemons.
         """
-        if not self._free.acquire(timeout=timeout):
-            raise CommandTimedOut(argv, timeout or 0)
+        self._lease(argv, timeout)
         answer: list[tuple[int, str, str] | BaseException] = []
         # Not Thread.join: with eventlet and Python 3.13 that raises
         # eventlet.Timeout, which no 'except Exception' catches.
@@ -196,6 +197,17 @@ class _Daemons:
             raise answer[0]
         return _checked(argv, *answer[0])
 
+    def _lease(self, argv: tuple[str, ...], timeout: float | None) -> None:
+        """Wait for a daemon, as long as commands of others end.
+
+        :raises CommandTimedOut: none did for so long; all of them hang
+        """
+        last = self._last_ended
+        while not self._free.acquire(timeout=timeout):
+            if self._last_ended is last:
+                raise CommandTimedOut(argv, timeout or 0)
+            last = self._last_ended
+
     def _call(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         try:
             client = self._idle.pop()
@@ -209,6 +221,7 @@ class _Daemons:
             raise DaemonFailed(argv, exc) from exc
         finally:
             self._idle.append(client)
+            self._last_ended = object()
             self._free.release()
 
 

@@ -258,6 +258,35 @@ class TestDaemon(base.TestCase):
             self.assertRaises(process.CommandTimedOut, self.runner.run,
                               'lvs', timeout=0.01)
 
+    def be_late(self, *meanwhile):
+        """Have nobody get a daemon in time, once for each of some steps."""
+        steps = list(meanwhile)
+        free = self.runner._commands._free
+        acquire = free.acquire
+
+        def late(timeout):
+            if not steps:
+                return acquire(timeout=timeout)
+            steps.pop(0)()
+            return False
+
+        self.useFixture(fixtures.MockPatchObject(free, 'acquire', late))
+
+    def test_queue_that_moves_is_waited_for(self):
+        self.start()
+        self.be_late(*[lambda: self.runner._commands._call(('vgs',))] * 3)
+        self.runner.run('lvs', timeout=60)
+        self.assertEqual(['vgs', 'vgs', 'vgs', 'lvs'], [
+            program for _, program in self.daemons.commands])
+
+    def test_queue_that_stops_moving_is_given_up_on(self):
+        self.start()
+        self.be_late(lambda: self.runner._commands._call(('vgs',)),
+                     lambda: None)
+        self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
+                          timeout=60)
+        self.assertEqual([(1, 'vgs')], self.daemons.commands)
+
     @ddt.data('run', 'run_long')
     def test_connection_ends_with_the_command(self, run):
         # A client keeps one for each thread that has called it and lives:
