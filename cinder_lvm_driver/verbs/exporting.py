@@ -31,10 +31,10 @@ class ExportVerbs:
     # Ids of volumes that the pass over all of them at start-up has served,
     # so that Cinder's call for each need not look again.
     _served_at_start: frozenset[str] = frozenset()
-    # Ids of volumes that a host could not be let in to while others have
-    # them: Cinder removes the export of such a volume next.
-    _spared: frozenset[str] = frozenset()
-    _spared_lock = threading.Lock()
+    # The id of a volume that a host could not be let in to while others have
+    # it: Cinder removes its export next, in the same thread. What it does
+    # for other hosts at that moment, it does in other ones.
+    _spared = threading.local()
 
     def create_export(self, context: cinder_context.RequestContext,
                       volume: objects.Volume, connector: dict | None,
@@ -192,10 +192,8 @@ class ExportVerbs:
 
         :returns: what was the case before
         """
-        with self._spared_lock:
-            was_spared = volume.id in self._spared
-            self._spared = (self._spared | {volume.id} if spare
-                            else self._spared - {volume.id})
+        was_spared = getattr(self._spared, 'volume_id', None) == volume.id
+        self._spared.volume_id = volume.id if spare else None
         return was_spared
 
     def _export_path(self, volume: objects.Volume,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes and their targets."""
 
+import threading
 from unittest import mock
 
 from cinder import exception
 import ddt
+import fixtures
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
@@ -160,6 +162,41 @@ class TestHostThatCannotBeLetIn(ExportTestCase):
                       self.log.output)
         self.driver.remove_export(self.context, self.made)
         self.assertIn('remove_export', self.verbs())
+
+    def test_more_hosts_at_the_same_time(self):
+        # All are refused before the export is removed for any of them.
+        hosts = 3
+        refused = threading.Barrier(hosts, timeout=30)
+        remove = self.driver.remove_export
+
+        def remove_last(*arguments):
+            refused.wait()
+            remove(*arguments)
+
+        self.refuse()
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver, 'remove_export', remove_last))
+        threads = [threading.Thread(target=self.attach_another)
+                   for _ in range(hosts)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual(hosts, self.verbs().count('initialize_connection'))
+        self.assertNotIn('remove_export', self.verbs())
+
+    def test_one_that_is_let_in_meanwhile(self):
+        self.refuse()
+        self.assertRaises(exception.VolumeBackendAPIException,
+                          self.driver.initialize_connection, self.made,
+                          OTHER_HOST)
+        self.target.failures.clear()
+        thread = threading.Thread(target=self.driver.initialize_connection,
+                                  args=[self.made, HOST])
+        thread.start()
+        thread.join(30)
+        self.driver.remove_export(self.context, self.made)
+        self.assertNotIn('remove_export', self.verbs())
 
     def test_nobody_else_has_it(self):
         self.made.volume_attachment.objects.clear()
