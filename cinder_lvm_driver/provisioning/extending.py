@@ -125,6 +125,11 @@ def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
 
 def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
              zero_from: ZeroFrom | None) -> None:
+    if (vg.vg_name, volume.name) in _being_zeroed:
+        # Since an attempt of Cinder's to start this back end that failed
+        # later (reinit_driver_count). Whoever is done first lets the volume
+        # be extended, and the other would zero what is written to it.
+        return
     gained = extension.gave(volume)
     if gained and not volume.is_open and not volume.is_cow_origin:
         LOG.warning('Taking back an interrupted extension of LV %s',

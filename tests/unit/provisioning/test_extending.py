@@ -180,6 +180,18 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual(24, self.extend(24))
         self.assertEqual([('a', 8 * MIB), ('a', 16 * MIB)], self.zeroed)
 
+    def test_start_that_is_tried_again(self):
+        self.end_while_zeroing()
+        self.lvm.volumes['a'].is_open = True
+        works = []
+        with mock.patch.object(background, 'start',
+                               lambda name, work: works.append(work)):
+            self.recover()
+            self.recover()
+        for work in works:
+            work()
+        self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
+
     def test_zeroing_in_the_background_that_fails(self):
         self.end_while_zeroing()
         self.lvm.volumes['a'].is_open = True
