@@ -309,8 +309,12 @@ class RootwrapRunner:
             stdout, stderr = self._execute(*argv, **kwargs)
         except FileNotFoundError:
             raise CommandNotFound(argv, 127, '', '') from None
-        except subprocess.TimeoutExpired as exc:
-            raise CommandTimedOut(argv, exc.timeout) from exc
         except processutils.ProcessExecutionError as exc:
             return _checked(argv, exc.exit_code, exc.stdout, exc.stderr)
+        # With eventlet, Popen raises the TimeoutExpired of a copy of the
+        # module, of which it has only the name.
+        except Exception as exc:
+            if type(exc).__name__ != subprocess.TimeoutExpired.__name__:
+                raise
+            raise CommandTimedOut(argv, timeout or 0) from exc
         return Completed(argv, stdout, stderr)

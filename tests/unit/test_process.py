@@ -86,6 +86,17 @@ class TestOneByOne(base.TestCase):
         self.assertEqual(3, error.timeout)
         self.assertEqual(3, self.execute.call_args.kwargs['timeout'])
 
+    def test_deadline_with_eventlet(self):
+        copy = eventlet.patcher.original('subprocess')
+        self.assertIsNot(copy.TimeoutExpired, subprocess.TimeoutExpired)
+        self.execute.side_effect = copy.TimeoutExpired('lvs', 3)
+        self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
+                          timeout=3)
+
+    def test_other_failures_are_told_as_they_are(self):
+        self.execute.side_effect = PermissionError
+        self.assertRaises(PermissionError, self.runner.run, 'lvs', timeout=3)
+
     def test_unprivileged(self):
         self.runner.run_unprivileged('lvm', 'version')
         self.execute.assert_called_once_with('lvm', 'version')
