@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver that cinder-volume loads: Cinder's verbs for LVM."""
 
+from collections.abc import Callable
 import dataclasses
 import functools
 import logging
@@ -161,7 +162,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_volume(self, volume: objects.Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
         with translate.cinder_errors():
-            self._provisioning.create_volume(
+            self._with_room(
+                self._provisioning.create_volume,
                 volume.name, _size_bytes(volume, volume.size))
 
     def create_volume_from_snapshot(self, volume: objects.Volume,
@@ -170,16 +172,37 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         with translate.cinder_errors():
             source = self.vg.get_volume(
                 naming.snapshot_lv_name(snapshot.name))
-            self._provisioning.create_from_snapshot(
-                source, volume.name, _size_bytes(volume, volume.size))
+            self._with_room(
+                self._provisioning.create_from_snapshot, source,
+                volume.name, _size_bytes(volume, volume.size))
 
     def create_cloned_volume(self, volume: objects.Volume,
                              src_vref: objects.Volume) -> None:
         """Create an LV with a volume's data, also of one in use."""
         with translate.cinder_errors():
             source = self.vg.get_volume(src_vref.name)
-            self._provisioning.create_from_volume(
-                source, volume.name, _size_bytes(volume, volume.size))
+            self._with_room(
+                self._provisioning.create_from_volume, source,
+                volume.name, _size_bytes(volume, volume.size))
+
+    def _with_room(self, step: Callable[..., None],
+                   *arguments: object) -> None:
+        """Take a step that leaves nothing behind when there is no space.
+
+        Deleted LVs have theirs until they are wiped. To Cinder they are gone,
+        so what does not fit is tried once more after that.
+        """
+        was_wiping = self._remover.is_working
+        try:
+            step(*arguments)
+            return
+        except lvm.InsufficientSpace as exc:
+            if not was_wiping:
+                raise
+            LOG.info('Waiting for the space of deleted volumes: %s', exc)
+            if not self._remover.wait():
+                raise
+        step(*arguments)
 
     def delete_volume(self, volume: objects.Volume) -> None:
         """Remove a volume's LV; it may be gone already.
@@ -220,7 +243,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
         with translate.cinder_errors():
-            self._provisioning.create_snapshot(
+            self._with_room(
+                self._provisioning.create_snapshot,
                 self.vg.get_volume(snapshot.volume_name),
                 naming.snapshot_lv_name(snapshot.name))
 
@@ -302,8 +326,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         with translate.cinder_errors():
             size_bytes = _size_bytes(volume, new_size,
                                      least=volume.size)
-            self._provisioning.extend_volume(
-                self.vg.get_volume(volume.name), size_bytes)
+            self._with_room(lambda: self._provisioning.extend_volume(
+                self.vg.get_volume(volume.name), size_bytes))
         try:
             self.target_driver.extend_target(volume)
         # Target classes of Cinder raise what they like.

@@ -18,6 +18,9 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
+# For the LVs that are being wiped, in all.
+_WAIT_SECONDS = 600
+
 
 class Remover:
     """Removes LVs of a VG, those to be wiped in the background, in turn."""
@@ -33,6 +36,7 @@ class Remover:
         self._told: set[str] = set()
         self._is_working = False
         self._lock = threading.Lock()
+        self._is_done = threading.Condition(self._lock)
 
     def remove(self, volume: lvm.LogicalVolume) -> None:
         """Remove an LV for good; its name is free at once.
@@ -80,6 +84,21 @@ class Remover:
             waiting, self._waiting = self._waiting, []
         self._wipe_later(waiting)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether LVs are being wiped, so that their space is free soon."""
+        with self._lock:
+            return self._is_working
+
+    def wait(self) -> bool:
+        """Wait until all LVs are wiped that can be; those in use cannot.
+
+        :returns: whether they are; that may take too long
+        """
+        with self._is_done:
+            return self._is_done.wait_for(lambda: not self._is_working,
+                                          _WAIT_SECONDS)
+
     def _wipe_later(self, names: Iterable[str]) -> None:
         with self._lock:
             self._doomed.extend(names)
@@ -91,14 +110,14 @@ class Remover:
         except RuntimeError as exc:
             # This host has no more threads to give now.
             with self._lock:
-                self._is_working = False
+                self._stop()
             LOG.warning('The wiping of deleted volumes starts later: %s', exc)
 
     def _work(self) -> None:
         while True:
             with self._lock:
                 if not self._doomed:
-                    self._is_working = False
+                    self._stop()
                     return
                 name = self._doomed.popleft()
             complaint = (f'LV {name} of a deleted volume is not wiped; that '
@@ -109,6 +128,10 @@ class Remover:
             # and none is started as long as this one counts as being at it.
             except Exception:
                 LOG.exception('%s', complaint)
+
+    def _stop(self) -> None:
+        self._is_working = False
+        self._is_done.notify_all()
 
     def _wipe_unless_open(self, name: str) -> None:
         try:

@@ -13,11 +13,13 @@ from cinder.volume.drivers import lvm as in_tree
 import ddt
 from oslo_concurrency import processutils
 
+from cinder_lvm_driver import background
 from cinder_lvm_driver import driver
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors as target_errors
+from cinder_lvm_driver import wiping
 from tests import base
 from tests.fakes import backend
 from tests.fakes import lvm as fake_lvm
@@ -516,6 +518,42 @@ class TestThick(VolumeVerbs, DriverTestCase):
             error = self.assertRaises(BACKEND_ERROR, verb, *arguments)
             self.assertIn('insufficient free space', str(error))
             self.assertEqual(names, self.machine.names())
+
+    def delete_unwiped(self, volume):
+        """Delete a volume, and return the work that is left then."""
+        works = []
+        with mock.patch.object(background, 'start',
+                               lambda name, work: works.append(work)):
+            self.driver.delete_volume(volume)
+        work, = works
+        return work
+
+    @ddt.data(*range(5))
+    def test_space_of_a_deleted_volume(self, number):
+        volume = self.create(20)
+        snapshot = self.create_snapshot(volume)
+        work = self.delete_unwiped(self.create(58))
+        verb, *arguments = (
+            (self.driver.create_volume, self.volume(50)),
+            (self.driver.create_snapshot, self.snapshot(volume)),
+            (self.driver.create_cloned_volume, self.volume(30), volume),
+            (self.driver.create_volume_from_snapshot, self.volume(50),
+             snapshot),
+            (self.driver.extend_volume, volume, 70))[number]
+        with mock.patch.object(wiping.Remover, 'wait',
+                               lambda remover: work() or True):
+            verb(*arguments)
+        self.assertFalse([name for name in self.machine.names()
+                          if name.startswith('cinder-')])
+        self.assertNotEqual([], self.machine.wiped)
+
+    def test_space_of_a_deleted_volume_that_takes_too_long(self):
+        self.delete_unwiped(self.create(60))
+        names = self.machine.names()
+        with mock.patch.object(wiping.Remover, 'wait', return_value=False):
+            self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
+                              self.volume(60))
+        self.assertEqual(names, self.machine.names())
 
     def test_origin_in_use_is_not_extended(self):
         volume = self.create()

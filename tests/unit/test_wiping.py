@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of deleted thick LVs."""
 
+import threading
+
 import fixtures
 
 from cinder_lvm_driver import background
@@ -148,6 +150,28 @@ class TestRemover(base.TestCase):
         self.remover.retry()
         self.works.pop()()
         self.assertEqual({}, self.lvm.volumes)
+
+    def test_somebody_waits_for_the_space(self):
+        self.assertTrue(self.remover.wait())
+        self.remove('a')
+        self.assertTrue(self.remover.is_working)
+        worker = threading.Thread(target=self.works.pop())
+        worker.start()
+        self.assertTrue(self.remover.wait())
+        self.assertEqual(({}, False),
+                         (self.lvm.volumes, self.remover.is_working))
+        worker.join()
+
+    def test_space_that_is_not_there_in_time(self):
+        self.useFixture(fixtures.MockPatchObject(wiping, '_WAIT_SECONDS', 0))
+        self.remove('a')
+        self.assertFalse(self.remover.wait())
+
+    def test_space_of_what_is_in_use_is_not_waited_for(self):
+        self.lvm.add('cinder-wipe-a-01234567', is_open=True)
+        self.remover.resume(self.lvm.volumes)
+        self.works.pop()()
+        self.assertTrue(self.remover.wait())
 
     def test_nothing_to_resume(self):
         self.lvm.add('a')
