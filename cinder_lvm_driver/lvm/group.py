@@ -13,6 +13,9 @@ from cinder_lvm_driver.lvm import types
 _POOL_SHARE_PERCENT = 95
 # Metadata and its spare have one each at least.
 _POOL_EXTRA_EXTENTS = 2
+# LVM waits some seconds for udev to let go of a device (LP#1270192), unless
+# lvm.conf(5) says that it is not to.
+_RETRY = 'activation{retry_deactivation=1}'
 
 
 class LVM(questions.Questions):
@@ -164,14 +167,11 @@ class LVM(questions.Questions):
     def delete(self, name: str) -> None:
         """Remove an LV and, if it is the origin of COW snapshots, these too.
 
-        LVM itself waits some seconds for udev to let go of the device
-        (lvm.conf(5), ``retry_deactivation``; LP#1270192).
-
         :raises errors.LogicalVolumeInUse: the LV is open
         :raises errors.LogicalVolumeNotFound: there is none of that name
         """
         self._commands.change('lvremove', '--force',
-                              f'{self.vg_name}/{name}')
+                              f'{self.vg_name}/{name}', settings=[_RETRY])
 
     def split_snapshot(self, name: str) -> None:
         """Make the store of a COW snapshot an LV of its own, same name.
@@ -321,4 +321,4 @@ class LVM(questions.Questions):
         :raises errors.LogicalVolumeInUse: the LV is open
         """
         self._commands.change('lvchange', '--activate', 'n',
-                              f'{self.vg_name}/{name}')
+                              f'{self.vg_name}/{name}', settings=[_RETRY])

@@ -74,7 +74,8 @@ class TestVerbs(CommandTestCase):
         (('extend_pool', test_types.LINEAR, POLICY), ('lvextend', '--config',
          'activation{thin_pool_autoextend_threshold=80 '
          'thin_pool_autoextend_percent=20}', '--use-policies', 'vg/a')),
-        (('delete', 'a'), ('lvremove', '--force', 'vg/a')),
+        (('delete', 'a'), ('lvremove', '--config',
+         'activation{retry_deactivation=1}', '--force', 'vg/a')),
         (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
          'vg/s')),
         (('reduce_volume', 'a', 5), ('lvreduce', '--force', '--size', '5b',
@@ -89,7 +90,8 @@ class TestVerbs(CommandTestCase):
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),
         (('make_writable', 'a'), ('lvchange', '--permission', 'rw', 'vg/a')),
-        (('deactivate_lv', 'a'), ('lvchange', '--activate', 'n', 'vg/a')))
+        (('deactivate_lv', 'a'), ('lvchange', '--config',
+         'activation{retry_deactivation=1}', '--activate', 'n', 'vg/a')))
     @ddt.unpack
     def test_verb(self, call, command):
         self.expect(*command)
