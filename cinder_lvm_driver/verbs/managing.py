@@ -55,8 +55,9 @@ class ManageVerbs:
         :raises exception.ManageExistingInvalidReference: it cannot be
             managed as a volume
         """
+        # First: that Cinder has it in use says more than that it is in use.
+        _check_unmanaged(manage.referenced_name(existing_ref))
         lv = self._referenced(volume, existing_ref, manage.VOLUME)
-        _check_unmanaged(lv.name)
         for tag in filter(naming.is_tag_of_ours, lv.tags):
             with translate.cinder_errors():
                 self.vg.delete_tag(lv.name, tag)
@@ -70,8 +71,8 @@ class ManageVerbs:
         :raises exception.ManageExistingInvalidReference: it cannot be
             managed as a snapshot of this volume
         """
+        _check_unmanaged(manage.referenced_name(existing_ref))
         lv = self._referenced(snapshot, existing_ref, manage.SNAPSHOT)
-        _check_unmanaged(lv.name)
         self._rename(lv.name, naming.snapshot_lv_name(snapshot.name))
 
     def unmanage(self, volume: objects.Volume) -> None:

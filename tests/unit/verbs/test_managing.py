@@ -106,9 +106,11 @@ class TestManage(ManageTestCase):
         self.assertEqual((False, 'read-only'), (entry['safe_to_manage'],
                                                 entry['reason_not_safe']))
 
-    def test_volume_of_cinder(self):
+    @ddt.data({}, {'is_open': True}, {'is_suspended': True},
+              {'origin': 'vg-pool', 'skip': True, **backend.THIN})
+    def test_volume_of_cinder(self, facts):
         managed = self.volume()
-        self.add_lv(managed)
+        self.add_lv(managed, **facts)
         self.known.add(managed.id)
         self.assertRaises(exception.ManageExistingAlreadyManaged,
                           self.driver.manage_existing, self.volume(),
@@ -166,11 +168,13 @@ class TestManage(ManageTestCase):
             self.assertRaises(NO_SUCH, verb, self.snapshot(other),
                               {'source-name': name})
 
-    def test_snapshot_of_cinder(self):
+    @ddt.data(False, True)
+    def test_snapshot_of_cinder(self, is_open):
         volume = self.volume()
         managed = self.snapshot(volume)
         self.add_lv(volume, **backend.THIN)
-        self.add_snapshot(volume, f'_{managed.name}')
+        vars(self.add_snapshot(volume, f'_{managed.name}')).update(
+            active=is_open, is_open=is_open)
         self.known.add(managed.id)
         self.assertRaises(exception.ManageExistingAlreadyManaged,
                           self.driver.manage_existing_snapshot,
