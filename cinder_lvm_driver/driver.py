@@ -264,8 +264,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
 
     def _delete_snapshot(self, snapshot: objects.Snapshot,
                          name: str) -> None:
-        # Of one that cinder-backup had attached when it was killed.
-        if (snapshot.provider_location
+        # Of one that cinder-backup had attached when it was killed. An object
+        # that is not from the database need not have the field.
+        if (snapshot.get('provider_location')
                 and self.target_driver.SERVES_SNAPSHOTS):
             self.remove_export_snapshot(
                 cinder_context.get_admin_context(), snapshot)

@@ -3,11 +3,13 @@
 
 import inspect
 from unittest import mock
+import uuid
 
 from cinder import exception
 from cinder import interface
 from cinder.interface import util
 from cinder.interface import volume_driver
+from cinder import objects
 from cinder.volume import driver as cinder_driver
 from cinder.volume.drivers import lvm as in_tree
 import ddt
@@ -258,6 +260,15 @@ class VolumeVerbs:
         self.driver.delete_volume(volume)
         self.assertNotIn(volume.name, self.machine.names())
         self.assertIn(other.name, self.machine.names())
+
+    def test_delete_a_snapshot_of_which_little_is_known(self):
+        volume = self.create()
+        snapshot = objects.Snapshot(
+            self.context, id=str(uuid.uuid4()), volume_id=volume.id,
+            volume_size=volume.size, volume=volume)
+        self.driver.create_snapshot(snapshot)
+        self.driver.delete_snapshot(snapshot)
+        self.assertEqual({volume.name} | self.pools, self.machine.names())
 
     def test_delete_what_is_gone(self):
         volume = self.volume()
