@@ -162,47 +162,45 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_volume(self, volume: objects.Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
         with translate.cinder_errors():
-            self._with_room(
-                self._provisioning.create_volume,
-                volume.name, _size_bytes(volume, volume.size))
+            self._with_room(lambda: self._provisioning.create_volume(
+                volume.name, _size_bytes(volume, volume.size)))
 
     def create_volume_from_snapshot(self, volume: objects.Volume,
                                     snapshot: objects.Snapshot) -> None:
         """Create an LV with a snapshot's data; at once where it is thin."""
         with translate.cinder_errors():
-            source = self.vg.get_volume(
-                naming.snapshot_lv_name(snapshot.name))
-            self._with_room(
-                self._provisioning.create_from_snapshot, source,
-                volume.name, _size_bytes(volume, volume.size))
+            source = naming.snapshot_lv_name(snapshot.name)
+            self._with_room(lambda: self._provisioning.create_from_snapshot(
+                self.vg.get_volume(source), volume.name,
+                _size_bytes(volume, volume.size)))
 
     def create_cloned_volume(self, volume: objects.Volume,
                              src_vref: objects.Volume) -> None:
         """Create an LV with a volume's data, also of one in use."""
         with translate.cinder_errors():
-            source = self.vg.get_volume(src_vref.name)
-            self._with_room(
-                self._provisioning.create_from_volume, source,
-                volume.name, _size_bytes(volume, volume.size))
+            self._with_room(lambda: self._provisioning.create_from_volume(
+                self.vg.get_volume(src_vref.name), volume.name,
+                _size_bytes(volume, volume.size)))
 
-    def _with_room(self, step: Callable[..., None],
-                   *arguments: object) -> None:
+    def _with_room(self, step: Callable[[], None]) -> None:
         """Take a step that leaves nothing behind when there is no space.
 
         Deleted LVs have theirs until they are wiped. To Cinder they are gone,
         so what does not fit is tried once more after that.
+
+        :param step: asks LVM for all that it has to know, as some of that
+            may be another while it waits, such as the size of a volume
         """
         was_wiping = self._remover.is_working
         try:
-            step(*arguments)
+            step()
             return
         except lvm.InsufficientSpace as exc:
             if not was_wiping:
                 raise
             LOG.info('Waiting for the space of deleted volumes: %s', exc)
-            if not self._remover.wait():
-                raise
-        step(*arguments)
+        self._remover.wait()
+        step()
 
     def delete_volume(self, volume: objects.Volume) -> None:
         """Remove a volume's LV; it may be gone already.
@@ -243,10 +241,9 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
         with translate.cinder_errors():
-            self._with_room(
-                self._provisioning.create_snapshot,
+            self._with_room(lambda: self._provisioning.create_snapshot(
                 self.vg.get_volume(snapshot.volume_name),
-                naming.snapshot_lv_name(snapshot.name))
+                naming.snapshot_lv_name(snapshot.name)))
 
     def delete_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Remove a snapshot's LV; it may be gone already.

@@ -18,8 +18,10 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-# For the LVs that are being wiped, in all.
-_WAIT_SECONDS = 600
+# For space. Cinder gives up on the destination of a migration after 300 s
+# (migration_create_volume_timeout_secs), and nobody would know of an LV that
+# is made for it later.
+_WAIT_SECONDS = 240
 
 
 class Remover:
@@ -29,14 +31,16 @@ class Remover:
         """Take a VG in hand; starts nothing."""
         self._vg = vg
         self._copier = copier
+        # The first one is being wiped.
         self._doomed: collections.deque[str] = collections.deque()
+        self._ended = 0
         # Names of those among them that somebody had open, and which the log
         # has been told of.
         self._waiting: list[str] = []
         self._told: set[str] = set()
         self._is_working = False
         self._lock = threading.Lock()
-        self._is_done = threading.Condition(self._lock)
+        self._has_ended = threading.Condition(self._lock)
 
     def remove(self, volume: lvm.LogicalVolume) -> None:
         """Remove an LV for good; its name is free at once.
@@ -90,14 +94,16 @@ class Remover:
         with self._lock:
             return self._is_working
 
-    def wait(self) -> bool:
-        """Wait until all LVs are wiped that can be; those in use cannot.
+    def wait(self) -> None:
+        """Wait until what was deleted by now is wiped, or some minutes.
 
-        :returns: whether they are; that may take too long
+        Neither for what is in use, nor for what is deleted meanwhile.
         """
-        with self._is_done:
-            return self._is_done.wait_for(lambda: not self._is_working,
-                                          _WAIT_SECONDS)
+        with self._has_ended:
+            last = self._ended + len(self._doomed)
+            self._has_ended.wait_for(
+                lambda: self._ended >= last or not self._is_working,
+                _WAIT_SECONDS)
 
     def _wipe_later(self, names: Iterable[str]) -> None:
         with self._lock:
@@ -119,7 +125,7 @@ class Remover:
                 if not self._doomed:
                     self._stop()
                     return
-                name = self._doomed.popleft()
+                name = self._doomed[0]
             complaint = (f'LV {name} of a deleted volume is not wiped; that '
                          f'is tried again at the next start')
             try:
@@ -128,10 +134,14 @@ class Remover:
             # and none is started as long as this one counts as being at it.
             except Exception:
                 LOG.exception('%s', complaint)
+            with self._lock:
+                self._doomed.popleft()
+                self._ended += 1
+                self._has_ended.notify_all()
 
     def _stop(self) -> None:
         self._is_working = False
-        self._is_done.notify_all()
+        self._has_ended.notify_all()
 
     def _wipe_unless_open(self, name: str) -> None:
         try:

@@ -552,7 +552,7 @@ class TestThick(VolumeVerbs, DriverTestCase):
              snapshot),
             (self.driver.extend_volume, volume, 70))[number]
         with mock.patch.object(wiping.Remover, 'wait',
-                               lambda remover: work() or True):
+                               lambda remover: work()):
             verb(*arguments)
         self.assertFalse([name for name in self.machine.names()
                           if name.startswith('cinder-')])
@@ -561,10 +561,26 @@ class TestThick(VolumeVerbs, DriverTestCase):
     def test_space_of_a_deleted_volume_that_takes_too_long(self):
         self.delete_unwiped(self.create(60))
         names = self.machine.names()
-        with mock.patch.object(wiping.Remover, 'wait', return_value=False):
+        with mock.patch.object(wiping.Remover, 'wait'):
             self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
                               self.volume(60))
         self.assertEqual(names, self.machine.names())
+
+    def test_volume_that_is_extended_while_its_snapshot_waits(self):
+        volume = self.create(20)
+        work = self.delete_unwiped(self.create(70))
+
+        def wait(remover):
+            work()
+            self.driver.extend_volume(volume, 30)
+
+        snapshot = self.snapshot(volume)
+        with mock.patch.object(wiping.Remover, 'wait', wait):
+            self.driver.create_snapshot(snapshot)
+        # LVM makes a store as small as it is asked to.
+        argv = self.machine.as_root[-1]
+        store = argv[argv.index('--size') + 1]
+        self.assertGreater(int(store.removesuffix('b')), 30 * GIB)
 
     def test_origin_in_use_is_not_extended(self):
         volume = self.create()

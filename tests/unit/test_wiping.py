@@ -2,6 +2,7 @@
 """What becomes of deleted thick LVs."""
 
 import threading
+from unittest import mock
 
 import fixtures
 
@@ -152,26 +153,46 @@ class TestRemover(base.TestCase):
         self.assertEqual({}, self.lvm.volumes)
 
     def test_somebody_waits_for_the_space(self):
-        self.assertTrue(self.remover.wait())
+        self.remover.wait()
         self.remove('a')
         self.assertTrue(self.remover.is_working)
         worker = threading.Thread(target=self.works.pop())
         worker.start()
-        self.assertTrue(self.remover.wait())
-        self.assertEqual(({}, False),
-                         (self.lvm.volumes, self.remover.is_working))
+        self.remover.wait()
+        self.assertEqual({}, self.lvm.volumes)
         worker.join()
+        self.assertFalse(self.remover.is_working)
 
     def test_space_that_is_not_there_in_time(self):
         self.useFixture(fixtures.MockPatchObject(wiping, '_WAIT_SECONDS', 0))
         self.remove('a')
-        self.assertFalse(self.remover.wait())
+        self.remover.wait()
+        self.assertTrue(self.remover.is_working)
 
     def test_space_of_what_is_in_use_is_not_waited_for(self):
         self.lvm.add('cinder-wipe-a-01234567', is_open=True)
         self.remover.resume(self.lvm.volumes)
         self.works.pop()()
-        self.assertTrue(self.remover.wait())
+        self.remover.wait()
+
+    def test_space_of_what_is_deleted_later_is_not_waited_for(self):
+        for name in 'a', 'mistake':
+            self.remove(name)
+        with mock.patch.object(self.remover._has_ended,
+                               'wait_for') as wait_for:
+            self.remover.wait()
+        is_over = wait_for.call_args.args[0]
+        self.remove('b')
+        seen = []
+        wipe = self.wipe
+
+        def look_and_wipe(device):
+            seen.append(is_over())
+            wipe(device)
+
+        self.wipe = look_and_wipe
+        self.works.pop()()
+        self.assertEqual([False, False, True], seen)
 
     def test_nothing_to_resume(self):
         self.lvm.add('a')
