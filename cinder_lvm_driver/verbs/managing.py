@@ -29,6 +29,8 @@ class ManageVerbs:
 
         :param existing_ref: ``{'source-name': <LV name>}``
         :param object_type: ``volume`` or ``snapshot``
+        :raises exception.ManageExistingAlreadyManaged: Cinder has it, and it
+            is in use
         :raises exception.ManageExistingInvalidReference: there is no such
             LV, or it cannot be managed as that
         """
@@ -55,7 +57,7 @@ class ManageVerbs:
         :raises exception.ManageExistingInvalidReference: it cannot be
             managed as a volume
         """
-        # First: that Cinder has it in use says more than that it is in use.
+        # First: that Cinder has it says more than what else is wrong with it.
         _check_unmanaged(manage.referenced_name(existing_ref))
         lv = self._referenced(volume, existing_ref, manage.VOLUME)
         for tag in filter(naming.is_tag_of_ours, lv.tags):
@@ -103,6 +105,9 @@ class ManageVerbs:
             # Who has a suspended LV open is stuck in it, and a pool is open
             # as long as LVs of it are active.
             if lv and not (lv.is_suspended or lv.is_private):
+                if lv.is_open:
+                    # Cinder asks for the size before all else.
+                    _check_unmanaged(lv_name)
                 lv = self.vg.wait_until_closed(lv)
         return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 

@@ -117,6 +117,24 @@ class TestManage(ManageTestCase):
                           {'source-name': managed.name})
         self.assertIn(managed.name, self.machine.names())
 
+    def test_size_of_volumes_and_snapshots_of_cinder(self):
+        """Cinder asks for it first, and goes no further without it."""
+        volume = self.volume()
+        snapshot = self.snapshot(volume)
+        self.add_lv(volume, **backend.THIN)
+        self.add_snapshot(volume, f'_{snapshot.name}')
+        self.known |= {volume.id, snapshot.id}
+        for get_size, taker, name in (
+                (self.driver.manage_existing_get_size, self.volume(),
+                 volume.name),
+                (self.driver.manage_existing_snapshot_get_size,
+                 self.snapshot(volume), f'_{snapshot.name}')):
+            reference = {'source-name': name}
+            self.assertEqual(1, get_size(taker, reference))
+            vars(self.lvm.volumes[name]).update(active=True, is_open=True)
+            self.assertRaises(exception.ManageExistingAlreadyManaged,
+                              get_size, taker, reference)
+
     def test_volume_that_cinder_migrated_while_it_was_in_use(self):
         managed = self.volume(_name_id=str(uuid.uuid4()))
         self.add_lv(managed)
