@@ -262,3 +262,30 @@ class TestDevice(base.TestCase):
 
     def test_number(self):
         self.assertEqual((253, 4), validation.device_number('/dev/vg/lv'))
+
+    def test_path_that_may_lead_nowhere(self):
+        self.stat.side_effect = FileNotFoundError(2, 'No such file')
+        self.assertEqual('/dev/vg/lv', validation.device_path('/dev/vg/lv'))
+        self.assertIsNone(validation.found_device_number('/dev/vg/lv'))
+        for path in HOSTILE:
+            self.assertRaises(errors.InvalidArgument,
+                              validation.device_path, path)
+
+    @ddt.data(
+        # By the device, in whatever spelling, and a VG may be renamed.
+        ('/dev/vg/lv', (253, 4), '/dev/vg/lv', False),
+        ('/dev/mapper/vg-lv', (253, 4), '/dev/vg/lv', False),
+        ('/dev/vg2/lv', (253, 5), '/dev/vg/lv', True),
+        # A device that was replaced since the target opened it.
+        ('/dev/vg/lv', (253, 5), '/dev/vg/lv', True),
+        # What is served is gone.
+        ('/dev/vg2/lv', None, '/dev/vg/lv', False),
+        # By the path: there is no such LV, or it is inactive.
+        ('/dev/vg2/lv', (253, 5), '/dev/vg/gone', True),
+        ('/dev/vg/gone', (253, 5), '/dev/vg/gone', False))
+    @ddt.unpack
+    def test_another_device(self, served, number, path, expected):
+        if path.endswith('gone'):
+            self.stat.side_effect = FileNotFoundError(2, 'No such file')
+        self.assertIs(expected,
+                      validation.is_another_device(served, number, path))

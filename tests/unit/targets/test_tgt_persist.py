@@ -73,6 +73,12 @@ class TestText(base.TestCase):
             definition(address='ALL').format()))
         self.assertEqual((), tgt_persist.addresses(IN_TREE))
 
+    def test_device(self):
+        for text in TEXT, IN_TREE:
+            self.assertEqual('/dev/vg/volume-1', tgt_persist.device(text))
+        for text in '', f'<target {IQN}>\n    backing-store\n</target>\n':
+            self.assertIsNone(tgt_persist.device(text))
+
     def test_of_the_in_tree_class(self):
         self.assertEqual((), tgt_persist.initiators(IN_TREE))
         text = tgt_persist.with_initiators(IN_TREE, [HOST])
