@@ -165,14 +165,20 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual((16, []), (self.recover(), self.tags()))
         self.assertEqual([], self.zeroed)
 
-    def test_extended_while_it_is_completed(self):
-        """What a host writes by then would be zeroed, too."""
+    def recover_later(self, starts=1):
+        """Return what is left to the background, of an LV in use."""
         self.end_while_zeroing()
         self.lvm.volumes['a'].is_open = True
         works = []
         with mock.patch.object(background, 'start',
                                lambda name, work: works.append(work)):
-            self.recover()
+            for _ in range(starts):
+                self.recover()
+        return works
+
+    def test_extended_while_it_is_completed(self):
+        """What a host writes by then would be zeroed, too."""
+        works = self.recover_later()
         error = self.assertRaises(lvm.LogicalVolumeInUse, self.extend, 24)
         self.assertIn('LV a is still being zeroed', str(error))
         for work in works:
@@ -181,14 +187,7 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual([('a', 8 * MIB), ('a', 16 * MIB)], self.zeroed)
 
     def test_start_that_is_tried_again(self):
-        self.end_while_zeroing()
-        self.lvm.volumes['a'].is_open = True
-        works = []
-        with mock.patch.object(background, 'start',
-                               lambda name, work: works.append(work)):
-            self.recover()
-            self.recover()
-        for work in works:
+        for work in self.recover_later(starts=2):
             work()
         self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))
 
