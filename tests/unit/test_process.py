@@ -233,14 +233,27 @@ class TestDaemon(base.TestCase):
         """Have a program hang until the returned event is set."""
         ends = threading.Event()
         self.addCleanup(ends.set)
-        self.answers[program] = lambda: (ends.wait(30), (0, '', ''))[1]
+        self.begun = threading.Semaphore(0)
+
+        def answer():
+            self.begun.release()
+            ends.wait(30)
+            return 0, '', ''
+
+        self.answers[program] = answer
         return ends
+
+    def wait_until_begun(self, times=1):
+        """Wait until the program that hangs was called so often."""
+        for _ in range(times):
+            self.assertTrue(self.begun.acquire(timeout=30))
 
     def test_command_that_hangs_keeps_its_daemon(self):
         self.start()
         ends = self.hang('lvs')
         self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
                           timeout=0.01)
+        self.wait_until_begun()
         self.runner.run('vgs')
         self.assertEqual([(1, 'lvs'), (2, 'vgs')], self.daemons.commands)
         ends.set()
@@ -251,6 +264,7 @@ class TestDaemon(base.TestCase):
         for _ in range(3):
             self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
                               timeout=0.01)
+        self.wait_until_begun(2)
         self.assertEqual([(1, 'lvs'), (2, 'lvs')], self.daemons.commands)
         # Whoever waits without a deadline gets the first one that is free.
         waiting = threading.Thread(target=self.runner.run, args=['vgs'])
@@ -334,6 +348,7 @@ class TestDaemon(base.TestCase):
         for copy in copies:
             copy.start()
         self.runner.run('lvs')
+        self.wait_until_begun(8)
         ends.set()
         for copy in copies:
             copy.join(30)
