@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes, snapshots and clones, thin and thick, with data."""
 
+import threading
 from unittest import mock
 
 from cinder import exception
@@ -8,6 +9,7 @@ from cinder import exception
 from cinder_lvm_driver import background
 from cinder_lvm_driver import copying
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import wiping
 from tests.functional import base
 
 GIB = base.GIB
@@ -371,6 +373,32 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         self.write(self.device(volume.name), 'public', size=4 * MIB)
         self.driver.delete_snapshot(snapshot)
         return extents
+
+    def test_space_of_what_was_just_deleted(self):
+        """To Cinder it is free; what needs it waits for the wiping."""
+        needed = threading.Event()
+        wipe, wait = copying.Copier.wipe, wiping.Remover.wait
+
+        def wipe_when_needed(copier, device):
+            needed.wait(60)
+            wipe(copier, device)
+
+        def wait_for_wiping(remover):
+            needed.set()
+            wait(remover)
+
+        with (mock.patch.object(copying.Copier, 'wipe', wipe_when_needed),
+              mock.patch.object(wiping.Remover, 'wait', wait_for_wiping)):
+            for _ in range(2):
+                needed.clear()
+                volume = self.volume(3)
+                self.driver.create_volume(volume)
+                self.driver.delete_volume(volume)
+            grown = self.create()
+            needed.clear()
+            self.driver.delete_snapshot(self.create_snapshot(grown))
+            self.driver.extend_volume(grown, 3)
+        self.assertEqual((str(3 * GIB),), self.lv(grown.name, 'lv_size'))
 
     def test_what_is_added_reads_as_zeroes(self):
         self.create_lv('old', 1536 * MIB)
