@@ -196,10 +196,12 @@ def delete_namespace(subsystem_nqn: str, uuid: str,
     subsystem = nvmet_tree.subsystem(
         validation.nqn('subsystem', subsystem_nqn))
     uuid = validation.uuid('namespace UUID', uuid)
+    if device is not None:
+        device = validation.device_path(device)
     for namespace in nvmet_tree.namespaces(subsystem):
-        if namespace.read('device_uuid') == uuid and not (
-                device and nvmet_tree.serves_another(
-                    namespace, validation.device_path(device))):
+        if namespace.read('device_uuid') == uuid and (
+                device is None
+                or not nvmet_tree.serves_another(namespace, device)):
             nvmet_tree.remove_namespace(namespace)
     if not nvmet_tree.enabled_namespaces(subsystem):
         nvmet_tree.remove(subsystem)
