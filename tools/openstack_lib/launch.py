@@ -211,10 +211,9 @@ class Launch:
             print(f'{node.NAME:20} does not run')
             return 1
         try:
-            states = self._storage().agent.ask('states')
-            print(states, end='')
-            missing += any(not line.endswith(f' {guest.RUNS}')
-                           for line in states.splitlines())
+            for name, state in self._storage().states():
+                print(name, state)
+                missing += state != guest.RUNS
         except errors.CloudError as error:
             missing += 1
             print(error)

@@ -74,9 +74,15 @@ class Storage:
                                 self._wanted.ports.node, self._answers,
                                 BOOT_SECONDS)
 
+    def states(self) -> list[tuple[str, str]]:
+        """Return the services in the machine, and how each is."""
+        lines = (line.partition(' ')
+                 for line in self.agent.ask('states').splitlines())
+        return [(name, state) for name, _, state in lines]
+
     def _answers(self) -> bool:
         try:
-            return bool(self.agent.ask('states'))
+            return bool(self.states())
         except remote.NodeAway:
             return False
 
@@ -160,9 +166,7 @@ class Storage:
 
     def _troubles(self) -> list[tuple[str, str]]:
         """Return the services that do not run, and how they are."""
-        states = (line.partition(' ')
-                  for line in self.agent.ask('states').splitlines())
-        return [(name, state) for name, _, state in states
+        return [(name, state) for name, state in self.states()
                 if state != guest.RUNS]
 
     def _started(self) -> datetime.datetime:
