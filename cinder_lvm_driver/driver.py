@@ -16,41 +16,41 @@ from cinder import utils
 from cinder.volume import driver
 from oslo_utils import units
 
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
+from cinder_lvm_driver import layouts
+from cinder_lvm_driver.layouts import base as layouts_base
+from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import exports
+from cinder_lvm_driver.operations import images
+from cinder_lvm_driver.operations import managing
+from cinder_lvm_driver.operations import migration
+from cinder_lvm_driver.operations import snapshot_exports
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
-from cinder_lvm_driver import provisioning
-from cinder_lvm_driver.provisioning import base as provisioning_base
-from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
 from cinder_lvm_driver import translate
-from cinder_lvm_driver.verbs import attaching_snapshots
-from cinder_lvm_driver.verbs import exporting
-from cinder_lvm_driver.verbs import imaging
-from cinder_lvm_driver.verbs import managing
-from cinder_lvm_driver.verbs import moving
 from cinder_lvm_driver import wiping
 
 LOG = logging.getLogger(__name__)
 
 
 @interface.volumedriver
-class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
-                      attaching_snapshots.SnapshotAttachVerbs,
-                      managing.ManageVerbs, moving.MoveVerbs,
+class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
+                      snapshot_exports.SnapshotAttachVerbs,
+                      managing.ManageVerbs, migration.MoveVerbs,
                       driver.VolumeDriver):
     """Volumes as LVs of one VG, served by a target helper of this host."""
 
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
 
-    _provisioning: provisioning_base.Provisioning
+    _layout: layouts_base.Layout
 
     def __init__(self, vg_obj: lvm.LVM | None = None, *args: Any,
                  **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self._busy_snapshots: dict[str, str] = {}
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
-        self._copier = copying.Copier(self.settings, self._runner)
+        self._copier = devices.Copier(self.settings, self._runner)
         self._watch = health.Watch(self.backend_name,
                                    self.settings.autoextend_policy)
         with translate.cinder_errors():
@@ -83,7 +83,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self.protocol = (self.target_driver.storage_protocol
                          or self.target_driver.protocol)
         self._check_target_options()
-        imaging.serve_native_threads()
+        images.serve_native_threads()
 
     def _check_target_options(self) -> None:
         if (self.settings.share_target
@@ -118,16 +118,16 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
             except process.CommandNotFound as exc:
                 raise errors.ConfigurationError(
                     f'LVM is not installed: {exc}') from exc
-            self.vg = self._given_vg or self._open_group(
+            self.vg = self._given_vg or self._open_vg(
                 self.settings.volume_group)
             self._remover = wiping.Remover(self.vg, self._copier)
-            self._provisioning = provisioning.load(
+            self._layout = layouts.load(
                 self.settings.lvm_type, self.vg, self._copier,
                 self._remover.remove, self.settings.lvm_mirrors)
             self.target_driver.check_for_setup_error()
-            self._provisioning.prepare()
+            self._layout.prepare()
             self._recover()
-            health.give_advice(self._provisioning, self._runner,
+            health.give_advice(self._layout, self._runner,
                                self.settings)
 
     def _recover(self) -> None:
@@ -136,7 +136,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         revert.recover(self.vg, volumes, functools.partial(
             managing.is_snapshot_of_cinder,
             cinder_context.get_admin_context()))
-        self._provisioning.recover(volumes.values())
+        self._layout.recover(volumes.values())
         for name, lv in volumes.items():
             if not naming.is_left_over(name):
                 continue
@@ -152,7 +152,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                                self._remover.remove, lv)
         self._remover.resume(volumes)
 
-    def _open_group(self, vg_name: str) -> lvm.LVM:
+    def _open_vg(self, vg_name: str) -> lvm.LVM:
         return lvm.LVM(vg_name, self._runner, version=self._lvm_version,
                        system_dir=self.settings.system_dir,
                        report_timeout=self.settings.report_timeout)
@@ -162,7 +162,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_volume(self, volume: objects.Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
         with translate.cinder_errors():
-            self._with_room(lambda: self._provisioning.create_volume(
+            self._with_room(lambda: self._layout.create_volume(
                 volume.name, _size_bytes(volume, volume.size)))
 
     def create_volume_from_snapshot(self, volume: objects.Volume,
@@ -170,7 +170,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         """Create an LV with a snapshot's data; at once where it is thin."""
         with translate.cinder_errors():
             source = naming.snapshot_lv_name(snapshot.name)
-            self._with_room(lambda: self._provisioning.create_from_snapshot(
+            self._with_room(lambda: self._layout.create_from_snapshot(
                 self.vg.get_volume(source), volume.name,
                 _size_bytes(volume, volume.size)))
 
@@ -178,7 +178,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
                              src_vref: objects.Volume) -> None:
         """Create an LV with a volume's data, also of one in use."""
         with translate.cinder_errors():
-            self._with_room(lambda: self._provisioning.create_from_volume(
+            self._with_room(lambda: self._layout.create_from_volume(
                 self.vg.get_volume(src_vref.name), volume.name,
                 _size_bytes(volume, volume.size)))
 
@@ -241,7 +241,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
     def create_snapshot(self, snapshot: objects.Snapshot) -> None:
         """Create a snapshot of the kind that the volume's LV asks for."""
         with translate.cinder_errors():
-            self._with_room(lambda: self._provisioning.create_snapshot(
+            self._with_room(lambda: self._layout.create_snapshot(
                 self.vg.get_volume(snapshot.volume_name),
                 naming.snapshot_lv_name(snapshot.name)))
 
@@ -311,7 +311,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
 
         A thin volume is as it was when its revert fails.
         """
-        return self._provisioning.lvm_type != 'thin'
+        return self._layout.lvm_type != 'thin'
 
     def extend_volume(self, volume: objects.Volume, new_size: int) -> None:
         """Extend a volume's LV to a size in GiB, also in use.
@@ -324,7 +324,7 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         with translate.cinder_errors():
             size_bytes = _size_bytes(volume, new_size,
                                      least=volume.size)
-            self._with_room(lambda: self._provisioning.extend_volume(
+            self._with_room(lambda: self._layout.extend_volume(
                 self.vg.get_volume(volume.name), size_bytes))
         try:
             self.target_driver.extend_target(volume)
@@ -345,8 +345,8 @@ class LVMVolumeDriver(exporting.ExportVerbs, imaging.ImageVerbs,
         self._remover.retry()
         self._stats = stats.build(
             settings=self.settings,
-            reading=self._watch.look(self.vg, self._provisioning),
-            provisioning=self._provisioning, hostname=self.hostname,
+            reading=self._watch.look(self.vg, self._layout),
+            layout=self._layout, hostname=self.hostname,
             driver_version=self.VERSION, storage_protocol=self.protocol,
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())

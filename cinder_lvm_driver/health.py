@@ -6,12 +6,12 @@ import dataclasses
 import logging
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver.layouts import base as layouts
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import base as provisioning
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _OVERFLOWED = 'overflowed'
 class Reading:
     """What one pass found."""
 
-    capacity: provisioning.Capacity
+    capacity: layouts.Capacity
     volume_count: int
     # Why nothing can be created; None if something can.
     fault: str | None
@@ -46,13 +46,13 @@ class Watch:
         # Whether the log has been told that the pool cannot be extended.
         self._is_hindered = False
         self._last = Reading(
-            capacity=provisioning.Capacity(
+            capacity=layouts.Capacity(
                 total_bytes=0, free_bytes=0, provisioned_bytes=0),
             volume_count=0, fault=None)
         # Names of COW snapshots that the log has been told of.
         self._told: dict[str, str] = {}
 
-    def look(self, vg: lvm.LVM, kind: provisioning.Provisioning) -> Reading:
+    def look(self, vg: lvm.LVM, kind: layouts.Layout) -> Reading:
         """Return the state of a back end now; two commands.
 
         A thin pool that fills up is extended first, where that is wanted.
@@ -70,11 +70,11 @@ class Watch:
             reading = dataclasses.replace(
                 self._last, fault=f'LVM cannot be asked: {exc}')
         else:
-            self._look_at_snapshots(picture.volumes.values())
+            self._look_at_snapshots(picture.lvs.values())
             reading = Reading(
                 capacity=capacity,
                 volume_count=sum(not naming.is_temporary(name)
-                                 for name in picture.volumes),
+                                 for name in picture.lvs),
                 fault=kind.fault(picture))
         if reading.fault is not None:
             reading = dataclasses.replace(
@@ -140,7 +140,7 @@ def _snapshot_state(volume: lvm.LogicalVolume) -> str | None:
     return None
 
 
-def give_advice(kind: provisioning.Provisioning,
+def give_advice(kind: layouts.Layout,
                 runner: process.RootwrapRunner,
                 settings: options.Settings) -> None:
     """Log what is better put right before a back end is in trouble."""

@@ -7,13 +7,13 @@ from typing import Any
 from oslo_utils import units
 
 from cinder_lvm_driver import health
+from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import location
 from cinder_lvm_driver import options
-from cinder_lvm_driver.provisioning import base as provisioning_base
 
 
 def build(*, settings: options.Settings, reading: health.Reading,
-          provisioning: provisioning_base.Provisioning, hostname: str,
+          layout: layouts_base.Layout, hostname: str,
           driver_version: str, storage_protocol: str,
           filter_function: str | None,
           goodness_function: str | None) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def build(*, settings: options.Settings, reading: health.Reading,
     Capacities are GiB, rounded to two places as there. Our own keys tell how
     full a thin pool is; an inactive pool has none.
     """
-    capacity, lvm_type = reading.capacity, provisioning.lvm_type
+    capacity, lvm_type = reading.capacity, layout.lvm_type
     is_thin = lvm_type == 'thin'
     pool = {
         'pool_name': settings.backend_name,
@@ -53,7 +53,7 @@ def build(*, settings: options.Settings, reading: health.Reading,
         'storage_protocol': storage_protocol,
         'pools': [pool],
         'shared_targets': settings.share_target,
-        'sparse_copy_volume': provisioning.reads_zeroes,
+        'sparse_copy_volume': layout.reads_zeroes,
     }
 
 

@@ -11,7 +11,7 @@ import logging
 import threading
 
 from cinder_lvm_driver import background
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
@@ -27,7 +27,7 @@ _WAIT_SECONDS = 240
 class Remover:
     """Removes LVs of a VG, those to be wiped in the background, in turn."""
 
-    def __init__(self, vg: lvm.LVM, copier: copying.Copier) -> None:
+    def __init__(self, vg: lvm.LVM, copier: devices.Copier) -> None:
         """Take a VG in hand; starts nothing."""
         self._vg = vg
         self._copier = copier

@@ -40,7 +40,7 @@ class LVM(questions.Questions):
             '--extents', str(extents), '--name', name, self.vg_name)
 
     def _pool_extents(self, name: str) -> int:
-        group = self.get_group()
+        group = self.get_vg()
         free = group.free_bytes // group.extent_size_bytes
         extents = min(free * _POOL_SHARE_PERCENT // 100,
                       free - _POOL_EXTRA_EXTENTS)

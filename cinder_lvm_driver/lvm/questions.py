@@ -101,7 +101,7 @@ class Questions:
         answer = self._commands.ask(report.volumes_command(self.vg_name))
         return report.parse_volumes(answer)
 
-    def get_group(self) -> types.VolumeGroup:
+    def get_vg(self) -> types.VolumeGroup:
         """Return the VG's own facts.
 
         :raises errors.VolumeGroupNotFound: the VG is gone
@@ -128,8 +128,8 @@ class Questions:
 
     def get_picture(self) -> types.Picture:
         """Return the VG with all its LVs; two commands however many LVs."""
-        return types.Picture(group=self.get_group(),
-                             volumes=self.get_volumes())
+        return types.Picture(vg=self.get_vg(),
+                             lvs=self.get_volumes())
 
     def count_copies(self, name: str) -> int:
         """Return how many copies of its data a mirrored LV has."""

@@ -249,5 +249,5 @@ class PhysicalVolume:
 class Picture:
     """A VG and all its visible LVs, by name."""
 
-    group: VolumeGroup
-    volumes: Mapping[str, LogicalVolume]
+    vg: VolumeGroup
+    lvs: Mapping[str, LogicalVolume]

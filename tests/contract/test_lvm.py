@@ -64,18 +64,18 @@ class LVMContract(Looks):
     def test_empty_group(self):
         self.assertEqual({}, self.vg.get_volumes())
         self.assertFalse(self.vg.has_spare_metadata())
-        group = self.vg.get_group()
+        group = self.vg.get_vg()
         self.assertEqual((self.vg.vg_name, 0),
                          (group.name, group.missing_pvs))
         self.assertEqual(group.size_bytes, group.free_bytes)
         self.assertEqual(4 * MIB, group.extent_size_bytes)
 
     def test_volume(self):
-        free = self.vg.get_group().free_bytes
+        free = self.vg.get_vg().free_bytes
         self.vg.create_volume('a', 5 * MIB)
         picture = self.vg.get_picture()
-        self.assertEqual(free - 8 * MIB, picture.group.free_bytes)
-        volume = self.settled(picture.volumes['a'])
+        self.assertEqual(free - 8 * MIB, picture.vg.free_bytes)
+        volume = self.settled(picture.lvs['a'])
         self.assertEqual((8 * MIB, 8 * MIB, 'linear', True, False),
                          (volume.size_bytes, volume.virtual_size_bytes,
                           volume.segtype, volume.active, volume.is_open))
@@ -85,7 +85,7 @@ class LVMContract(Looks):
         self.assertFalse(volume.is_cow_origin or volume.is_cow_snapshot)
         self.vg.delete('a')
         self.assertEqual({}, self.vg.get_volumes())
-        self.assertEqual(free, self.vg.get_group().free_bytes)
+        self.assertEqual(free, self.vg.get_vg().free_bytes)
 
     def test_volume_is_found_by_its_whole_name_only(self):
         self.vg.create_volume('volume-1', 4 * MIB)
@@ -120,7 +120,7 @@ class LVMContract(Looks):
 
     def test_pool_that_fills_up_in_a_group_that_is_nearly_full(self):
         pool = self.make_small_pool()
-        self.vg.create_volume('filler', self.vg.get_group().free_bytes
+        self.vg.create_volume('filler', self.vg.get_vg().free_bytes
                               - 12 * MIB)
         self.assertEqual(104 * MIB, self.extend_pool(pool)[0])
         self.assert_all_raise(lvm.InsufficientSpace, (self.extend_pool, pool))
@@ -249,7 +249,7 @@ class LVMContract(Looks):
         self.wait_until(lambda: not self.vg.get_volume('a').is_merging)
 
     def test_thin_pool(self):
-        before = self.vg.get_group()
+        before = self.vg.get_vg()
         self.make_pool()
         pool = self.vg.get_pool_or_volume('pool')
         whole = before.free_bytes // before.extent_size_bytes
@@ -266,7 +266,7 @@ class LVMContract(Looks):
                          (pool.zeroes_blocks, pool.health, pool.needs_check,
                           pool.metadata_size_bytes))
         self.assertTrue(self.vg.has_spare_metadata())
-        self.assertLess(self.vg.get_group().free_bytes,
+        self.assertLess(self.vg.get_vg().free_bytes,
                         before.free_bytes - pool.size_bytes)
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
 
@@ -283,11 +283,11 @@ class LVMContract(Looks):
 
     def test_thin_volume(self):
         self.make_pool()
-        free = self.vg.get_group().free_bytes
+        free = self.vg.get_vg().free_bytes
         self.vg.create_thin_volume('a', 2 ** 40, 'pool')
         self.vg.create_thin_volume('b', 5 * MIB, 'pool')
         self.vg.extend_volume('b', 13 * MIB)
-        self.assertEqual(free, self.vg.get_group().free_bytes)
+        self.assertEqual(free, self.vg.get_vg().free_bytes)
         self.assertEqual(
             ('thin', 'pool', 2 ** 40, True, False, 0),
             self.facts('a', 'segtype', 'pool', 'size_bytes', 'active',
@@ -384,7 +384,7 @@ class LVMContract(Looks):
             (self.snapshot, 's', 'a'))
         self.assertEqual({'a'}, set(self.vg.get_volumes()))
         self.assertEqual((300 * MIB,), self.facts('a', 'size_bytes'))
-        self.vg.create_volume('b', self.vg.get_group().free_bytes)
+        self.vg.create_volume('b', self.vg.get_vg().free_bytes)
         self.assert_all_raise(lvm.InsufficientSpace,
                               (self.vg.create_thin_pool, 'pool'))
 

@@ -7,7 +7,7 @@ import fixtures
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
@@ -70,7 +70,7 @@ class FakeMachine(fixtures.Fixture):
             process.rootwrap_client, 'Client',
             lambda command: FakeClient(self, command)))
         self.useFixture(fixtures.MockPatchObject(
-            copying, '_attribute', self.block_attribute))
+            devices, '_attribute', self.block_attribute))
         self.useFixture(work_at_once())
         self.useFixture(lvm.never_waiting())
 
@@ -192,7 +192,7 @@ class FakeMachine(fixtures.Fixture):
         """Return what the kernel tells of the device of an LV."""
         volume = self._device(path)
         if volume is None:
-            raise copying.DeviceNotFound(path)
+            raise devices.DeviceNotFound(path)
         if name == 'size':
             return volume.size // 512
         return self.write_zeroes_max_bytes

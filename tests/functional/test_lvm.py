@@ -3,11 +3,11 @@
 
 from cinder import utils
 
+from cinder_lvm_driver.layouts import mirror
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import mirror
 from tests.contract import test_lvm
 from tests.functional import base
 from tests.functional import fixtures
@@ -88,7 +88,7 @@ class LVMTest(LVMTestCase):
             self.assertIsNone(self.vg.find_volume(name), name)
 
     def test_pool_zeroes_and_takes_95_percent(self):
-        free = self.vg.get_group().free_bytes
+        free = self.vg.get_vg().free_bytes
         self.vg.create_thin_pool('pool')
         (zero, size), = self.lvs('zero,lv_size', '-S', 'lv_name=pool')
         self.assertEqual('zero', zero)
@@ -124,7 +124,7 @@ class LVMTest(LVMTestCase):
         vg.create_volume('a', 8 * MIB)
         self.root.run('vgextend', '-qq', vg.vg_name, extra)
         vg.create_volume('b', 300 * MIB)
-        self.assertGreater(vg.get_group().size_bytes, 300 * MIB)
+        self.assertGreater(vg.get_vg().size_bytes, 300 * MIB)
 
     def test_old_lvm_is_given_a_filter(self):
         vg = self.make_vg(self.vg_name, version=(2, 3, 11))

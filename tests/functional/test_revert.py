@@ -3,7 +3,7 @@
 
 from cinder import exception
 
-from cinder_lvm_driver.provisioning import revert
+from cinder_lvm_driver.layouts import revert
 from tests.functional import base
 
 GIB = base.GIB

@@ -19,13 +19,13 @@ from oslo_privsep import priv_context
 from oslo_rootwrap import filters as rootwrap_filters
 from oslo_rootwrap import wrapper
 
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import privileged
 from cinder_lvm_driver.targets import lio
 from tests.fakes import backend
-from tests.unit import test_copying
+from tests.unit import test_devices
 
 FILE = (pathlib.Path(__file__).parents[2]
         / 'etc/cinder/rootwrap.d/lvm-driver.filters')
@@ -98,10 +98,10 @@ class TestAllowed(FilterTestCase):
         runner = mock.Mock()
         lv = self.lvm.add('x')
         for ionice, limit, attribute in itertools.product(
-                (None, '-c3', '-c2 -n7'), (None, test_copying.Throttle()),
+                (None, '-c3', '-c2 -n7'), (None, test_devices.Throttle()),
                 (0, 1)):
             self.machine.write_zeroes_max_bytes = attribute
-            copier = copying.Copier(
+            copier = devices.Copier(
                 mock.Mock(volume_clear_size=0, dd_blocksize='1M', wipe_rate=0,
                           volume_clear_ionice=ionice), runner)
             with mock.patch.object(throttling.Throttle, 'DEFAULT', limit):

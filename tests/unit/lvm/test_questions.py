@@ -114,8 +114,8 @@ class TestQuestions(base.TestCase):
     def test_get_picture(self):
         self.lvm.add('a')
         picture = self.vg.get_picture()
-        self.assertEqual({'a'}, set(picture.volumes))
-        self.assertEqual('vg', picture.group.name)
+        self.assertEqual({'a'}, set(picture.lvs))
+        self.assertEqual('vg', picture.vg.name)
 
     @ddt.data('', '.', '..', '-n', '../a', 'vg/a', 'a" || lv_name="b',
               'a\n', 'a b', 'ä', 'snapshot-1', 'pvmove0', 'a_tmeta')

@@ -21,14 +21,14 @@ from oslo_utils import importutils
 from oslo_utils import units
 
 from cinder_lvm_driver import background
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import driver
+from cinder_lvm_driver import layouts
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
-from cinder_lvm_driver import provisioning
 from cinder_lvm_driver import targets
 from cinder_lvm_driver import wiping
 from tests.unit.upstream import brick
@@ -101,7 +101,7 @@ class Copier:
 
     def wipe(self, device):
         if not os.path.exists(self._mapped(device)):
-            raise copying.DeviceNotFound(device)
+            raise devices.DeviceNotFound(device)
         configuration = self._owner.configuration
         volume = self._owner.vg.find_volume(device.rpartition('/')[2])
         volume_utils.clear_volume(
@@ -153,11 +153,11 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         self._note(self.vg, arguments)
         self._remover = wiping.Remover(self.vg, self._copier)
         # Theirs takes all that is not 'thin' for thick until it is set up.
-        self._provisioning = provisioning.load(
+        self._layout = layouts.load(
             'thin' if self.settings.lvm_type == 'thin' else 'default',
             self.vg, self._copier, self._remover.remove)
         # What prepare() would have seen of the pool.
-        self._provisioning.reads_zeroes = self.settings.lvm_type == 'thin'
+        self._layout.reads_zeroes = self.settings.lvm_type == 'thin'
         try:
             yield
         finally:
@@ -175,7 +175,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         """Return Cinder's own VG object, of a VG that is there."""
         return in_tree.lvm.LVM(vg_name, 'sudo', executor=self._execute)
 
-    def _open_group(self, vg_name):
+    def _open_vg(self, vg_name):
         return brick.Destination(vg_name, self)
 
     def _note(self, double, arguments):
@@ -196,7 +196,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
     def check_for_setup_error(self):
         super().check_for_setup_error()
         # Theirs notes there what 'auto' has come to.
-        self.configuration.lvm_type = self._provisioning.lvm_type
+        self.configuration.lvm_type = self._layout.lvm_type
 
     def local_path(self, volume, vg=None):
         return super().local_path(_as_thing(volume), vg)

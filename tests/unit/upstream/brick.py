@@ -13,11 +13,11 @@ import functools
 from cinder.volume import volume_utils
 from oslo_concurrency import processutils
 
+from cinder_lvm_driver.layouts import base as layouts
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import base as provisioning
 
 GIB = 2 ** 30
 # The volume of a snapshot whose volume a test does not name.
@@ -70,11 +70,11 @@ class Volume:
             _bytes(answer['size']) if isinstance(answer, dict)
             else brick.known_sizes.get(name, GIB))
         self.is_thin = is_thin
-        self.is_thin_pool = name == provisioning.thin_pool_name(brick)
+        self.is_thin_pool = name == layouts.thin_pool_name(brick)
         self.segtype = ('thin-pool' if self.is_thin_pool
                         else 'thin' if is_thin else 'linear')
         if is_thin:
-            self.pool = provisioning.thin_pool_name(brick)
+            self.pool = layouts.thin_pool_name(brick)
 
     @functools.cached_property
     def is_cow_snapshot(self):
@@ -166,13 +166,13 @@ class Brick:
                 answer['name'] if isinstance(answer, dict) else answer)
             volumes[name] = self._volume(name, answer)
         # What is there when asked for may be missing in their list.
-        for name in (provisioning.thin_pool_name(self), *self.known_sizes):
+        for name in (layouts.thin_pool_name(self), *self.known_sizes):
             volume = self.find_volume(name)
             if volume is not None:
                 volumes.setdefault(name, volume)
         return volumes
 
-    def get_group(self):
+    def get_vg(self):
         self.fake.update_volume_group_info()
         return self._facts()
 
@@ -186,11 +186,11 @@ class Brick:
         return True
 
     def get_picture(self):
-        group, volumes = self.get_group(), self.get_volumes()
+        group, volumes = self.get_vg(), self.get_volumes()
         if self._is_thin:
-            name = provisioning.thin_pool_name(self)
+            name = layouts.thin_pool_name(self)
             volumes[name] = ThinPool(self, name)
-        return types.Picture(group=group, volumes=volumes)
+        return types.Picture(vg=group, lvs=volumes)
 
     # Verbs ----------------------------------------------------------------
 
@@ -276,7 +276,7 @@ class Destination(Brick):
     def __init__(self, vg_name, owner):
         super().__init__(None, vg_name, owner)
 
-    def get_group(self):
+    def get_vg(self):
         if self.vg_name not in [
                 group['name']
                 for group in volume_utils.get_all_volume_groups()]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A provisioning on a fake LVM, for the tests of each kind."""
+"""A layout on a fake LVM, for the tests of each kind."""
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
@@ -15,8 +15,8 @@ class Killed(BaseException):
     """The end of the service."""
 
 
-class ProvisioningTestCase(base.TestCase):
-    """A test of one kind of provisioning.
+class LayoutTestCase(base.TestCase):
+    """A test of one kind of layout.
 
     The test itself is what fills devices.
 
@@ -47,7 +47,7 @@ class ProvisioningTestCase(base.TestCase):
         run, self.lvm.run = self.lvm.run, self.run_unless_killed
         self.run_really = run
         self.lvm.run_long = self.lvm.run
-        self.provisioning = self.kind(
+        self.layout = self.kind(
             self.vg, self, lambda lv: self.vg.delete(lv.name))
 
     def run_unless_killed(self, *argv, timeout=None):

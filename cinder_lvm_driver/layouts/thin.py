@@ -4,14 +4,14 @@
 from collections.abc import Iterable
 import logging
 
+from cinder_lvm_driver.layouts import base
+from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import base
-from cinder_lvm_driver.provisioning import health
 
 LOG = logging.getLogger(__name__)
 
 
-class Thin(base.Provisioning):
+class Thin(base.Layout):
     """Thin LVs of the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
@@ -85,14 +85,14 @@ class Thin(base.Provisioning):
 
     def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
         """Return the LV that has the pool's name, if it is a pool."""
-        pool = picture.volumes.get(self._pool)
+        pool = picture.lvs.get(self._pool)
         return pool if pool is not None and pool.is_thin_pool else None
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count the pool's blocks, and what the LVs of the VG promise."""
         pool = self.thin_pool(picture)
         promised = sum(volume.size_bytes
-                       for volume in picture.volumes.values()
+                       for volume in picture.lvs.values()
                        if volume is not pool)
         if pool is None:
             return base.Capacity(total_bytes=0, free_bytes=0,

@@ -6,15 +6,15 @@ from unittest import mock
 from cinder.brick.local_dev import lvm as brick
 import ddt
 
+from cinder_lvm_driver.layouts import base
+from cinder_lvm_driver.layouts import mirror
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import base
-from cinder_lvm_driver.provisioning import mirror
-from tests.fakes import provisioning
+from tests.fakes import layouts
 
-MIB = provisioning.MIB
+MIB = layouts.MIB
 
 
-class MirrorTestCase(provisioning.ProvisioningTestCase):
+class MirrorTestCase(layouts.LayoutTestCase):
     """Three PVs of 200 MiB, and two copies of each volume."""
 
     mirrors = 1
@@ -36,40 +36,40 @@ class TestMirror(MirrorTestCase):
         return volume.segtype, len(volume.on)
 
     def test_create_volume(self):
-        self.provisioning.create_volume('a', 9 * MIB)
+        self.layout.create_volume('a', 9 * MIB)
         self.assertEqual(('raid1', 2), self.segtype('a'))
         self.assertEqual(12 * MIB, self.vg.get_volume('a').size_bytes)
 
     def test_emptiest_pvs_are_taken(self):
         # LVM would put the second one on a and b as well.
         for name in 'xyz':
-            self.provisioning.create_volume(name, 88 * MIB)
+            self.layout.create_volume(name, 88 * MIB)
         self.assertEqual({16 * MIB}, set(map(self.lvm.free, self.lvm.pvs)))
 
     def test_copies_over_several_pvs_are_left_to_lvm(self):
         self.vg.create_raid1_volume = mock.Mock()
-        self.provisioning.create_volume('a', 220 * MIB)
+        self.layout.create_volume('a', 220 * MIB)
         self.vg.create_raid1_volume.assert_called_once_with(
             'a', 220 * MIB, 1, [])
 
     def test_too_few_pvs(self):
         self.lvm.closed = {'/dev/a', '/dev/b'}
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertIn('VG vg has 3 PVs, of which 0 are missing and 1 can '
                       'take volumes; no volume of 2 copies can',
                       self.log.output)
         self.assertRaises(lvm.InsufficientSpace,
-                          self.provisioning.create_volume, 'a', 8 * MIB)
+                          self.layout.create_volume, 'a', 8 * MIB)
         self.assertEqual(set(), self.names())
 
     def test_pvs_enough(self):
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertEqual('', self.log.output)
         self.assertEqual(set(), self.names())
 
     def test_clone(self):
         self.lvm.add('a', 8 * MIB, segtype='raid1', content='data')
-        self.provisioning.create_from_volume(self.vg.get_volume('a'), 'new',
+        self.layout.create_from_volume(self.vg.get_volume('a'), 'new',
                                              8 * MIB)
         self.assertEqual(('raid1', 2), self.segtype('new'))
         self.assertEqual('data', self.lvm.volumes['new'].content)
@@ -80,14 +80,14 @@ class TestMirror(MirrorTestCase):
     @ddt.data('linear', 'mirror')
     def test_convert(self, segtype):
         self.lvm.add('a', 8 * MIB, segtype=segtype)
-        self.assertIs(True, self.provisioning.convert(
+        self.assertIs(True, self.layout.convert(
             self.vg.get_volume('a')))
         self.assertEqual(('raid1', 2), self.segtype('a'))
 
     def test_convert_inactive(self):
         # LVM fills copies of active LVs only.
         self.lvm.add('a', 8 * MIB, active=False)
-        self.assertIs(True, self.provisioning.convert(
+        self.assertIs(True, self.layout.convert(
             self.vg.get_volume('a')))
         self.assertEqual(('raid1', 2), self.segtype('a'))
 
@@ -97,7 +97,7 @@ class TestMirror(MirrorTestCase):
             self.lvm.removed.clear()
             self.lvm.add('a', 8 * MIB, segtype='raid1', mirrors=2,
                          content='data')
-            self.assertIs(True, self.provisioning.convert(
+            self.assertIs(True, self.layout.convert(
                 self.vg.get_volume('a')))
             self.assertEqual((('raid1', 2), {'a'}),
                              (self.segtype('a'), self.names()))
@@ -107,14 +107,14 @@ class TestMirror(MirrorTestCase):
     def test_convert_thin(self):
         self.add_thin_pool()
         self.add_thin('a')
-        self.assertIs(False, self.provisioning.convert(
+        self.assertIs(False, self.layout.convert(
             self.vg.get_volume('a')))
         self.assertEqual('thin', self.lvm.volumes['a'].segtype)
 
     def test_convert_without_space(self):
         self.lvm.closed = {'/dev/b', '/dev/c'}
         self.lvm.add('a', 120 * MIB)
-        self.assertRaises(lvm.InsufficientSpace, self.provisioning.convert,
+        self.assertRaises(lvm.InsufficientSpace, self.layout.convert,
                           self.vg.get_volume('a'))
         self.assertEqual(('linear', 120 * MIB), (
             self.lvm.volumes['a'].segtype,
@@ -125,7 +125,7 @@ class TestMirror(MirrorTestCase):
 class TestCapacity(MirrorTestCase):
 
     def capacity(self):
-        return self.provisioning.capacity(self.vg.get_picture())
+        return self.layout.capacity(self.vg.get_picture())
 
     def test_empty(self):
         self.assertEqual(
@@ -146,7 +146,7 @@ class TestCapacity(MirrorTestCase):
 
     def test_pv_that_is_missing(self):
         self.lvm.missing = {'/dev/a'}
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertIn('VG vg has 3 PVs, of which 1 are missing and 0 can ',
                       self.log.output)
         self.assertEqual((300 * MIB, 0), (

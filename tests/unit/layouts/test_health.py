@@ -6,8 +6,8 @@ import decimal
 
 import ddt
 
+from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import health
 from tests import base
 from tests.unit.lvm import test_types
 

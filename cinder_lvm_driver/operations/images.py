@@ -12,10 +12,10 @@ from cinder import objects
 from cinder import utils
 from cinder.volume import volume_utils
 
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
+from cinder_lvm_driver.layouts import base as layouts
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
-from cinder_lvm_driver.provisioning import base as provisioning
 from cinder_lvm_driver import translate
 
 # What is written without its holes. Every other kind of image goes the way
@@ -31,8 +31,8 @@ class ImageVerbs:
 
     vg: lvm.LVM
     settings: options.Settings
-    _copier: copying.Copier
-    _provisioning: provisioning.Provisioning
+    _copier: devices.Copier
+    _layout: layouts.Layout
     local_path: Callable[..., str]
 
     def clone_image(self, context: cinder_context.RequestContext,
@@ -71,7 +71,7 @@ class ImageVerbs:
 
     def _reads_as_zeroes(self, lv: lvm.LogicalVolume) -> bool:
         """Tell whether nothing was ever written to an LV."""
-        return (self._provisioning.reads_zeroes and lv.is_thin
+        return (self._layout.reads_zeroes and lv.is_thin
                 and not lv.origin and lv.data_percent == 0)
 
     def _write_sparse(self, context: cinder_context.RequestContext,

@@ -11,7 +11,7 @@ import fixtures
 
 from cinder_lvm_driver.lvm import questions
 from tests.fakes import backend
-from tests.unit.verbs import test_managing
+from tests.unit.operations import test_managing
 
 GIB = backend.GIB
 NO_SUCH = exception.ManageExistingInvalidReference

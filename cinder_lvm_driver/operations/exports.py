@@ -10,9 +10,9 @@ from cinder import context as cinder_context
 from cinder import objects
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
-from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.targets import base as targets
 from cinder_lvm_driver.targets import host
 from cinder_lvm_driver import translate

@@ -6,8 +6,8 @@ from unittest import mock
 from cinder import exception
 from cinder.volume import driver as cinder_driver
 
+from cinder_lvm_driver.operations import snapshot_exports
 from cinder_lvm_driver.targets import intree
-from cinder_lvm_driver.verbs import attaching_snapshots
 from tests.fakes import backend
 from tests.fakes import target
 
@@ -97,7 +97,7 @@ class TestReadOnlyTarget(SnapshotTestCase):
     def test_what_the_target_is_told_of_a_snapshot(self):
         self.snapshot.provider_location = 'portal,1 iqn 0'
         self.snapshot.provider_auth = 'CHAP name secret'
-        told = attaching_snapshots.AttachedSnapshot.of(self.snapshot)
+        told = snapshot_exports.AttachedSnapshot.of(self.snapshot)
         self.assertEqual(
             (self.snapshot.id, self.snapshot.id, self.snapshot.name,
              'portal,1 iqn 0', 'CHAP name secret', None, ()),

@@ -10,13 +10,13 @@ from cinder import objects
 from oslo_config import cfg
 from oslo_utils import units
 
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import layouts
+from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import location
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import manage
-from cinder_lvm_driver import provisioning
-from cinder_lvm_driver.provisioning import base as provisioning_base
 from cinder_lvm_driver import translate
 from cinder_lvm_driver import wiping
 
@@ -35,9 +35,9 @@ class MoveVerbs:
 
     vg: lvm.LVM
     hostname: str
-    _copier: copying.Copier
-    _provisioning: provisioning_base.Provisioning
-    _open_group: Callable[[str], lvm.LVM]
+    _copier: devices.Copier
+    _layout: layouts_base.Layout
+    _open_vg: Callable[[str], lvm.LVM]
     _remover: wiping.Remover
 
     # Migration ------------------------------------------------------------
@@ -71,7 +71,7 @@ class MoveVerbs:
                                      self._remover.remove)
                 return (kind is not None
                         and _converted(kind, source)), None
-            group = self._open_group(destination.vg_name)
+            group = self._open_vg(destination.vg_name)
             kind = self._kind_at(
                 destination, group,
                 wiping.Remover(group, self._copier).remove)
@@ -100,12 +100,12 @@ class MoveVerbs:
         return lv
 
     def _kind_at(self, place: location.Location, group: lvm.LVM,
-                 remove: provisioning_base.RemoveVolume) -> \
-            provisioning_base.Provisioning | None:
+                 remove: layouts_base.RemoveVolume) -> \
+            layouts_base.Layout | None:
         """Return how volumes are made at a place, None where none can be."""
         try:
-            group.get_group()
-            return provisioning.load(place.lvm_type, group,
+            group.get_vg()
+            return layouts.load(place.lvm_type, group,
                                      self._copier, remove,
                                      place.mirrors)
         except (errors.ConfigurationError, lvm.VolumeGroupNotFound) as exc:
@@ -114,7 +114,7 @@ class MoveVerbs:
             return None
 
     def _move(self, source: lvm.LogicalVolume,
-              kind: provisioning_base.Provisioning,
+              kind: layouts_base.Layout,
               size_bytes: int) -> None:
         if not source.active:
             self.vg.activate_lv(source.name)
@@ -188,12 +188,12 @@ class MoveVerbs:
             return False
         with translate.cinder_errors():
             kind = (self._kind_at(place, self.vg, self._remover.remove)
-                    if place else self._provisioning)
+                    if place else self._layout)
             return (kind is not None
                     and kind.convert(self.vg.get_volume(volume.name)))
 
 
-def _converted(kind: provisioning_base.Provisioning,
+def _converted(kind: layouts_base.Layout,
                source: lvm.LogicalVolume) -> bool:
     """Convert an LV; where LVM cannot do it now, Cinder is to copy it."""
     try:

@@ -5,25 +5,25 @@ import contextlib
 
 import ddt
 
+from cinder_lvm_driver.layouts import base
+from cinder_lvm_driver.layouts import thick
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import base
-from cinder_lvm_driver.provisioning import thick
-from tests.fakes import provisioning
+from tests.fakes import layouts
 
-MIB = provisioning.MIB
+MIB = layouts.MIB
 
 
-class ProvisioningTestCase(provisioning.ProvisioningTestCase):
+class LayoutTestCase(layouts.LayoutTestCase):
 
     kind = thick.Thick
 
 
 @ddt.ddt
-class TestSnapshot(ProvisioningTestCase):
+class TestSnapshot(LayoutTestCase):
 
     def snapshot_of(self, origin):
-        self.provisioning.create_snapshot(self.vg.get_volume(origin), 's')
+        self.layout.create_snapshot(self.vg.get_volume(origin), 's')
         return self.vg.get_volume('s')
 
     def test_of_a_linear_volume(self):
@@ -42,7 +42,7 @@ class TestSnapshot(ProvisioningTestCase):
 
 
 @ddt.ddt
-class TestCopies(ProvisioningTestCase):
+class TestCopies(LayoutTestCase):
     """A new LV with the data of another one."""
 
     def setUp(self):
@@ -52,8 +52,8 @@ class TestCopies(ProvisioningTestCase):
 
     def create(self, source, size_mib=8):
         lv = self.vg.get_volume(source)
-        create = (self.provisioning.create_from_snapshot if source == 's'
-                  else self.provisioning.create_from_volume)
+        create = (self.layout.create_from_snapshot if source == 's'
+                  else self.layout.create_from_volume)
         create(lv, 'new', size_mib * MIB)
         return self.lvm.volumes['new']
 
@@ -94,7 +94,7 @@ class TestCopies(ProvisioningTestCase):
 
     @ddt.data('a', 's')
     def test_failed_copy_leaves_nothing(self, source):
-        self.fill_error = provisioning.DD_FAILED
+        self.fill_error = layouts.DD_FAILED
         self.assertRaises(process.CommandFailed, self.create, source)
         self.assertEqual({'a', 's'}, self.names())
 
@@ -113,7 +113,7 @@ class TestCopies(ProvisioningTestCase):
     def test_what_cannot_be_undone_is_told(self):
         def break_and_open(*arguments, **keywords):
             self.lvm.volumes['new'].is_open = True
-            raise provisioning.DD_FAILED
+            raise layouts.DD_FAILED
 
         self.copy = break_and_open
         self.assertRaises(process.CommandFailed, self.create, 's')
@@ -134,7 +134,7 @@ class TestCopies(ProvisioningTestCase):
     def test_thin_volume_on_a_thick_back_end(self):
         self.add_thin_pool()
         self.add_thin('t', content='thin data')
-        self.provisioning.create_from_volume(self.vg.get_volume('t'), 'new',
+        self.layout.create_from_volume(self.vg.get_volume('t'), 'new',
                                              8 * MIB)
         new = self.lvm.volumes['new']
         self.assertEqual(('linear', 'thin data'), (new.segtype, new.content))

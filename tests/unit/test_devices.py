@@ -8,13 +8,13 @@ from cinder.volume import throttling
 import ddt
 import fixtures
 
-from cinder_lvm_driver import copying
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import process
 from tests import base
 
 GIB = 2 ** 30
 MIB = 2 ** 20
-ATTRIBUTE = copying._attribute
+ATTRIBUTE = devices._attribute
 
 
 class Clock:
@@ -51,11 +51,11 @@ class TestCopier(base.TestCase):
         self.runner = mock.create_autospec(process.RootwrapRunner)
         self.attributes = {'queue/write_zeroes_max_bytes': 1}
         self.useFixture(fixtures.MockPatchObject(
-            copying, '_attribute',
+            devices, '_attribute',
             lambda _device, name: self.attributes[name]))
 
     def make_copier(self, **settings):
-        return copying.Copier(mock.Mock(**{
+        return devices.Copier(mock.Mock(**{
             'volume_clear': 'zero', 'volume_clear_size': 0,
             'volume_clear_ionice': None, 'dd_blocksize': '1M',
             'wipe_rate': 100, **settings}),
@@ -113,8 +113,8 @@ class TestCopier(base.TestCase):
         self.attributes.update({'size': 250 * MIB // 512,
                                 'queue/write_zeroes_max_bytes': 0})
         clock = Clock()
-        with mock.patch.object(copying, 'time', clock), \
-                mock.patch.object(copying.threading, 'Event', lambda: clock):
+        with mock.patch.object(devices, 'time', clock), \
+                mock.patch.object(devices.threading, 'Event', lambda: clock):
             self.runner.run_long.side_effect = clock.work
             self.make_copier(wipe_rate=100).wipe('/a')
         self.assertEqual([100, 100, 50], [
@@ -132,8 +132,8 @@ class TestCopier(base.TestCase):
                          self.runner.run_long.call_args.args[:2])
 
     def test_device_that_is_gone(self):
-        with mock.patch.object(copying, '_attribute', ATTRIBUTE):
-            self.assertRaises(copying.DeviceNotFound, self.make_copier().wipe,
+        with mock.patch.object(devices, '_attribute', ATTRIBUTE):
+            self.assertRaises(devices.DeviceNotFound, self.make_copier().wipe,
                               '/dev/nowhere')
 
     @ddt.data(('zero', True), ('none', False))

@@ -6,15 +6,15 @@ import decimal
 
 import ddt
 
+from cinder_lvm_driver.layouts import base
+from cinder_lvm_driver.layouts import thin
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import base
-from cinder_lvm_driver.provisioning import thin
-from tests.fakes import provisioning
+from tests.fakes import layouts
 
-MIB = provisioning.MIB
+MIB = layouts.MIB
 
 
-class ThinTestCase(provisioning.ProvisioningTestCase):
+class ThinTestCase(layouts.LayoutTestCase):
 
     kind = thin.Thin
 
@@ -23,40 +23,40 @@ class ThinTestCase(provisioning.ProvisioningTestCase):
 class TestPrepare(ThinTestCase):
 
     def test_pool_is_made(self):
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertTrue(self.vg.get_pool_or_volume('vg-pool').is_thin_pool)
 
     def test_pool_is_kept(self):
         self.add_thin_pool()
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertEqual(400 * MIB, self.lvm.volumes['vg-pool'].size)
 
     def test_pool_is_activated(self):
         self.add_thin_pool(active=False)
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertTrue(self.lvm.volumes['vg-pool'].active)
 
     @ddt.data('zero', '')
     def test_copies_are_sparse_where_blocks_are_zeroed(self, zero):
-        self.assertIs(False, self.provisioning.reads_zeroes)
+        self.assertIs(False, self.layout.reads_zeroes)
         self.add_thin_pool(reported={'zero': zero})
-        self.provisioning.prepare()
-        self.assertIs(bool(zero), self.provisioning.reads_zeroes)
+        self.layout.prepare()
+        self.assertIs(bool(zero), self.layout.reads_zeroes)
 
     def test_new_pool_zeroes_blocks(self):
-        self.provisioning.prepare()
-        self.assertIs(True, self.provisioning.reads_zeroes)
+        self.layout.prepare()
+        self.assertIs(True, self.layout.reads_zeroes)
 
     def test_pool_that_is_none(self):
         self.lvm.add('vg-pool')
         error = self.assertRaises(lvm.InvalidRequest,
-                                  self.provisioning.prepare)
+                                  self.layout.prepare)
         self.assertIn('of type linear', str(error))
         self.assertIn('lvm_type', str(error))
 
     def test_group_that_is_full(self):
         self.lvm.add('a', 508 * MIB)
-        self.assertRaises(lvm.InsufficientSpace, self.provisioning.prepare)
+        self.assertRaises(lvm.InsufficientSpace, self.layout.prepare)
 
     def race(self, **facts):
         """Have somebody else make the pool while we are at it."""
@@ -72,13 +72,13 @@ class TestPrepare(ThinTestCase):
 
     def test_pool_that_somebody_else_made_meanwhile(self):
         self.race(segtype='thin-pool', active=False)
-        self.provisioning.prepare()
+        self.layout.prepare()
         self.assertEqual(8 * MIB, self.lvm.volumes['vg-pool'].size)
         self.assertTrue(self.lvm.volumes['vg-pool'].active)
 
     def test_volume_that_somebody_else_named_like_the_pool(self):
         self.race()
-        self.assertRaises(lvm.InvalidRequest, self.provisioning.prepare)
+        self.assertRaises(lvm.InvalidRequest, self.layout.prepare)
 
 
 @ddt.ddt
@@ -90,11 +90,11 @@ class TestThin(ThinTestCase):
         self.add_thin('a', content='data')
         self.add_thin('s', content='old data', origin='a', active=False,
                       skip=True)
-        self.provisioning.prepare()
+        self.layout.prepare()
 
     def create(self, source, size_mib=8):
-        create = (self.provisioning.create_from_snapshot if source == 's'
-                  else self.provisioning.create_from_volume)
+        create = (self.layout.create_from_snapshot if source == 's'
+                  else self.layout.create_from_volume)
         create(self.vg.get_volume(source), 'new', size_mib * MIB)
         return self.vg.get_volume('new')
 
@@ -102,7 +102,7 @@ class TestThin(ThinTestCase):
         return self.lvm.volumes['new'].content
 
     def test_create_volume(self):
-        self.provisioning.create_volume('new', 2 ** 40)
+        self.layout.create_volume('new', 2 ** 40)
         volume = self.vg.get_volume('new')
         self.assertEqual(('thin', 'vg-pool', 2 ** 40, True),
                          (volume.segtype, volume.pool, volume.size_bytes,
@@ -136,8 +136,8 @@ class TestThin(ThinTestCase):
     def test_linear_source_is_copied(self, source):
         self.lvm.add('thick', 8 * MIB, content='thick data')
         self.add_cow('cow', 'thick', content='cow data')
-        create = (self.provisioning.create_from_snapshot if source == 'cow'
-                  else self.provisioning.create_from_volume)
+        create = (self.layout.create_from_snapshot if source == 'cow'
+                  else self.layout.create_from_volume)
         create(self.vg.get_volume(source), 'new', 8 * MIB)
         self.assertEqual(f'{source} data', self.content())
         self.assertTrue(self.vg.get_volume('new').is_thin)
@@ -150,7 +150,7 @@ class TestThin(ThinTestCase):
         self.lvm.add('pool2', segtype='thin-pool')
         self.lvm.add('b', 8 * MIB, segtype='thin', pool='pool2',
                      content='far data')
-        self.provisioning.create_from_volume(self.vg.get_volume('b'), 'new',
+        self.layout.create_from_volume(self.vg.get_volume('b'), 'new',
                                              8 * MIB)
         self.assertEqual('far data', self.content())
         self.assertEqual('vg-pool', self.lvm.volumes['new'].pool)
@@ -159,7 +159,7 @@ class TestThin(ThinTestCase):
     @ddt.unpack
     def test_convert(self, name, expected):
         self.lvm.add('thick')
-        self.assertIs(expected, self.provisioning.convert(
+        self.assertIs(expected, self.layout.convert(
             self.vg.get_volume(name)))
 
 
@@ -169,10 +169,10 @@ class TestCapacity(ThinTestCase):
     def capacity(self, **pool_facts):
         """Return the capacity of a picture whose pool is different."""
         picture = self.vg.get_picture()
-        pool = picture.volumes['vg-pool']
-        return self.provisioning.capacity(dataclasses.replace(
-            picture, volumes={
-                **picture.volumes,
+        pool = picture.lvs['vg-pool']
+        return self.layout.capacity(dataclasses.replace(
+            picture, lvs={
+                **picture.lvs,
                 'vg-pool': dataclasses.replace(pool, **pool_facts)}))
 
     def test_blocks_and_promises(self):
@@ -192,7 +192,7 @@ class TestCapacity(ThinTestCase):
         self.assertEqual(
             base.Capacity(total_bytes=0, free_bytes=0,
                           provisioned_bytes=8 * MIB),
-            self.provisioning.capacity(self.vg.get_picture()))
+            self.layout.capacity(self.vg.get_picture()))
 
     def test_inactive_pool(self):
         self.add_thin_pool()
@@ -207,7 +207,7 @@ class TestHealth(ThinTestCase):
     """What is said of each state is in test_health."""
 
     def fault(self):
-        return self.provisioning.fault(self.vg.get_picture())
+        return self.layout.fault(self.vg.get_picture())
 
     def test_well(self):
         self.add_thin_pool()
@@ -230,6 +230,6 @@ class TestHealth(ThinTestCase):
     def test_advice(self):
         self.add_thin_pool(reported={'zero': ''})
         self.lvm.has_spare = False
-        zero, spare = self.provisioning.advice(None)
+        zero, spare = self.layout.advice(None)
         self.assertIn('does not zero', zero)
         self.assertIn('no spare', spare)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thick volumes: linear LVs with COW snapshots."""
 
+from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
-from cinder_lvm_driver.provisioning import base
 
 
-class Thick(base.Provisioning):
+class Thick(base.Layout):
     """Linear LVs; every extent is allocated at creation."""
 
     lvm_type = 'default'
@@ -43,7 +43,7 @@ class Thick(base.Provisioning):
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count extents."""
-        group = picture.group
+        group = picture.vg
         return base.Capacity(
             total_bytes=group.size_bytes, free_bytes=group.free_bytes,
             provisioned_bytes=group.size_bytes - group.free_bytes)

@@ -6,18 +6,18 @@ from unittest import mock
 
 import ddt
 
+from cinder_lvm_driver.layouts import revert
+from cinder_lvm_driver.layouts import thick
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import revert
-from cinder_lvm_driver.provisioning import thick
+from tests.fakes import layouts
 from tests.fakes import machine
-from tests.fakes import provisioning
 
-MIB = provisioning.MIB
+MIB = layouts.MIB
 
 
-class RevertTestCase(provisioning.ProvisioningTestCase):
+class RevertTestCase(layouts.LayoutTestCase):
 
     kind = thick.Thick
 
@@ -63,7 +63,7 @@ class Cases:
             try:
                 self.revert()
                 break
-            except provisioning.Killed:
+            except layouts.Killed:
                 self.commands_left = None
             revert.recover(self.vg, self.vg.get_volumes(), self.is_wanted)
             if self.state() != self.before:
@@ -112,7 +112,7 @@ class TestThin(Cases, RevertTestCase):
             self.lvm.run = step
 
     def fail_once_after(self, commands):
-        steps = iter([None] * commands + [provisioning.LVM_FAILED])
+        steps = iter([None] * commands + [layouts.LVM_FAILED])
 
         def run(*argv, timeout=None):
             failure = next(steps, None)
@@ -195,7 +195,7 @@ class TestThick(Cases, RevertTestCase):
 
     def test_room_of_the_snapshot_is_enough_for_it(self):
         self.lvm.volumes['s2'].size = 20 * MIB
-        group = self.vg.get_group()
+        group = self.vg.get_vg()
         self.lvm.add('w', group.free_bytes)
         self.revert()
         del self.lvm.volumes['w']
@@ -246,7 +246,7 @@ class TestThick(Cases, RevertTestCase):
         self.assert_reverted()
 
     def break_lvm(self):
-        raise provisioning.LVM_FAILED
+        raise layouts.LVM_FAILED
 
     def test_merge_that_fails_before_it_begins(self):
         self.change(before=self.break_lvm)
@@ -272,7 +272,7 @@ class TestThick(Cases, RevertTestCase):
     def test_volume_whose_tag_stays_is_not_attached(self):
         """The next start would make the snapshot of what it becomes."""
         with mock.patch.object(self.vg, 'delete_tag',
-                               side_effect=provisioning.LVM_FAILED):
+                               side_effect=layouts.LVM_FAILED):
             self.assertRaises(process.CommandFailed, self.revert)
         self.assertRaises(lvm.LogicalVolumeInUse, revert.check_settled,
                           self.vg, 'v')

@@ -173,7 +173,7 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
     # then throw away what was written to it meanwhile.
     vg.require_closed(snapshot)
     # The new snapshot is of the size that the volume has now.
-    group = vg.get_group()
+    group = vg.get_vg()
     freed_bytes = group.free_bytes + snapshot.size_bytes
     needed_bytes = group.whole_extents(
         lvm.full_cow_store_bytes(volume.size_bytes))

@@ -7,20 +7,20 @@ A new kind of LV is one file here and one line in the registry.
 from oslo_utils import importutils
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import base
 
 REGISTRY = {
-    'default': 'cinder_lvm_driver.provisioning.thick.Thick',
-    'thin': 'cinder_lvm_driver.provisioning.thin.Thin',
+    'default': 'cinder_lvm_driver.layouts.thick.Thick',
+    'thin': 'cinder_lvm_driver.layouts.thin.Thin',
 }
-_MIRROR = 'cinder_lvm_driver.provisioning.mirror.Mirror'
+_MIRROR = 'cinder_lvm_driver.layouts.mirror.Mirror'
 AUTO = 'auto'
 
 
 def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
-         remove: base.RemoveVolume, mirrors: int = 0) -> base.Provisioning:
-    """Return the provisioning for values of ``lvm_type``, ``lvm_mirrors``.
+         remove: base.RemoveVolume, mirrors: int = 0) -> base.Layout:
+    """Return the layout for values of ``lvm_type``, ``lvm_mirrors``.
 
     ``auto`` means thin where the VG is empty or has the thin pool already,
     and thick where it holds other LVs, or where mirrors are wanted.
@@ -41,16 +41,16 @@ def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
         raise errors.ConfigurationError(
             'Option lvm_type is %r; it must be one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
-    provisioning: base.Provisioning
+    layout: base.Layout
     if not mirrors:
-        provisioning = importutils.import_object(
+        layout = importutils.import_object(
             REGISTRY[lvm_type], vg, filler, remove)
     elif lvm_type == 'default':
-        provisioning = importutils.import_object(
+        layout = importutils.import_object(
             _MIRROR, vg, filler, remove, mirrors)
     else:
         raise errors.ConfigurationError(
             f'Option lvm_mirrors is {mirrors} and lvm_type is {lvm_type}, '
             f'but only thick volumes can be mirrored: set lvm_type to '
             f'default, or lvm_mirrors to 0')
-    return provisioning
+    return layout

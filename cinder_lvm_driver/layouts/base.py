@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every kind of provisioning can do.
+"""What every layout can do.
 
 New LVs are of the configured kind. What is done to an LV that exists is
 decided by the LV's own segment type: a back end may have been switched from
@@ -15,10 +15,10 @@ import logging
 from typing import Protocol
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver.layouts import extending
+from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
-from cinder_lvm_driver.provisioning import extending
-from cinder_lvm_driver.provisioning import health
 
 LOG = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ def thin_pool_name(vg: lvm.LVM) -> str:
     return f'{vg.vg_name}-pool'
 
 
-class Provisioning(abc.ABC):
-    """One kind of provisioning on one VG."""
+class Layout(abc.ABC):
+    """How LVs are laid out on one VG."""
 
     # The value of the option lvm_type that stands for it.
     lvm_type: str
@@ -108,7 +108,7 @@ class Provisioning(abc.ABC):
 
     def fault(self, picture: lvm.Picture) -> str | None:
         """Return why nothing can be created in a VG now; None if it can."""
-        return health.group_fault(picture.group)
+        return health.group_fault(picture.vg)
 
     def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
         """Return the thin pool that volumes of this kind are in, if any."""

@@ -8,9 +8,9 @@ from cinder import exception
 import ddt
 import fixtures
 
+from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import revert
 from cinder_lvm_driver.targets import errors as target_errors
 from tests.fakes import backend
 

@@ -6,26 +6,26 @@ from unittest import mock
 import ddt
 
 from cinder_lvm_driver import background
+from cinder_lvm_driver.layouts import thick
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
-from cinder_lvm_driver.provisioning import thick
+from tests.fakes import layouts
 from tests.fakes import machine
-from tests.fakes import provisioning
 
-MIB = provisioning.MIB
+MIB = layouts.MIB
 
 
-class ExtendTestCase(provisioning.ProvisioningTestCase):
+class ExtendTestCase(layouts.LayoutTestCase):
 
     kind = thick.Thick
 
     def extend(self, size_mib):
-        self.provisioning.extend_volume(self.vg.get_volume('a'),
+        self.layout.extend_volume(self.vg.get_volume('a'),
                                         size_mib * MIB)
         return self.lvm.volumes['a'].size // MIB
 
     def recover(self):
-        self.provisioning.recover(self.vg.get_volumes().values())
+        self.layout.recover(self.vg.get_volumes().values())
         return self.lvm.volumes['a'].size // MIB
 
 
@@ -55,7 +55,7 @@ class TestExtend(ExtendTestCase):
 
     def test_end_that_cannot_be_zeroed_is_taken_back(self):
         self.lvm.add('a', 8 * MIB)
-        self.fill_error = provisioning.DD_FAILED
+        self.fill_error = layouts.DD_FAILED
         self.assertRaises(process.CommandFailed, self.extend, 16)
         self.assertEqual(8 * MIB, self.lvm.volumes['a'].size)
         self.assertEqual([], self.tags())
@@ -106,8 +106,8 @@ class TestInterrupted(ExtendTestCase):
         self.lvm.add('a', 8 * MIB)
 
     def end_while_zeroing(self):
-        self.fill_error = provisioning.Killed()
-        self.assertRaises(provisioning.Killed, self.extend, 16)
+        self.fill_error = layouts.Killed()
+        self.assertRaises(layouts.Killed, self.extend, 16)
         self.zeroed, self.fill_error = [], None
 
     def test_at_any_moment(self):
@@ -116,7 +116,7 @@ class TestInterrupted(ExtendTestCase):
             try:
                 self.extend(16)
                 break
-            except provisioning.Killed:
+            except layouts.Killed:
                 self.commands_left = None
             self.assertEqual((8, []), (self.recover(), self.tags()))
         self.assertEqual(4, commands)
@@ -135,7 +135,7 @@ class TestInterrupted(ExtendTestCase):
             try:
                 self.extend(16)
                 break
-            except provisioning.Killed:
+            except layouts.Killed:
                 pass
         self.assertEqual([('a', 8 * MIB)], self.zeroed)
         self.assertEqual([], self.tags())
@@ -194,7 +194,7 @@ class TestInterrupted(ExtendTestCase):
     def test_zeroing_in_the_background_that_fails(self):
         self.end_while_zeroing()
         self.lvm.volumes['a'].is_open = True
-        self.fill_error = provisioning.DD_FAILED
+        self.fill_error = layouts.DD_FAILED
         self.assertEqual(16, self.recover())
         self.assertIn('LV a was not extended to its end', self.log.output)
         self.zeroed, self.fill_error = [], None
@@ -210,7 +210,7 @@ class TestInterrupted(ExtendTestCase):
     def fail(self, verb):
         """Have a command do its work and fail, once."""
         run = self.lvm.run
-        failures = iter([provisioning.LVM_FAILED])
+        failures = iter([layouts.LVM_FAILED])
 
         def failing(*argv, timeout=None):
             answer = run(*argv, timeout=timeout)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which provisioning a value of lvm_type means."""
+"""Which layout a value of lvm_type means."""
 
 import ddt
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import layouts
+from cinder_lvm_driver.layouts import mirror
+from cinder_lvm_driver.layouts import thick
+from cinder_lvm_driver.layouts import thin
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver import provisioning
-from cinder_lvm_driver.provisioning import mirror
-from cinder_lvm_driver.provisioning import thick
-from cinder_lvm_driver.provisioning import thin
 from tests import base
 from tests.fakes import lvm as fake_lvm
 
@@ -21,7 +21,7 @@ class TestLoad(base.TestCase):
         self.lvm = fake_lvm.FakeLVM('vg')
 
     def load(self, lvm_type, *mirrors):
-        return type(provisioning.load(
+        return type(layouts.load(
             lvm_type, lvm.LVM('vg', self.lvm, version=(2, 3, 16)), None, None,
             *mirrors))
 

@@ -8,9 +8,9 @@ every segtype are.
 
 import logging
 
+from cinder_lvm_driver.layouts import base
+from cinder_lvm_driver.layouts import thick
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.provisioning import base
-from cinder_lvm_driver.provisioning import thick
 
 LOG = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Mirror(thick.Thick):
         emptiest = []
         if len(pvs) > self._copies:
             # One extent is for the metadata, and one for rounding up.
-            needed = size_bytes + 2 * self._vg.get_group().extent_size_bytes
+            needed = size_bytes + 2 * self._vg.get_vg().extent_size_bytes
             emptiest = [pv.path for pv in pvs[:self._copies]
                         if pv.free_bytes >= needed]
         self._vg.create_raid1_volume(
@@ -81,7 +81,7 @@ class Mirror(thick.Thick):
         more PVs than copies: on three empty PVs of 100 GiB, two copies of
         150 GiB fit, but no volume larger than 100 GiB.
         """
-        extent = picture.group.extent_size_bytes
+        extent = picture.vg.extent_size_bytes
         pvs = self._vg.get_physical_volumes()
         total = _fitting([pv.size_bytes for pv in pvs], self._copies)
         largest = _largest([pv.free_bytes for pv in _usable(pvs)],
@@ -91,7 +91,7 @@ class Mirror(thick.Thick):
             # Each copy needs an extent more, for its metadata.
             free_bytes=max(0, largest - extent),
             provisioned_bytes=sum(volume.size_bytes
-                                  for volume in picture.volumes.values()))
+                                  for volume in picture.lvs.values()))
 
 
 def _usable(pvs: list[lvm.PhysicalVolume]) -> list[lvm.PhysicalVolume]:

@@ -9,10 +9,10 @@ from cinder import objects
 from cinder.volume import volume_utils
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import manage
 from cinder_lvm_driver import naming
-from cinder_lvm_driver.provisioning import base as provisioning_base
 from cinder_lvm_driver import translate
 
 
@@ -20,7 +20,7 @@ class ManageVerbs:
     """Takes LVs under Cinder's management, and lists those it could take."""
 
     vg: lvm.LVM
-    _provisioning: provisioning_base.Provisioning
+    _layout: layouts_base.Layout
 
     def manage_existing_object_get_size(self, existing_object: Any,
                                         existing_ref: dict,
@@ -90,7 +90,7 @@ class ManageVerbs:
     def _take_tags_off(self, lv_name: str) -> None:
         lv = self.vg.find_volume(lv_name)
         if lv is not None:
-            self._provisioning.recover([lv])
+            self._layout.recover([lv])
             for tag in lv.tags:
                 if tag.startswith(naming.REVERT_TAG):
                     self.vg.delete_tag(lv_name, tag)

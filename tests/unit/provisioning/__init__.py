@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Unit tests of cinder_lvm_driver.provisioning."""
