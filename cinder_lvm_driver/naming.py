@@ -108,11 +108,20 @@ def is_temporary(lv_name: str) -> bool:
             or reverted(lv_name) is not None)
 
 
-def device_mapper_path(vg_name: str, lv_name: str) -> str:
-    """Return the device-mapper path of an LV.
+def device_path(vg_name: str, lv_name: str) -> str:
+    """Return the device path that LVM keeps for an active LV."""
+    return f'/dev/{vg_name}/{lv_name}'
 
-    Device-mapper joins the two names with a hyphen and doubles the hyphens
-    within them (lvm2 libdm/libdm-string.c, dm_build_dm_name).
+
+def device_mapper_name(vg_name: str, lv_name: str) -> str:
+    """Return the name that device-mapper has for an LV.
+
+    LVM joins the two names with a hyphen and doubles the hyphens within them
+    (lvm2 libdm/libdm-string.c, dm_build_dm_name).
     """
-    return '/dev/mapper/%s-%s' % (vg_name.replace('-', '--'),
-                                  lv_name.replace('-', '--'))
+    return '%s-%s' % (vg_name.replace('-', '--'), lv_name.replace('-', '--'))
+
+
+def device_mapper_path(vg_name: str, lv_name: str) -> str:
+    """Return the device-mapper path of an LV."""
+    return f'/dev/mapper/{device_mapper_name(vg_name, lv_name)}'

@@ -171,7 +171,7 @@ class Layout(abc.ABC):
                                          source.virtual_size_bytes))
             undo.callback(self._discard, name)
             self._filler.copy(
-                source.path, f'/dev/{self._vg.vg_name}/{name}',
+                source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)
 
     def take_in(self, source: lvm.LogicalVolume, size_bytes: int) -> None:

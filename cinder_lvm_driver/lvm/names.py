@@ -4,6 +4,7 @@
 import re
 
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver import naming
 
 _NAME = re.compile(r'[A-Za-z0-9+_.][A-Za-z0-9+_.-]*')
 _RESERVED = re.compile(
@@ -22,12 +23,11 @@ def is_valid(name: str) -> bool:
 def check_length(vg_name: str, name: str) -> None:
     """Look that device-mapper takes the name of an LV.
 
-    It joins the names of VG and LV with a hyphen and doubles those in them.
     LVM (2.03.16) looks at the length only when the LV is renamed already.
 
     :raises errors.NameTooLong: it does not
     """
-    length = sum(len(part) + part.count('-') for part in (vg_name, name)) + 1
+    length = len(naming.device_mapper_name(vg_name, name))
     if length > _LONGEST_DEVICE:
         raise errors.NameTooLong(
             f'LV {name} in VG {vg_name} cannot have a device: its name would '

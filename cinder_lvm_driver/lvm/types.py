@@ -9,6 +9,7 @@ import dataclasses
 import decimal
 
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver import naming
 
 LINEAR = 'linear'
 # What replaced it is RAID1; LVs of this segtype are the in-tree driver's.
@@ -80,7 +81,7 @@ class LogicalVolume:
     @property
     def path(self) -> str:
         """The device path that LVM keeps for an active LV."""
-        return f'/dev/{self.vg_name}/{self.name}'
+        return naming.device_path(self.vg_name, self.name)
 
     @property
     def virtual_size_bytes(self) -> int:

@@ -8,6 +8,7 @@ from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
 from cinder_lvm_driver import devices
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
@@ -210,9 +211,7 @@ class FakeMachine(fixtures.Fixture):
             return lvm.Volume('zero', 0)
         for vg_name, group in self.groups.items():
             for name, volume in group.volumes.items():
-                mapped = '-'.join(part.replace('-', '--')
-                                  for part in (vg_name, name))
-                if path in (f'/dev/{vg_name}/{name}',
-                            f'/dev/mapper/{mapped}'):
+                if path in (naming.device_path(vg_name, name),
+                            naming.device_mapper_path(vg_name, name)):
                     return volume if volume.active else None
         return None

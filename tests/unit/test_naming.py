@@ -27,6 +27,10 @@ class TestNaming(base.TestCase):
     def test_device_mapper_path(self, vg_name, lv_name, path):
         self.assertEqual(path, naming.device_mapper_path(vg_name, lv_name))
 
+    def test_device_path(self):
+        self.assertEqual('/dev/my-vg/volume-1',
+                         naming.device_path('my-vg', 'volume-1'))
+
     def test_names_of_our_own(self):
         doomed = {naming.doomed(self.volume) for _ in range(2)}
         self.assertEqual(2, len(doomed))
