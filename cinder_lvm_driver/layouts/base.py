@@ -108,7 +108,7 @@ class Layout(abc.ABC):
 
     def fault(self, picture: lvm.Picture) -> str | None:
         """Return why nothing can be created in a VG now; None if it can."""
-        return health.group_fault(picture.vg)
+        return health.vg_fault(picture.vg)
 
     def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
         """Return the thin pool that volumes of this kind are in, if any."""

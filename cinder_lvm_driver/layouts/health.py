@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from cinder_lvm_driver import lvm
 
 
-def group_fault(group: lvm.VolumeGroup) -> str | None:
+def vg_fault(group: lvm.VolumeGroup) -> str | None:
     """Return why LVM changes nothing in a VG; None if it does."""
     if group.missing_pvs:
         return (f'VG {group.name} lacks the devices of PVs: bring them back, '

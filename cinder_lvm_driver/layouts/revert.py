@@ -173,10 +173,8 @@ def _merge(vg: lvm.LVM, volume: lvm.LogicalVolume,
     # then throw away what was written to it meanwhile.
     vg.require_closed(snapshot)
     # The new snapshot is of the size that the volume has now.
-    group = vg.get_vg()
-    freed_bytes = group.free_bytes + snapshot.size_bytes
-    needed_bytes = group.whole_extents(
-        lvm.full_cow_store_bytes(volume.size_bytes))
+    freed_bytes = vg.get_vg().free_bytes + snapshot.size_bytes
+    needed_bytes = lvm.full_cow_store_bytes(volume.size_bytes)
     if freed_bytes < needed_bytes:
         raise lvm.InsufficientSpace(
             f'to keep snapshot {snapshot.name} of LV {volume.name} over the '

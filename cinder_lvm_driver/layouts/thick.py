@@ -43,7 +43,7 @@ class Thick(base.Layout):
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
         """Count extents."""
-        group = picture.vg
+        vg = picture.vg
         return base.Capacity(
-            total_bytes=group.size_bytes, free_bytes=group.free_bytes,
-            provisioned_bytes=group.size_bytes - group.free_bytes)
+            total_bytes=vg.size_bytes, free_bytes=vg.free_bytes,
+            provisioned_bytes=vg.size_bytes - vg.free_bytes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What LVM is: typed facts, verbs and errors; knows nothing of Cinder."""
+"""LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
@@ -18,16 +18,17 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
-from cinder_lvm_driver.lvm.group import LVM
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
 from cinder_lvm_driver.lvm.types import check_kind
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
+from cinder_lvm_driver.lvm.types import LogicalVolumes
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
 from cinder_lvm_driver.lvm.types import VolumeGroup
+from cinder_lvm_driver.lvm.vg import LVM
 
 __all__ = (
     'AutoextendPolicy',
@@ -45,6 +46,7 @@ __all__ = (
     'LogicalVolumeNotFound',
     'LogicalVolumeOfWrongKind',
     'LogicalVolumeSuspended',
+    'LogicalVolumes',
     'NameTooLong',
     'PhysicalVolume',
     'PhysicalVolumeMissing',

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every LVM command of one VG is put together and run.
+"""Runs the LVM commands for one VG.
 
-Each command names the devices it may look at: exactly the PVs of the VG.
-Otherwise LVM scans every block device of the machine, among them volumes
-that guests have put VGs of their own on, and devices that do not answer.
+Each command names the only devices that LVM may scan: the PVs of the VG.
+Otherwise LVM scans every block device of the host, including volumes on
+which guests have created VGs, and devices that do not respond.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,25 +22,25 @@ LOG = logging.getLogger(__name__)
 
 # lvm2 WHATS_NEW: --devices and --devicesfile came with 2.03.12.
 _DEVICES_OPTION_SINCE = (2, 3, 12)
-# ... and so did --fs with 2.03.17: from then on lvreduce refuses LVs that are
-# inactive, encrypted, or the PV of a guest, --force or not.
+# lvm2 WHATS_NEW: --fs came with 2.03.17. Without it, lvreduce refuses LVs that
+# are inactive, encrypted, or the PV of a guest, even with --force.
 _FS_OPTION_SINCE = (2, 3, 17)
 _OLDEST = (2, 2, 163)  # --reportformat json
-# Ended by SIGSEGV while devices come and go: LP#1901783, LP#1932188.
+# SIGSEGV while devices appear and disappear: LP#1901783, LP#1932188.
 _SEGFAULTS = (139, -11)
 
 _Run = Callable[..., process.Completed]
 
 
 def _environment(system_dir: str) -> tuple[str, ...]:
-    # rootwrap's EnvFilter allows one set of variables per command, so these
-    # three are always given, whether or not they change anything.
+    # rootwrap's EnvFilter allows one set of variables per command, so all
+    # three are always given.
     return ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
             f'LVM_SYSTEM_DIR={system_dir}')
 
 
 def _unprivileged(*words: str) -> tuple[str, ...]:
-    # A user's PATH need not name the folders of LVM, as rootwrap's does.
+    # The PATH of an ordinary user may lack the directories of LVM.
     path = os.environ.get('PATH', os.defpath)
     return 'env', f'PATH={path}:/usr/sbin:/sbin', *words
 
@@ -48,7 +48,7 @@ def _unprivileged(*words: str) -> tuple[str, ...]:
 def probe(system_dir: str) -> tuple[str, ...]:
     """Return a harmless command that only our rootwrap filters allow.
 
-    Cinder's own filter file has ``lvremove`` without these variables.
+    Cinder's own filter file allows ``lvremove`` without these variables.
     """
     return (*_environment(system_dir), 'lvremove', '--version')
 
@@ -57,30 +57,28 @@ def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
     """Return the version of the installed LVM, e.g. (2, 3, 16).
 
     :raises process.CommandNotFound: LVM is not installed
-    :raises errors.ReportError: it does not say, or is too old to report
-        in JSON
+    :raises errors.ReportError: LVM does not print its version, or is too
+        old for reports in JSON
     """
     done = runner.run_unprivileged(
         *_unprivileged('LC_ALL=C', 'lvm', 'version'))
     found = re.search(r'LVM version:\s+(\d+)\.(\d+)\.(\d+)', done.stdout)
     if found is None:
         raise errors.ReportError(
-            "'lvm version' did not name a version: %r" % done.stdout[:200])
+            "'lvm version' did not print a version: %r" % done.stdout[:200])
     version = tuple(int(number) for number in found.groups())
     if version < _OLDEST:
         raise errors.ReportError(
-            'LVM %d.%02d.%d is too old; 2.02.163 or newer is needed' % version)
+            'LVM %d.%02d.%d is too old: install 2.02.163 or newer' % version)
     return version
 
 
 def autoextension(runner: process.RootwrapRunner,
                   system_dir: str) -> types.Autoextension:
-    """Return what lvm.conf says of thin pools that fill up.
-
-    Needs no root; what is not set has LVM's default.
+    """Return how lvm.conf has thin pools extended; needs no root.
 
     :raises process.CommandFailed: LVM cannot read its configuration
-    :raises errors.ReportError: it does not tell
+    :raises errors.ReportError: lvmconfig does not print the settings
     """
     done = runner.run_unprivileged(*_unprivileged(
         *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
@@ -92,7 +90,7 @@ def autoextension(runner: process.RootwrapRunner,
             is_monitored=found['monitoring'] != '0')
     except KeyError as exc:
         raise errors.ReportError(
-            f'lvmconfig did not name {exc}: {done.stdout[:200]!r}') from exc
+            f'lvmconfig did not print {exc}: {done.stdout[:200]!r}') from exc
 
 
 class Commands:
@@ -101,18 +99,18 @@ class Commands:
     def __init__(self, vg_name: str, runner: process.Runner,
                  version: tuple[int, ...], system_dir: str,
                  report_timeout: float) -> None:
-        """Describe how commands for a VG are run; runs none.
+        """Run no command yet.
 
-        :param version: the installed LVM's
-        :param report_timeout: seconds; a report that takes longer waits for
-            a device that does not answer
-        :param system_dir: the folder of lvm.conf (``LVM_SYSTEM_DIR``,
+        :param version: that of the installed LVM
+        :param system_dir: the directory of lvm.conf (``LVM_SYSTEM_DIR``,
             lvm.conf(5))
+        :param report_timeout: seconds; a report that takes longer waits for
+            a device that does not respond
         """
         self._vg_name = vg_name
         self._runner = runner
         self._has_devices_option = version >= _DEVICES_OPTION_SINCE
-        # For lvreduce, not to look at what a guest keeps on its LV.
+        # Has lvreduce ignore the file systems of guests.
         self.ignore_fs = (
             ('--fs', 'ignore') if version >= _FS_OPTION_SINCE else ())
         self._environment = _environment(system_dir)
@@ -124,7 +122,7 @@ class Commands:
         """Run a report and return its stdout.
 
         :raises errors.LVMError: see :func:`errors.classify`
-        :raises process.CommandTimedOut: LVM waits for a device
+        :raises process.CommandTimedOut: a device does not respond
         """
         devices = self.find_devices()
         try:
@@ -144,14 +142,14 @@ class Commands:
     def change(self, *command: str, settings: Sequence[str] = ()) -> None:
         """Run a command that changes the VG.
 
-        :param settings: what it is to take from here and not from lvm.conf,
-            such as ``section{name=value}``
+        :param settings: replace those of lvm.conf, as in
+            ``section{name=value}``
         :raises errors.LVMError: see :func:`errors.classify`
         """
         self._change(self._runner.run, command, settings)
 
     def change_at_length(self, *command: str) -> None:
-        """Run a command that changes the VG, and that may take hours.
+        """Run a command that changes the VG and can take hours.
 
         :raises errors.LVMError: see :func:`errors.classify`
         """
@@ -179,7 +177,10 @@ class Commands:
             return self._devices
 
     def _look_again(self, used: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the devices now; others may have found them meanwhile."""
+        """Scan again unless another thread has done so meanwhile.
+
+        :param used: the devices that are out of date
+        """
         with self._devices_lock:
             if self._devices == used:
                 self._devices = self._scan()
@@ -194,15 +195,15 @@ class Commands:
         if not devices:
             raise errors.VolumeGroupNotFound(
                 f'VG {self._vg_name} was not found: create it with vgcreate, '
-                f'or name another one in the option volume_group')
+                f'or set option volume_group to an existing VG')
         return devices
 
     def _argv(self, command: Sequence[str], devices: tuple[str, ...],
               *settings: str) -> tuple[str, ...]:
-        """Return how a command is run.
+        """Return the complete command line of a command.
 
-        :param devices: that it may look at; none for all of them
-        :param settings: what it is to take from here and not from lvm.conf
+        :param devices: the only ones to scan; empty for all
+        :param settings: replace those of lvm.conf
         """
         arguments: tuple[str, ...] = ()
         if devices and self._has_devices_option:
@@ -211,7 +212,7 @@ class Commands:
             accept = ','.join(f'"a|^{re.escape(path)}$|"' for path in devices)
             settings += (f'devices{{filter=[{accept},"r|.*|"]}}',)
         if settings:
-            # LVM takes --config once.
+            # LVM accepts --config once.
             arguments += ('--config', ' '.join(settings))
         return (*self._environment, command[0], *arguments, *command[1:])
 
@@ -229,7 +230,7 @@ class Commands:
             except process.CommandFailed as failure:
                 if failure.exit_code not in _SEGFAULTS:
                     raise
-                LOG.warning('LVM crashed and is run once more: %s', failure)
+                LOG.warning('LVM crashed; running it once more: %s', failure)
                 return run(*argv)
         except (process.CommandRefused, process.CommandNotFound):
             raise

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with an LVM command, told from its message.
+"""Errors of LVM, and the one table that recognizes them in its messages.
 
-LVM ends almost every failure with exit status 5, so the status alone cannot
-tell "no space" from "already there"; the text under ``LC_ALL=C`` can. This
-is the only place that reads it.
+LVM ends almost every failure with exit status 5, so that the status does not
+distinguish "no space" from "already exists"; the text under ``LC_ALL=C``
+does. No other module reads it.
 """
 
 import re
@@ -13,22 +13,22 @@ from cinder_lvm_driver import process
 
 
 class LVMError(errors.DriverError):
-    """Something about a VG or an LV is not as the request needs it.
+    """The state of a VG or an LV does not allow a request.
 
-    :cvar advice: what to do, where LVM's own text does not say it
+    :cvar advice: what to do, if LVM's own text does not say it
     """
 
     advice = ''
 
 
 class VolumeGroupExported(LVMError):
-    """The VG was given up with vgexport(8)."""
+    """The VG was exported with vgexport(8)."""
 
     advice = 'take the VG back with vgimport'
 
 
 class VolumeGroupNotFound(LVMError):
-    """There is no such VG on this machine."""
+    """This host has no such VG."""
 
 
 class LogicalVolumeNotFound(LVMError):
@@ -36,19 +36,19 @@ class LogicalVolumeNotFound(LVMError):
 
 
 class LogicalVolumeExists(LVMError):
-    """The VG has an LV of that name already."""
+    """The VG already has an LV of that name."""
 
 
 class LogicalVolumeInUse(LVMError):
-    """The LV is open, so it cannot be removed, deactivated or merged."""
+    """The LV is open and cannot be removed, deactivated or merged."""
 
 
 class LogicalVolumeSuspended(LogicalVolumeInUse):
-    """The LV holds back all I/O; whoever reads or writes it is stuck."""
+    """All I/O to the LV waits."""
 
 
 class LogicalVolumeInitializing(LVMError):
-    """The copies of a mirrored LV are being made equal; wait for that."""
+    """The copies of a mirrored LV are still being synchronized."""
 
 
 class InsufficientSpace(LVMError):
@@ -56,39 +56,41 @@ class InsufficientSpace(LVMError):
 
 
 class InvalidRequest(LVMError):
-    """LVM did not accept the request's form."""
+    """LVM does not accept the form of the request."""
 
 
 class NameTooLong(InvalidRequest):
-    """The LV could have no device, together with the name of its VG."""
+    """The names of VG and LV are together too long for a device name."""
 
 
 class ReportError(LVMError):
-    """LVM answered in a form that was not asked for."""
+    """LVM did not print the report that was asked for."""
 
 
 class SnapshotOverflowed(LVMError):
-    """A COW snapshot was given more changes than it can hold."""
+    """A COW snapshot ran out of space and lost its data."""
 
 
 class PhysicalVolumeMissing(LVMError):
-    """The VG has a PV that was not among the devices LVM looked at."""
+    """LVM did not find all PVs of the VG on the devices it was given."""
 
 
 class LogicalVolumeLargeEnough(LVMError):
-    """The LV has the size that was asked for, or is larger."""
+    """The LV already has the requested size or is larger."""
 
 
 class LogicalVolumeOfWrongKind(LVMError):
-    """The LV is not of the kind that can be treated so."""
+    """The request is not possible for this type of LV."""
 
 
 class CommandOfLVMFailed(LVMError):
-    """An LVM command failed for a reason this table does not know."""
+    """An LVM command failed for a reason that the table does not know."""
 
 
-# (pattern, error), first match wins. Each row quotes the message it is for
-# with the version it was seen in; tests/samples/lvm holds whole recordings.
+# lvm2 lib/commands/errors.h: EINVALID_CMD_LINE
+_INVALID_COMMAND_LINE = 3
+# (pattern, error), first match wins. Each row quotes the message and the
+# version that prints it; tests/samples/lvm has the complete recordings.
 _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # 2.03.16: Volume group "nope" not found
     (r'Volume group "[^"]*" not found', VolumeGroupNotFound),
@@ -161,17 +163,15 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
 def classify(failure: process.CommandFailed) -> LVMError:
     """Return the typed error for a failed LVM command.
 
-    The failure stays attached as the cause. Exit status 3 is LVM's own
-    EINVALID_CMD_LINE (lvm2 lib/commands/errors.h).
+    The failure is its cause.
     """
-    error: type[LVMError] = CommandOfLVMFailed
-    if failure.exit_code == 3:
+    error: type[LVMError]
+    if failure.exit_code == _INVALID_COMMAND_LINE:
         error = InvalidRequest
     else:
-        for pattern, candidate in _TABLE:
-            if re.search(pattern, failure.stderr):
-                error = candidate
-                break
+        error = next((error for pattern, error in _TABLE
+                      if re.search(pattern, failure.stderr)),
+                     CommandOfLVMFailed)
     typed = error(f'{failure} ({error.advice})' if error.advice
                   else str(failure))
     typed.__cause__ = failure

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that LVM takes; see lvm(8), VALID NAMES."""
+"""Names that LVM accepts; see lvm(8), VALID NAMES."""
 
 import re
 
@@ -11,24 +11,26 @@ _RESERVED = re.compile(
     r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
     r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
 
-# Kernel, include/uapi/linux/dm-ioctl.h: DM_NAME_LEN, of which one is a NUL.
-_LONGEST_DEVICE = 127
+# Kernel, include/uapi/linux/dm-ioctl.h: DM_NAME_LEN less the final NUL.
+_LONGEST_DEVICE_NAME = 127
 
 
 def is_valid(name: str) -> bool:
-    """Tell whether LVM would take a text as the name of an LV."""
+    """Return whether LVM accepts a text as the name of an LV."""
     return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
 
 
 def check_length(vg_name: str, name: str) -> None:
-    """Look that device-mapper takes the name of an LV.
+    """Check that device-mapper accepts the name of an LV.
 
-    LVM (2.03.16) looks at the length only when the LV is renamed already.
+    LVM (2.03.16) checks the length only after it has renamed the LV.
 
     :raises errors.NameTooLong: it does not
     """
     length = len(naming.device_mapper_name(vg_name, name))
-    if length > _LONGEST_DEVICE:
+    if length > _LONGEST_DEVICE_NAME:
         raise errors.NameTooLong(
-            f'LV {name} in VG {vg_name} cannot have a device: its name would '
-            f'be of {length} characters, and {_LONGEST_DEVICE} is the most')
+            f'The device name of LV {name} in VG {vg_name} would have '
+            f'{length} characters, and device-mapper allows '
+            f'{_LONGEST_DEVICE_NAME}: use shorter names; each hyphen counts '
+            f'twice')

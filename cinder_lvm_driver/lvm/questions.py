@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one VG is asked: each question is a report, or two."""
+"""Questions about one VG: each of them is one report, or two."""
 
 import threading
 import time
@@ -16,17 +16,17 @@ _POLL_SECONDS = 0.5
 
 
 class Questions:
-    """One VG; nothing about its LVs is remembered between calls."""
+    """Asks LVM about one VG; remembers nothing about its LVs."""
 
     def __init__(self, vg_name: str, runner: process.Runner, *,
                  version: tuple[int, ...],
                  system_dir: str = '/etc/lvm',
                  report_timeout: float = 120) -> None:
-        """Take a VG in hand; runs no command.
+        """Run no command yet.
 
-        :param version: the installed LVM's, see
+        :param version: that of the installed LVM, see
             :func:`command.installed_version`
-        :param system_dir: the folder of the lvm.conf to use
+        :param system_dir: the directory of lvm.conf
         :param report_timeout: seconds to wait for a report
         """
         self.vg_name = vg_name
@@ -34,80 +34,85 @@ class Questions:
                                           system_dir, report_timeout)
 
     def get_volume(self, name: str) -> types.LogicalVolume:
-        """Return an LV that can be a volume, and answers if it is active.
+        """Return an LV that can be a volume or a snapshot and answers I/O.
 
-        :raises errors.LogicalVolumeNotFound: there is none of that name
+        :raises errors.LogicalVolumeNotFound: the VG has no such LV
         :raises errors.LogicalVolumeOfWrongKind: it is a pool
-        :raises errors.LogicalVolumeSuspended: it holds back all I/O
+        :raises errors.LogicalVolumeSuspended: I/O to it waits
         """
-        volume = self.get_pool_or_volume(name)
-        types.check_kind(volume)
-        return volume
+        return self._find(name).usable(name)
 
     def get_pool_or_volume(self, name: str) -> types.LogicalVolume:
-        """Return an LV of whatever kind, which answers if it is active.
+        """Return an LV of any kind that answers I/O.
 
-        :raises errors.LogicalVolumeNotFound: there is none of that name
-        :raises errors.LogicalVolumeSuspended: it holds back all I/O
+        :raises errors.LogicalVolumeNotFound: the VG has no such LV
+        :raises errors.LogicalVolumeSuspended: I/O to it waits
         """
-        volume = self.find_volume(name)
-        if volume is None:
-            raise errors.LogicalVolumeNotFound(
-                f'LV {name} was not found in VG {self.vg_name}')
-        types.check_answering(volume)
-        return volume
+        lv = self._find(name)[name]
+        types.check_answering(lv)
+        return lv
 
     def find_volume(self, name: str) -> types.LogicalVolume | None:
-        """Return an LV, or None where there is none of exactly that name."""
+        """Return the LV of exactly this name, or None."""
+        return self._find(name).get(name)
+
+    def _find(self, name: str) -> types.LogicalVolumes:
         if not names.is_valid(name):
-            return None
-        answer = self._commands.ask(
-            report.volumes_command(self.vg_name, name))
-        return report.parse_volumes(answer).get(name)
+            return types.LogicalVolumes(self.vg_name, {})
+        return self._report_volumes(name)
 
-    def wait_until_closed(self,
-                          volume: types.LogicalVolume) -> types.LogicalVolume:
-        """Return what an LV is once nobody has it open, or 10 s later.
+    def get_volumes(self) -> types.LogicalVolumes:
+        """Return all visible LVs by name."""
+        return self._report_volumes()
 
-        tgtd closes a device some time after its target was deleted, and udev
-        opens each that was written to (LP#1270192).
+    def _report_volumes(self, name: str | None = None) -> \
+            types.LogicalVolumes:
+        answer = self._commands.ask(report.volumes_command(self.vg_name,
+                                                           name))
+        return types.LogicalVolumes(self.vg_name,
+                                    report.parse_volumes(answer))
 
-        :param volume: the LV as it was; asked for again only if it was open
-        :raises errors.LogicalVolumeNotFound: it went meanwhile
+    def wait_until_closed(self, lv: types.LogicalVolume) -> \
+            types.LogicalVolume:
+        """Wait up to 10 seconds until an LV is closed.
+
+        tgtd closes a device some time after the deletion of its target, and
+        udev opens every device that was written to (LP#1270192).
+
+        :param lv: asked for again only if it was open
+        :returns: the LV as it is then, which may still be open
+        :raises errors.LogicalVolumeNotFound: the LV was removed meanwhile
         """
         deadline = time.monotonic() + CLOSING_SECONDS
-        while volume.is_open and time.monotonic() < deadline:
+        while lv.is_open and time.monotonic() < deadline:
             threading.Event().wait(_POLL_SECONDS)
-            volume = self.get_volume(volume.name)
-        return volume
+            lv = self.get_volume(lv.name)
+        return lv
 
-    def require_closed(self,
-                       volume: types.LogicalVolume) -> types.LogicalVolume:
-        """Return what an LV is once nobody has it open.
+    def require_closed(self, lv: types.LogicalVolume,
+                       remedy: str = 'close its device on this host') -> \
+            types.LogicalVolume:
+        """Wait up to 10 seconds until an LV is closed, and require that.
 
-        :param volume: as for :meth:`wait_until_closed`
-        :raises errors.LogicalVolumeInUse: somebody still has
-        :raises errors.LogicalVolumeNotFound: it went meanwhile
+        :param lv: asked for again only if it was open
+        :param remedy: what the operator can do, for the error message
+        :returns: the LV as it is then
+        :raises errors.LogicalVolumeInUse: the LV is still open
+        :raises errors.LogicalVolumeNotFound: the LV was removed meanwhile
         """
-        volume = self.wait_until_closed(volume)
-        if volume.is_open:
+        lv = self.wait_until_closed(lv)
+        if lv.is_open:
             raise errors.LogicalVolumeInUse(
-                f'LV {volume.name} is in use: end what has its device open '
-                f'on this host')
-        return volume
-
-    def get_volumes(self) -> dict[str, types.LogicalVolume]:
-        """Return all visible LVs by name."""
-        answer = self._commands.ask(report.volumes_command(self.vg_name))
-        return report.parse_volumes(answer)
+                f'LV {lv.name} is in use: {remedy}')
+        return lv
 
     def get_vg(self) -> types.VolumeGroup:
-        """Return the VG's own facts.
+        """Return the facts about the VG itself.
 
         :raises errors.VolumeGroupNotFound: the VG is gone
         """
-        return report.parse_group(
-            self._commands.ask(report.group_command(self.vg_name)))
+        return report.parse_vg(
+            self._commands.ask(report.vg_command(self.vg_name)))
 
     def get_physical_volumes(self) -> list[types.PhysicalVolume]:
         """Return the PVs of the VG.
@@ -118,7 +123,7 @@ class Questions:
             report.physical_volumes_command(self.vg_name)))
 
     def has_spare_metadata(self) -> bool:
-        """Tell whether the VG keeps room to repair a pool's metadata.
+        """Return whether the VG has a spare LV to repair pool metadata.
 
         That is the hidden LV ``lvol0_pmspare`` (lvmthin(7), "Spare metadata
         LV").
@@ -127,9 +132,8 @@ class Questions:
             self._commands.ask(report.spare_command(self.vg_name)))
 
     def get_picture(self) -> types.Picture:
-        """Return the VG with all its LVs; two commands however many LVs."""
-        return types.Picture(vg=self.get_vg(),
-                             lvs=self.get_volumes())
+        """Return the VG with all its LVs; two reports for any number."""
+        return types.Picture(vg=self.get_vg(), lvs=self.get_volumes())
 
     def count_copies(self, name: str) -> int:
         """Return how many copies of its data a mirrored LV has."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to ``vgs`` and ``lvs``, and their answers as typed facts.
+"""The command lines of reports, and their output as typed facts.
 
-Reports are asked for as JSON (lvmreport(7); all values come as strings) and
-in bytes, so nothing is ever rounded.
+Reports are in JSON, in which all values are strings (lvmreport(7)), and in
+bytes, so that LVM rounds nothing.
 """
 
 import decimal
@@ -13,8 +13,8 @@ from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import types
 
 _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
-# What lvm.conf(5) may say of reports that would make them another language:
-# 1 for "merging", no field where all are empty, lines that start with a word.
+# Settings of lvm.conf(5) that would change the form of reports: 1 for
+# "merging", no column where all values are empty, lines with a prefix.
 SETTINGS = ('report/binary_values_as_numeric=0 report/compact_output=0 '
             'report/compact_output_cols="" report/list_item_separator="," '
             'report/prefixes=0 log/command_names=0 log/prefix="  "')
@@ -36,8 +36,8 @@ Row = dict[str, str]
 def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
     """Return the command that reports one LV, or all visible LVs of a VG.
 
-    A selection and not a VG/LV argument names the LV: an LV that is not
-    there is then an empty answer instead of a failure.
+    The LV is selected, not named as VG/LV, so that the report of a missing
+    LV is empty instead of a failure.
     """
     command = ['lvs', *_FORM, '-o', ','.join(_LV_FIELDS)]
     if lv_name is not None:
@@ -46,12 +46,12 @@ def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
 
 
 def copies_command(vg_name: str, lv_name: str) -> list[str]:
-    """Return the command that reports the legs of one mirrored LV."""
+    """Return the command that reports the copies of one mirrored LV."""
     return ['lvs', *_FORM, '-o', 'stripes', '-S', f'lv_name="{lv_name}"',
             vg_name]
 
 
-def group_command(vg_name: str) -> list[str]:
+def vg_command(vg_name: str) -> list[str]:
     """Return the command that reports one VG."""
     return ['vgs', *_FORM, '-o', ','.join(_VG_FIELDS), vg_name]
 
@@ -75,21 +75,21 @@ def devices_command() -> list[str]:
 def parse_volumes(stdout: str) -> dict[str, types.LogicalVolume]:
     """Return the LVs of a report by name.
 
-    An LV of several segments has a row for each, alike in all we ask but
-    the segtype; the first one names it.
+    An LV of several segments has one row for each. They differ in nothing
+    but the segtype, which the first row decides.
     """
-    volumes: dict[str, types.LogicalVolume] = {}
+    lvs: dict[str, types.LogicalVolume] = {}
     for row in _rows(stdout, 'lv', _LV_FIELDS):
-        volumes.setdefault(row['lv_name'], _volume(row))
-    return volumes
+        lvs.setdefault(row['lv_name'], _lv(row))
+    return lvs
 
 
-def parse_group(stdout: str) -> types.VolumeGroup:
-    """Return the VG of a report that names one."""
+def parse_vg(stdout: str) -> types.VolumeGroup:
+    """Return the VG of a report."""
     rows = _rows(stdout, 'vg', _VG_FIELDS)
     if len(rows) != 1:
         raise errors.ReportError(
-            f'vgs reported {len(rows)} VGs where one was asked for')
+            f'vgs reported {len(rows)} VGs instead of one')
     row = rows[0]
     return types.VolumeGroup(
         name=row['vg_name'],
@@ -100,18 +100,18 @@ def parse_group(stdout: str) -> types.VolumeGroup:
 
 
 def parse_copies(stdout: str) -> int:
-    """Return how many legs an LV has; 0 if there is no such LV."""
+    """Return how many copies an LV has; 0 if there is no such LV."""
     return max((_number(row, 'stripes')
                 for row in _rows(stdout, 'lv', ('stripes',))), default=0)
 
 
 def parse_spare(stdout: str) -> bool:
-    """Tell whether a report names a spare LV."""
+    """Return whether a report names a spare LV."""
     return bool(_rows(stdout, 'lv', ('lv_name',)))
 
 
 def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
-    """Return the PVs of a report, those that are missing among them."""
+    """Return the PVs of a report, also those that are missing."""
     return [types.PhysicalVolume(
         path=row['pv_name'],
         size_bytes=_number(row, 'pv_size'),
@@ -122,32 +122,32 @@ def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
 
 
 def parse_devices(stdout: str, vg_name: str) -> tuple[str, ...]:
-    """Return the PVs of a VG, by device path; empty if there is no such VG.
+    """Return the device paths of a VG's PVs; empty if there is no such VG.
 
-    A PV whose device is missing has no path to name.
+    A PV whose device is missing has no path.
     """
     return tuple(sorted({
         row['pv_name'] for row in _rows(stdout, 'vg', _DEVICE_FIELDS)
         if row['vg_name'] == vg_name and not row['pv_missing']}))
 
 
-def _rows(stdout: str, kind: str, fields: tuple[str, ...]) -> list[Row]:
+def _rows(stdout: str, section: str, fields: tuple[str, ...]) -> list[Row]:
     try:
         rows: Any = [row for report in json.loads(stdout)['report']
-                     for row in report[kind]]
+                     for row in report[section]]
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.ReportError(
-            f'LVM did not answer with a JSON report of {kind}s: '
+            f'LVM did not print a JSON report of {section}s: '
             f'{stdout[:200]!r}') from exc
     for row in rows:
         missing = [field for field in fields if field not in row]
         if missing:
             raise errors.ReportError(
-                'LVM left out of its report: ' + ', '.join(missing))
+                'The report of LVM lacks the fields ' + ', '.join(missing))
     return list(rows)
 
 
-def _volume(row: Row) -> types.LogicalVolume:
+def _lv(row: Row) -> types.LogicalVolume:
     return types.LogicalVolume(
         name=row['lv_name'],
         vg_name=row['vg_name'],

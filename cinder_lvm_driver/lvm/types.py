@@ -1,39 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Facts about VGs and LVs, as LVM reported them at one moment.
 
-All sizes are bytes. Facts never run a command; verbs are in ``group``.
+All sizes are bytes. Facts run no command; ``vg`` and ``questions`` do.
 """
 
 from collections.abc import Mapping
 import dataclasses
 import decimal
+from typing import NoReturn
 
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver import naming
 
 LINEAR = 'linear'
-# What replaced it is RAID1; LVs of this segtype are the in-tree driver's.
+# The predecessor of RAID1; the in-tree driver still creates such LVs.
 MIRROR = 'mirror'
 RAID1 = 'raid1'
 THIN = 'thin'
 THIN_POOL = 'thin-pool'
 _COW_CHUNK_BYTES = 4096
-_COW_CHUNKS_PER_NOTE = 256
-# LVM makes no thin LV once no more metadata is free than 4 MiB, or than a
-# quarter where that is less (lib/metadata/thin_manip.c,
+_COW_CHUNKS_PER_METADATA_CHUNK = 256
+# LVM creates no thin LV once the free metadata of the pool is down to 4 MiB,
+# or to a quarter if that is less (lib/metadata/thin_manip.c,
 # pool_metadata_min_threshold).
 _METADATA_RESERVE_BYTES = 4 * 2 ** 20
 _METADATA_RESERVE_SHARE = 4
 
 
 def full_cow_store_bytes(origin_bytes: int) -> int:
-    """Return what a rewrite of all of a COW snapshot's origin fills.
+    """Return the size of a COW store that cannot overflow, in bytes.
 
-    The store holds 4 KiB chunks, one of notes for every 256 of data, and two
-    more (kernel, dm-snap-persistent.c).
+    It holds a rewrite of the whole origin: chunks of 4 KiB, one chunk of
+    metadata for every 256 of data, and two more (kernel,
+    dm-snap-persistent.c). LVM rounds it up to whole extents.
     """
-    notes = -(-origin_bytes // _COW_CHUNKS_PER_NOTE)
-    return origin_bytes + notes + 2 * _COW_CHUNK_BYTES
+    metadata = -(-origin_bytes // _COW_CHUNKS_PER_METADATA_CHUNK)
+    return origin_bytes + metadata + 2 * _COW_CHUNK_BYTES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,41 +44,45 @@ class LogicalVolume:
 
     name: str
     vg_name: str
-    # As LVM reports it: of a COW snapshot this is the COW store.
+    # Of a COW snapshot, the size of its COW store.
     size_bytes: int
-    # Of a COW snapshot, the size its reader sees.
+    # Of a COW snapshot, the size that its reader sees.
     origin_size_bytes: int | None
-    # LVM's own word: 'linear', 'thin', 'thin-pool', 'raid1', ...
+    # As LVM spells it: 'linear', 'thin', 'thin-pool', 'raid1', ...
     segtype: str
-    # LVM's own words: 'public', 'snapshot', 'thinsnapshot', 'origin', ...
+    # As LVM spells it: 'public', 'snapshot', 'thinsnapshot', 'origin', ...
     role: frozenset[str]
     origin: str | None
     pool: str | None
     active: bool
-    # Left alone at boot (lvmthin(7)); LVM sets it on new thin snapshots.
+    # Not activated at boot (lvmthin(7)); LVM sets this on thin snapshots.
     skips_activation: bool
-    # None where LVM cannot tell, which is so for an inactive LV.
+    # None if LVM cannot tell, as for an inactive LV.
     is_open: bool | None
     data_percent: decimal.Decimal | None
     metadata_percent: decimal.Decimal | None
     tags: frozenset[str]
-    # Whether a COW snapshot is being merged into the LV.
+    # A COW snapshot is being merged into the LV.
     is_merging: bool
-    # Whether its device takes no write.
     is_read_only: bool
-    # LVM's own words where something is wrong: 'partial', 'failed',
-    # 'out_of_data', 'metadata_read_only', ... (lvs(8), attribute 9).
+    # What LVM reports as wrong: 'partial', 'failed', 'out_of_data',
+    # 'metadata_read_only', ... (lvs(8), attribute 9).
     health: str | None
-    # Of a thin pool: whether its metadata waits for a repair.
+    # Of a thin pool: its metadata needs a repair.
     needs_check: bool
-    # Of a thin pool or thin LV: whether blocks are zeroed when given out.
+    # Of a thin pool or thin LV: new blocks are zeroed.
     zeroes_blocks: bool
-    # Of a thin pool: its metadata LV.
+    # Of a thin pool: the size of its metadata LV.
     metadata_size_bytes: int | None
-    # Of a COW snapshot: whether it has overflowed, so that its data is lost.
+    # Of a COW snapshot: it has overflowed, and its data is lost.
     is_invalid: bool
-    # Whether its device holds back all I/O (dmsetup(8), suspend).
+    # All I/O to the device waits (dmsetup(8), suspend).
     is_suspended: bool
+
+    @property
+    def full_name(self) -> str:
+        """The name with that of the VG, as LVM's commands take it."""
+        return f'{self.vg_name}/{self.name}'
 
     @property
     def path(self) -> str:
@@ -85,7 +91,7 @@ class LogicalVolume:
 
     @property
     def virtual_size_bytes(self) -> int:
-        """The size that a reader of the device sees."""
+        """The size of the device, in bytes."""
         if self.is_cow_snapshot and self.origin_size_bytes is not None:
             return self.origin_size_bytes
         return self.size_bytes
@@ -97,12 +103,12 @@ class LogicalVolume:
 
     @property
     def is_legacy_mirror(self) -> bool:
-        """Whether it has copies in the way that raid1 has replaced."""
+        """Whether the LV is mirrored by the predecessor of raid1."""
         return self.segtype == MIRROR
 
     @property
     def is_mirrored(self) -> bool:
-        """Whether all of the LV is on several PVs."""
+        """Whether LVM keeps several copies of the LV's data."""
         return self.segtype in (MIRROR, RAID1)
 
     @property
@@ -112,9 +118,9 @@ class LogicalVolume:
 
     @property
     def lacks_metadata(self) -> bool:
-        """Whether LVM makes no more LVs in a thin pool for want of metadata.
+        """Whether LVM refuses new LVs in a thin pool for lack of metadata.
 
-        Of an inactive one it cannot tell.
+        False for an inactive pool, whose usage LVM does not know.
         """
         size_bytes = self.metadata_size_bytes
         if self.metadata_percent is None or size_bytes is None:
@@ -125,7 +131,7 @@ class LogicalVolume:
 
     @property
     def is_private(self) -> bool:
-        """Whether other LVs are made of it: a pool of any kind."""
+        """Whether the LV only serves other LVs, as a pool does."""
         return 'private' in self.role or self.is_thin_pool
 
     @property
@@ -135,7 +141,7 @@ class LogicalVolume:
 
     @property
     def can_overflow(self) -> bool:
-        """Whether a rewrite of its origin would fill a COW snapshot."""
+        """Whether a rewrite of the origin overflows this COW snapshot."""
         return (self.is_cow_snapshot and self.size_bytes
                 < full_cow_store_bytes(self.virtual_size_bytes))
 
@@ -148,34 +154,62 @@ class LogicalVolume:
         return bool(self.role & {'thickorigin', 'multithickorigin'})
 
 
-def check_kind(volume: LogicalVolume) -> None:
-    """Look that an LV can be a volume or a snapshot.
+def check_kind(lv: LogicalVolume) -> None:
+    """Check that an LV can be a volume or a snapshot.
 
-    What is done to a pool is done to all LVs in it.
+    A change to a pool would affect every LV in it.
 
-    :raises errors.LogicalVolumeOfWrongKind: other LVs are made of it
+    :raises errors.LogicalVolumeOfWrongKind: the LV serves other LVs
     """
-    if volume.is_private:
+    if lv.is_private:
         raise errors.LogicalVolumeOfWrongKind(
-            f'LV {volume.vg_name}/{volume.name} is a '
-            f'{volume.segtype.replace("-", " ")} (segtype {volume.segtype}), '
-            f'which other LVs need, and neither a volume nor a snapshot: '
-            f'give it another name with lvrename')
+            f'LV {lv.full_name} is a {lv.segtype.replace("-", " ")} (segtype '
+            f'{lv.segtype}) that other LVs need, and not a volume or a '
+            f'snapshot: rename it with lvrename')
 
 
-def check_answering(volume: LogicalVolume) -> None:
-    """Look that an LV does not hold back I/O.
+def check_answering(lv: LogicalVolume) -> None:
+    """Check that an LV is not suspended.
 
-    Some command was killed half-way, or somebody has suspended it for a
-    reason of theirs: which of the two, LVM does not know.
+    LVM cannot tell an LV that an administrator has suspended from one that a
+    killed command has left suspended.
 
-    :raises errors.LogicalVolumeSuspended: it does
+    :raises errors.LogicalVolumeSuspended: I/O to the LV waits
     """
-    if volume.is_suspended:
+    if lv.is_suspended:
         raise errors.LogicalVolumeSuspended(
-            f'LV {volume.vg_name}/{volume.name} is suspended: unless somebody '
-            f'is at it, resume it with lvchange --activate y '
-            f'{volume.vg_name}/{volume.name}')
+            f'LV {lv.full_name} is suspended: unless an administrator is '
+            f'working on it, resume it with lvchange --activate y '
+            f'{lv.full_name}')
+
+
+class LogicalVolumes(dict[str, LogicalVolume]):
+    """The visible LVs of a VG by name.
+
+    ``lvs[name]`` raises :class:`errors.LogicalVolumeNotFound` if the VG has
+    no such LV.
+    """
+
+    def __init__(self, vg_name: str,
+                 lvs: Mapping[str, LogicalVolume]) -> None:
+        super().__init__(lvs)
+        self._vg_name = vg_name
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise errors.LogicalVolumeNotFound(
+            f'LV {name} was not found in VG {self._vg_name}')
+
+    def usable(self, name: str) -> LogicalVolume:
+        """Return an LV that can be a volume or a snapshot and answers I/O.
+
+        :raises errors.LogicalVolumeNotFound: the VG has no such LV
+        :raises errors.LogicalVolumeOfWrongKind: it is a pool
+        :raises errors.LogicalVolumeSuspended: I/O to it waits
+        """
+        lv = self[name]
+        check_answering(lv)
+        check_kind(lv)
+        return lv
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,28 +220,23 @@ class VolumeGroup:
     size_bytes: int
     free_bytes: int
     extent_size_bytes: int
-    # PVs whose devices are not there; LVM changes nothing in such a VG.
+    # PVs whose devices are missing; LVM changes nothing in such a VG.
     missing_pvs: int
-
-    def whole_extents(self, size_bytes: int) -> int:
-        """Return a size rounded up as LVM does it, in bytes."""
-        return (-(-size_bytes // self.extent_size_bytes)
-                * self.extent_size_bytes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Autoextension:
-    """What lvm.conf(5) says of thin pools that fill up."""
+    """How lvm.conf(5) has thin pools extended that fill up."""
 
-    # From this fill level on a pool is made larger; 100 means never.
+    # Pools are extended above this fill level; 100 means never.
     threshold_percent: int
-    # Whether dmeventd(8) watches pools at all.
+    # dmeventd(8) watches the pools.
     is_monitored: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class AutoextendPolicy:
-    """When a thin pool is made larger, and by how much of its size."""
+    """When this driver extends a thin pool, and by what share of its size."""
 
     # As in lvm.conf(5), thin_pool_autoextend_threshold and _percent.
     threshold_percent: int
@@ -215,17 +244,17 @@ class AutoextendPolicy:
 
     @property
     def config(self) -> str:
-        """What ``lvextend --use-policies`` is told of it."""
+        """The policy as ``--config`` of ``lvextend --use-policies``."""
         return ('activation{'
                 f'thin_pool_autoextend_threshold={self.threshold_percent} '
                 f'thin_pool_autoextend_percent={self.percent}}}')
 
     def lacks_data(self, pool: LogicalVolume) -> bool:
-        """Tell whether a pool's data is above the threshold."""
+        """Return whether a pool's data is above the threshold."""
         return (pool.data_percent or 0) > self.threshold_percent
 
     def is_due(self, pool: LogicalVolume) -> bool:
-        """Tell whether a pool is to be extended, if it is active and whole."""
+        """Return whether to extend a pool; False for a damaged one."""
         if pool.needs_check or pool.health not in (None, 'out_of_data'):
             return False
         return (self.lacks_data(pool) or pool.lacks_metadata
@@ -236,13 +265,12 @@ class AutoextendPolicy:
 class PhysicalVolume:
     """One PV of a VG."""
 
-    # The path of its device; LVM's "[unknown]" if that is missing.
+    # The path of the device; "[unknown]" if the device is missing.
     path: str
     size_bytes: int
     free_bytes: int
-    # Not closed by pvchange(8): LVM may put new LVs on it.
+    # False after ``pvchange --allocatable n``: LVM puts no new LVs on it.
     allocatable: bool
-    # No LV can be made or changed in a VG one of whose PVs is missing.
     missing: bool
 
 
@@ -251,4 +279,4 @@ class Picture:
     """A VG and all its visible LVs, by name."""
 
     vg: VolumeGroup
-    lvs: Mapping[str, LogicalVolume]
+    lvs: LogicalVolumes

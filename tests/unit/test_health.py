@@ -207,4 +207,4 @@ class TestAdvice(backend.BackendTestCase):
     def test_configuration_that_says_nothing(self):
         self.machine.lvm_conf = ''
         self.assertEqual([], self.warnings())
-        self.assertIn('did not name', self.log.output)
+        self.assertIn('did not print', self.log.output)

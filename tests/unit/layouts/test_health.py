@@ -58,7 +58,7 @@ class TestFaults(base.TestCase):
     @ddt.data((0, False), (1, True))
     @ddt.unpack
     def test_group(self, missing_pvs, is_faulty):
-        fault = health.group_fault(lvm.VolumeGroup(
+        fault = health.vg_fault(lvm.VolumeGroup(
             name='vg', size_bytes=8, free_bytes=8, extent_size_bytes=4,
             missing_pvs=missing_pvs))
         self.assertIs(is_faulty, fault is not None)

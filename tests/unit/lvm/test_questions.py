@@ -10,9 +10,9 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import questions
 from tests import base
 from tests.fakes import lvm as fake_lvm
-from tests.unit.lvm import test_group
+from tests.unit.lvm import test_vg
 
-FORM = test_group.FORM
+FORM = test_vg.FORM
 FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
           'metadata_percent,lv_tags,lv_merging,lv_permissions,'
@@ -21,7 +21,7 @@ FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 
 
-class TestReports(test_group.CommandTestCase):
+class TestReports(test_vg.CommandTestCase):
 
     def test_get_physical_volumes(self):
         self.expect('vgs', *FORM, '-o',

@@ -122,7 +122,7 @@ class TestRecorded(base.TestCase):
                 self.read(folder, name)))
 
     def check_group(self, folder):
-        empty, full = (report.parse_group(self.read(folder, name))
+        empty, full = (report.parse_vg(self.read(folder, name))
                        for name in ('group-empty', 'group'))
         self.assertEqual(('vg', 504 * MIB, 504 * MIB, 4 * MIB),
                          (empty.name, empty.size_bytes, empty.free_bytes,
@@ -147,7 +147,7 @@ class TestRecorded(base.TestCase):
         snapshot = volume('volumes-thin', '_snapshot-1')
         self.assertTrue(snapshot.is_read_only)
         self.assertFalse(volume('volumes-thin', 'clone-2').is_read_only)
-        self.assertEqual(1, report.parse_group(
+        self.assertEqual(1, report.parse_vg(
             self.read(folder, 'group-missing')).missing_pvs)
         self.assertTrue(report.parse_spare(self.read(folder, 'spare')))
 
@@ -179,7 +179,7 @@ class TestForeignAnswers(base.TestCase):
 
     def test_the_samples_of_this_test_are_good(self):
         self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
-        self.assertEqual(2, report.parse_group(self.GROUP).free_bytes)
+        self.assertEqual(2, report.parse_vg(self.GROUP).free_bytes)
 
     @ddt.data('', 'no JSON', '[]', '{}', '{"report": 1}', 'null',
               '{"report": [{"pv": []}]}', '{"report": [{"lv": null}]}')
@@ -214,7 +214,7 @@ class TestForeignAnswers(base.TestCase):
     def test_other_number_of_groups(self, number):
         answer = json.loads(self.GROUP)
         answer['report'][0]['vg'] *= number
-        self.assertRaises(lvm.ReportError, report.parse_group,
+        self.assertRaises(lvm.ReportError, report.parse_vg,
                           json.dumps(answer))
 
     def test_several_rows_of_one_volume(self):

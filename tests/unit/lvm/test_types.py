@@ -28,8 +28,9 @@ def volume(role='public', **facts):
 @ddt.ddt
 class TestLogicalVolume(base.TestCase):
 
-    def test_path(self):
-        self.assertEqual('/dev/my-vg/a', LINEAR.path)
+    def test_names(self):
+        self.assertEqual(('my-vg/a', '/dev/my-vg/a'),
+                         (LINEAR.full_name, LINEAR.path))
 
     def test_facts_do_not_change(self):
         self.assertRaises(dataclasses.FrozenInstanceError, setattr, LINEAR,
@@ -94,6 +95,31 @@ class TestLogicalVolume(base.TestCase):
     def test_reader_of_an_origin_sees_its_own_size(self):
         lv = volume('origin,thickorigin', origin_size_bytes=4)
         self.assertEqual(8, lv.virtual_size_bytes)
+
+
+class TestLogicalVolumes(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvs = types.LogicalVolumes('my-vg', {
+            'a': LINEAR, 'pool': volume('private', segtype='thin-pool'),
+            'stuck': volume(is_suspended=True)})
+
+    def test_lookup(self):
+        self.assertIs(LINEAR, self.lvs['a'])
+        self.assertIs(LINEAR, self.lvs.usable('a'))
+        self.assertIsNone(self.lvs.get('x'))
+        self.assertNotIn('x', self.lvs)
+
+    def test_lv_that_is_not_there(self):
+        for look_up in self.lvs.__getitem__, self.lvs.usable:
+            error = self.assertRaises(lvm.LogicalVolumeNotFound, look_up, 'x')
+            self.assertEqual('LV x was not found in VG my-vg', str(error))
+
+    def test_lv_that_cannot_be_used(self):
+        for name, error in (('pool', lvm.LogicalVolumeOfWrongKind),
+                            ('stuck', lvm.LogicalVolumeSuspended)):
+            self.assertRaises(error, self.lvs.usable, name)
 
 
 @ddt.ddt

@@ -53,6 +53,7 @@ class Volume:
     metadata_size_bytes = None
     needs_check = False
     origin_size_bytes = None
+    full_name = types.LogicalVolume.full_name
     path = types.LogicalVolume.path
     pool = None
     role = frozenset()
@@ -156,7 +157,8 @@ class Brick:
     def wait_until_closed(self, volume):
         return volume
 
-    require_closed = wait_until_closed
+    def require_closed(self, volume, remedy=None):
+        return volume
 
     def get_volumes(self):
         volumes = {}
@@ -170,7 +172,7 @@ class Brick:
             volume = self.find_volume(name)
             if volume is not None:
                 volumes.setdefault(name, volume)
-        return volumes
+        return types.LogicalVolumes(self.vg_name, volumes)
 
     def get_vg(self):
         self.fake.update_volume_group_info()
@@ -291,7 +293,7 @@ class Destination(Brick):
 
     def get_volumes(self):
         # Brick does not look what is there.
-        return {}
+        return types.LogicalVolumes(self.vg_name, {})
 
     def create_volume(self, name, size_bytes):
         self.known_sizes[name] = size_bytes

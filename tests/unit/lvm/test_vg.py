@@ -69,7 +69,7 @@ class TestVerbs(CommandTestCase):
          'thin', '--virtualsize', '5b', '--name', 'a', '--thinpool', 'pool',
          'vg')),
         (('create_cow_snapshot', 's', 'a', 128), ('lvcreate', '--yes',
-         '--snapshot', '--size', '8388737b', '--name', 's', 'vg/a')),
+         '--snapshot', '--size', '8321b', '--name', 's', 'vg/a')),
         (('extend_volume', 'a', 5), ('lvextend', '--size', '5b', 'vg/a')),
         (('extend_pool', test_types.LINEAR, POLICY), ('lvextend', '--config',
          'activation{thin_pool_autoextend_threshold=80 '

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes to one VG, with the method names of os-brick's LVM class."""
+
+from collections.abc import Sequence
+
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import names
+from cinder_lvm_driver.lvm import questions
+from cinder_lvm_driver.lvm import types
+
+_POOL_SHARE_PERCENT = 95
+# One each for the metadata and its spare, at least.
+_POOL_EXTRA_EXTENTS = 2
+# Wait some seconds for udev to close a device (LP#1270192), even if
+# lvm.conf(5) disables that.
+_RETRY = 'activation{retry_deactivation=1}'
+
+
+class LVM(questions.Questions):
+    """One VG: questions about it and changes to it.
+
+    Each method runs LVM. A method that names an LV raises
+    :class:`errors.LogicalVolumeNotFound` if the VG has no such LV, and one
+    that creates an LV raises :class:`errors.LogicalVolumeExists` if the name
+    is taken. LVM rounds sizes up to whole extents.
+    """
+
+    def _full_name(self, name: str) -> str:
+        return f'{self.vg_name}/{name}'
+
+    def create_thin_pool(self, name: str) -> None:
+        """Create a thin pool over 95 % of the VG's free space.
+
+        The rest is for the pool's metadata and its spare, which LVM sizes
+        (lvmthin(7)). The pool zeroes new blocks, so that no volume shows
+        data of a deleted one.
+
+        :raises errors.InsufficientSpace: the VG is full
+        """
+        extents = self._pool_extents(name)
+        self._commands.change(
+            'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
+            '--extents', str(extents), '--name', name, self.vg_name)
+
+    def _pool_extents(self, name: str) -> int:
+        vg = self.get_vg()
+        free = vg.free_bytes // vg.extent_size_bytes
+        extents = min(free * _POOL_SHARE_PERCENT // 100,
+                      free - _POOL_EXTRA_EXTENTS)
+        if extents < 1:
+            raise errors.InsufficientSpace(
+                f'VG {self.vg_name} has no free space for thin pool {name}: '
+                f'add PVs with vgextend')
+        return extents
+
+    def create_volume(self, name: str, size_bytes: int) -> None:
+        """Create a linear LV.
+
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--wipesignatures', 'y',
+            '--size', f'{size_bytes}b', '--name', name, self.vg_name)
+
+    def create_raid1_volume(self, name: str, size_bytes: int, mirrors: int,
+                            pvs: Sequence[str] = ()) -> None:
+        """Create a raid1 LV.
+
+        Each copy is on PVs of its own and takes one extent more, for its
+        metadata. LVM synchronizes the copies in the background (lvmraid(7),
+        "Synchronization").
+
+        :param mirrors: number of copies beside the first one
+        :param pvs: device paths of the PVs to use; empty for any
+        :raises errors.InsufficientSpace: too few PVs have free extents
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--wipesignatures', 'y',
+            '--type', types.RAID1, '--mirrors', str(mirrors),
+            '--size', f'{size_bytes}b', '--name', name, self.vg_name, *pvs)
+
+    def create_thin_volume(self, name: str, size_bytes: int,
+                           pool: str) -> None:
+        """Create a thin LV.
+
+        :raises errors.InsufficientSpace: the pool accepts no more LVs
+        """
+        self._commands.change(
+            'lvcreate', '--type', types.THIN,
+            '--virtualsize', f'{size_bytes}b', '--name', name,
+            '--thinpool', pool, self.vg_name)
+
+    def create_cow_snapshot(self, name: str, origin: str,
+                            size_bytes: int) -> None:
+        """Create a COW snapshot that cannot overflow.
+
+        Its size is not given as ``100%ORIGIN``, because that is an upper
+        limit: in a VG that is nearly full LVM creates a smaller store, which
+        overflows (2.03.16: 52 MiB of 76).
+
+        :param size_bytes: of the origin
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        """
+        self._commands.change(
+            'lvcreate', '--yes', '--snapshot',
+            '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
+            '--name', name, self._full_name(origin))
+
+    def create_thin_snapshot(self, name: str, origin: str, *,
+                             activate: bool) -> None:
+        """Create a thin snapshot: a thin LV that shares blocks with another.
+
+        :param activate: create a volume, which is active now and after every
+            boot, and writable even if the origin is not; otherwise the
+            snapshot is inactive (lvmthin(7), "Thin Snapshots") and read-only
+        """
+        names.check_length(self.vg_name, name)
+        modes = (('--permission', 'rw', '--setactivationskip', 'n')
+                 if activate else
+                 ('--permission', 'r', '--setactivationskip', 'y'))
+        self._commands.change(
+            'lvcreate', '--snapshot', *modes, '--name', name,
+            self._full_name(origin))
+
+    def extend_volume(self, name: str, size_bytes: int) -> None:
+        """Extend an LV to a size.
+
+        :raises errors.InsufficientSpace: the VG has too few free extents
+        :raises errors.LogicalVolumeInUse: the LV has COW snapshots and is
+            active
+        """
+        self._commands.change('lvextend', '--size', f'{size_bytes}b',
+                              self._full_name(name))
+
+    def extend_pool(self, pool: types.LogicalVolume,
+                    policy: types.AutoextendPolicy) -> None:
+        """Extend the data or metadata of a thin pool as a policy says.
+
+        dmeventd(8) does the same. If the VG has too little space for the
+        data, the pool gets all of it.
+
+        :raises errors.InsufficientSpace: the VG has no free extents
+        """
+        path = self._full_name(pool.name)
+        try:
+            self._commands.change(
+                'lvextend', '--use-policies', path, settings=[policy.config])
+        except errors.InsufficientSpace:
+            if not policy.lacks_data(pool):
+                raise
+            self._commands.change('lvextend', '--extents',
+                                  f'+{self._pool_extents(pool.name)}', path)
+
+    def reduce_volume(self, name: str, size_bytes: int) -> None:
+        """Reduce an LV to a size; the data at its end is lost."""
+        self._commands.change(
+            'lvreduce', '--force', *self._commands.ignore_fs, '--size',
+            f'{size_bytes}b', self._full_name(name))
+
+    def delete(self, name: str) -> None:
+        """Remove an LV, and with it all COW snapshots of it.
+
+        :raises errors.LogicalVolumeInUse: the LV is open
+        """
+        self._commands.change('lvremove', '--force', self._full_name(name),
+                              settings=[_RETRY])
+
+    def split_snapshot(self, name: str) -> None:
+        """Make the store of a COW snapshot a plain LV of the same name.
+
+        The origin no longer depends on it (lvconvert(8),
+        ``--splitsnapshot``).
+
+        :raises errors.LogicalVolumeInUse: the snapshot is open
+        """
+        self._commands.change('lvconvert', '--yes', '--splitsnapshot',
+                              self._full_name(name))
+
+    def merge_snapshot(self, name: str) -> None:
+        """Merge a COW snapshot into its origin, which removes the snapshot.
+
+        LVM copies all that has changed since, which can take hours. If the
+        command is killed, :meth:`resume_merge` continues the merge.
+        """
+        self._commands.change_at_length(
+            'lvconvert', '--yes', '--merge', '--interval', '1',
+            self._full_name(name))
+
+    def resume_merge(self, origin: str) -> None:
+        """Continue an interrupted merge; do not wait for its end."""
+        self._commands.change('lvchange', '--yes', '--activate', 'y',
+                              '--poll', 'y', self._full_name(origin))
+
+    def add_tag(self, name: str, tag: str) -> None:
+        """Add a tag to an LV.
+
+        :param tag: characters as in lvm(8), TAGS
+        """
+        self._commands.change('lvchange', '--addtag', tag,
+                              self._full_name(name))
+
+    def delete_tag(self, name: str, tag: str) -> None:
+        """Delete a tag of an LV."""
+        self._commands.change('lvchange', '--deltag', tag,
+                              self._full_name(name))
+
+    def convert_to_raid1(self, name: str, mirrors: int) -> None:
+        """Convert an LV, which may be in use, to a number of raid1 copies.
+
+        LVM fills new copies in the background.
+
+        :param mirrors: number of copies beside the first one
+        :raises errors.InsufficientSpace: too few PVs have free extents
+        :raises errors.LogicalVolumeInitializing: the copies that it has are
+            not synchronized
+        """
+        self._commands.change(
+            'lvconvert', '--yes', '--type', types.RAID1,
+            '--mirrors', str(mirrors), self._full_name(name))
+
+    def convert_mirror_to_raid1(self, name: str) -> None:
+        """Convert a mirror LV, which may be in use, to raid1.
+
+        The number of copies stays: if LVM is told one, it changes only that
+        and leaves the LV a mirror.
+        """
+        self._commands.change('lvconvert', '--yes', '--type', types.RAID1,
+                              self._full_name(name))
+
+    def split_copy(self, name: str, new_name: str) -> None:
+        """Split one copy of a mirrored LV off as an LV of its own.
+
+        :raises errors.LogicalVolumeInitializing: the copies are not
+            synchronized
+        """
+        names.check_length(self.vg_name, new_name)
+        self._commands.change(
+            'lvconvert', '--yes', '--splitmirrors', '1', '--name', new_name,
+            self._full_name(name))
+
+    def convert_to_linear(self, name: str) -> None:
+        """Convert a mirrored LV, which may be in use, to a single copy.
+
+        :raises errors.LogicalVolumeInitializing: the copies are not
+            synchronized
+        """
+        self._commands.change('lvconvert', '--yes', '--mirrors', '0',
+                              self._full_name(name))
+
+    def rename_volume(self, name: str, new_name: str) -> None:
+        """Rename an LV, which may be in use.
+
+        :param name: of an LV that existed a moment ago
+        :raises errors.LogicalVolumeExists: the new name is taken
+        :raises errors.NameTooLong: the LV keeps its name
+        """
+        names.check_length(self.vg_name, new_name)
+        try:
+            self._commands.change('lvrename', self.vg_name, name, new_name)
+        except errors.LogicalVolumeNotFound:
+            # LVM or the rootwrap daemon may have died after the rename was
+            # done, and the command was then repeated.
+            lvs = self.get_volumes()
+            if name in lvs or new_name not in lvs:
+                raise
+
+    def make_writable(self, name: str) -> None:
+        """Make a read-only LV writable, also while it is active."""
+        self._commands.change('lvchange', '--permission', 'rw',
+                              self._full_name(name))
+
+    def activate_lv(self, *lv_names: str) -> None:
+        """Activate LVs, also snapshots, until the next boot."""
+        self._commands.change(
+            'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
+            *map(self._full_name, lv_names))
+
+    def bring_up(self, name: str) -> types.LogicalVolume:
+        """Activate an LV unless it is active and healthy.
+
+        LVM decides whether an LV that lacks a PV can be used.
+
+        :returns: the LV as it was before
+        :raises errors.LogicalVolumeOfWrongKind: it is a pool
+        :raises errors.LogicalVolumeSuspended: I/O to it waits
+        """
+        lv = self.get_volume(name)
+        if not lv.active or lv.health:
+            self.activate_lv(name)
+        return lv
+
+    def deactivate_lv(self, name: str) -> None:
+        """Deactivate an LV.
+
+        :raises errors.LogicalVolumeInUse: the LV is open
+        """
+        self._commands.change('lvchange', '--activate', 'n',
+                              self._full_name(name), settings=[_RETRY])
