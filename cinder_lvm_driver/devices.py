@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying to, and zeroing of, block devices.
+"""Writes to whole block devices: copies, images and zeroes.
 
-Cinder's own helper (``volume_utils.copy_volume``) looks with a ``dd`` of its
-own, each behind a Python start, whether the devices can do direct I/O; LVs
-always can. Its bandwidth limit (``volume_copy_bps_limit``) is heeded here
-too.
+Cinder's own helper (``volume_utils.copy_volume``) first runs ``dd`` twice,
+through rootwrap, to learn whether the devices support direct I/O; LVs always
+do. Its bandwidth limit (``volume_copy_bps_limit``) applies here as well.
 """
 
 from collections.abc import Iterator
@@ -21,19 +20,19 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 
 _SECTOR_BYTES = 512
-# The kernel zeroes so much between two looks at whether it is to stop.
+# The kernel can be interrupted between two steps.
 _ZEROOUT_STEP_BYTES = units.Gi
-# Of address space for a conversion: a quarter is enough with QEMU 7.2, but
-# each of its threads reserves some for itself.
+# QEMU 7.2 needs a quarter of this address space, and each of its threads
+# reserves some more.
 _CONVERSION_BYTES = 4 * units.Gi
 
 
 class DeviceNotFound(errors.DriverError):
-    """An LV has no device, as it is inactive or gone."""
+    """An LV has no device, because it is inactive or gone."""
 
 
-class Copier:
-    """Fills block devices for one back end."""
+class DeviceWriter:
+    """Writes to block devices with the settings of one back end."""
 
     def __init__(self, settings: options.Settings,
                  runner: process.RootwrapRunner) -> None:
@@ -42,9 +41,9 @@ class Copier:
 
     def copy(self, source: str, destination: str, size_bytes: int, *,
              sparse: bool) -> None:
-        """Copy the first bytes of an LV to another one, past all caches.
+        """Copy the first bytes of one device to another with direct I/O.
 
-        :param sparse: leave out blocks of zeroes
+        :param sparse: skip blocks of zeroes
         :raises process.CommandFailed: dd failed
         """
         self._dd(source, destination, f'count={size_bytes}',
@@ -53,18 +52,19 @@ class Copier:
 
     def write_image(self, path: str, image_format: str,
                     device: str) -> None:
-        """Write what is not zero of an image to an LV that is all zeroes.
+        """Write the data of an image to a device that reads as zeroes.
 
-        Left to itself qemu-img writes the zeroes too, because it cannot know
-        what a device reads as; a thin LV is full then (QEMU 7.2).
+        Zeroes are skipped. By default qemu-img writes them as well, because
+        it cannot know what the device holds, and a thin LV is then full
+        (QEMU 7.2).
 
-        A hostile image must not take all the memory of this host. Its time
-        is not limited: that depends on the size, which is the volume's at
-        most. Cinder, which limits ``qemu-img info`` only, starts a Python
-        for that; prlimit(1) becomes qemu-img itself.
+        The memory of qemu-img is limited, because the image may be hostile.
+        Its time is not: it depends on the size, which is at most that of the
+        volume. prlimit(1) needs no second process, unlike the limits of
+        oslo.concurrency.
 
-        :param image_format: QEMU's word; never left to be guessed, since
-            what a tenant uploads decides what the guess is
+        :param image_format: as QEMU spells it; qemu-img must not detect it,
+            because the content that a tenant uploads would decide
         :raises process.CommandFailed: qemu-img failed
         """
         self._run_limited(
@@ -74,35 +74,38 @@ class Copier:
 
     @property
     def wipes(self) -> bool:
-        """Whether what a thick LV held must not be seen in another one."""
+        """Whether deleted thick LVs are wiped (``volume_clear``)."""
         return self._settings.volume_clear != 'none'
 
     def wipe(self, device: str) -> None:
-        """Overwrite an LV that nobody uses, as far as the options ask for.
+        """Overwrite a device with zeroes, up to ``volume_clear_size``.
 
         :raises DeviceNotFound: there is no such device
-        :raises process.CommandFailed: it cannot be written to, or is in use
+        :raises process.CommandFailed: it is in use or cannot be written
         """
         size_bytes = _size_bytes(device)
         limit = self._settings.volume_clear_size * units.Mi
         self._zero(device, 0, min(size_bytes, limit or size_bytes))
 
     def zero_from(self, device: str, offset_bytes: int) -> None:
-        """Overwrite the end of an LV, which may be in use.
+        """Overwrite the end of a device, which may be in use, with zeroes.
 
         :raises DeviceNotFound: there is no such device
-        :raises process.CommandFailed: it cannot be written to
+        :raises process.CommandFailed: it cannot be written
         """
         self._zero(device, offset_bytes, _size_bytes(device), '--force')
 
     def _zero(self, device: str, start: int, end: int,
               *blkdiscard_options: str) -> None:
-        """Overwrite bytes with zeroes, by the device itself if it can.
+        """Overwrite a range with zeroes.
 
-        BLKZEROOUT (blkdiscard(8)) costs nothing where the device knows how
-        to write zeroes. Elsewhere the kernel would write them as fast as it
-        can, to the cost of everybody who uses the same disks: then we write,
-        at no more than the configured rate.
+        BLKZEROOUT (blkdiscard(8)) is cheap on a device that can write zeroes
+        itself. For any other device the kernel would write them at full
+        speed and slow down all users of the disks, so that dd writes them at
+        the configured rate.
+
+        :param start: first byte
+        :param end: byte after the last one
         """
         if start >= end:
             return
@@ -122,7 +125,7 @@ class Copier:
 
     def _dd(self, source: str, destination: str, *words: str,
             priority: tuple[str, ...] = ()) -> None:
-        # nocreat: where an LV has no device, dd would make a file in /dev.
+        # nocreat: without the device, dd would create a file in /dev.
         self._run_limited(
             source, destination, *priority, 'dd', f'if={source}',
             f'of={destination}', f'bs={self._settings.dd_blocksize}', *words)
@@ -136,9 +139,9 @@ class Copier:
 
 def _paced(start: int, end: int,
            rate: int) -> Iterator[tuple[int, int]]:
-    """Yield offset and size of pieces, no more of them than a rate allows.
+    """Yield offset and size of the pieces of a range at a limited rate.
 
-    :param rate: bytes per second, 0 for all at once
+    :param rate: bytes per second; 0 for no limit
     """
     if not rate:
         yield start, end - start
@@ -157,15 +160,16 @@ def _size_bytes(device: str) -> int:
 
 
 def _attribute(device: str, name: str) -> int:
-    """Return a number that the kernel tells of a block device.
+    """Return a numeric attribute of a block device.
 
-    Documentation/ABI/stable/sysfs-block in the kernel's source.
+    See Documentation/ABI/stable/sysfs-block of the kernel.
     """
     node = os.path.basename(os.path.realpath(device))
     try:
         with open(f'/sys/class/block/{node}/{name}') as file:
             return int(file.read())
-    # ENODEV and the like: it goes while it is asked.
+    # Also ENODEV, if the device disappears meanwhile.
     except OSError as exc:
         raise DeviceNotFound(
-            f'{device} is not a block device of this host') from exc
+            f'{device} is not a block device of this host: activate its LV '
+            f'with lvchange --activate y') from exc

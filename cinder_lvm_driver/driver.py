@@ -73,7 +73,7 @@ class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
         self._busy_snapshots: dict[str, str] = {}
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
-        self._copier = devices.Copier(self.settings, self._runner)
+        self._copier = devices.DeviceWriter(self.settings, self._runner)
         self._watch = health.Watch(self.backend_name,
                                    self.settings.autoextend_policy)
         with translate.cinder_errors():

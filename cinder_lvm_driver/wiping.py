@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LVs are removed; what a thick one held is wiped before.
+"""Removes LVs, and wipes thick ones first.
 
-That goes on after Cinder was answered. The new name of a deleted LV is all
-the state there is: whoever finds it after a crash takes the work up again.
+The wiping goes on in the background after the answer to Cinder. The only
+state is the new name of a deleted LV, by which the next start finds it and
+continues.
 """
 
 import collections
@@ -18,86 +19,86 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
-# For space. Cinder gives up on the destination of a migration after 300 s
-# (migration_create_volume_timeout_secs), and nobody would know of an LV that
-# is made for it later.
+# Less than the 300 s after which Cinder gives up the destination of a
+# migration (migration_create_volume_timeout_secs): an LV that is created
+# later would belong to nothing.
 _WAIT_SECONDS = 240
 
 
 class Remover:
-    """Removes LVs of a VG, those to be wiped in the background, in turn."""
+    """Removes LVs of one VG; one thread wipes them one after the other."""
 
-    def __init__(self, vg: lvm.LVM, copier: devices.Copier) -> None:
-        """Take a VG in hand; starts nothing."""
+    def __init__(self, vg: lvm.LVM, writer: devices.DeviceWriter) -> None:
+        """Start no thread yet."""
         self._vg = vg
-        self._copier = copier
+        self._writer = writer
         # The first one is being wiped.
         self._doomed: collections.deque[str] = collections.deque()
         self._ended = 0
-        # Names of those among them that somebody had open, and which the log
-        # has been told of.
+        # Doomed LVs that were open, and those that the log has named.
         self._waiting: list[str] = []
         self._told: set[str] = set()
         self._is_working = False
         self._lock = threading.Lock()
         self._has_ended = threading.Condition(self._lock)
 
-    def remove(self, volume: lvm.LogicalVolume) -> None:
-        """Remove an LV for good; its name is free at once.
+    def remove(self, lv: lvm.LogicalVolume) -> None:
+        """Remove an LV; its name is free at once.
 
-        :raises lvm.LogicalVolumeOfWrongKind: it is a pool
         :raises lvm.LogicalVolumeInUse: it is open
-        :raises lvm.LogicalVolumeNotFound: somebody else has removed it
+        :raises lvm.LogicalVolumeNotFound: it was removed meanwhile
+        :raises lvm.LogicalVolumeOfWrongKind: it is a pool
+        :raises lvm.LogicalVolumeSuspended: I/O to it waits
         :raises lvm.PhysicalVolumeMissing: it is a COW snapshot, which cannot
-            be wiped where the VG lacks a PV
+            be wiped in a VG that lacks a PV
         """
-        lvm.check_kind(volume)
-        if naming.is_doomed(volume.name) and self._copier.wipes:
-            # It was made with such a name, a copy of a mirrored LV.
-            self._wipe_later([volume.name])
+        lvm.check_kind(lv)
+        if naming.is_doomed(lv.name) and self._writer.wipes:
+            # A copy that was split off a mirrored LV under such a name.
+            self._wipe_later([lv.name])
             return
-        lvm.check_answering(volume)
-        self._vg.require_closed(volume)
-        if volume.is_thin or not self._copier.wipes:
-            self._vg.delete(volume.name)
+        lvm.check_answering(lv)
+        self._vg.require_closed(lv)
+        if lv.is_thin or not self._writer.wipes:
+            self._vg.delete(lv.name)
             return
-        doomed = naming.doomed(volume.name)
+        doomed = naming.doomed(lv.name)
         try:
-            if volume.is_cow_snapshot:
-                self._vg.split_snapshot(volume.name)
-            self._vg.rename_volume(volume.name, doomed)
+            if lv.is_cow_snapshot:
+                self._vg.split_snapshot(lv.name)
+            self._vg.rename_volume(lv.name, doomed)
         except lvm.PhysicalVolumeMissing:
-            # Of a VG that lacks a PV, LVM only lets go.
-            if volume.is_cow_snapshot:
+            # In a VG that lacks a PV, LVM removes LVs but renames none.
+            if lv.is_cow_snapshot:
                 raise
-            self._wipe_and_remove(volume.name)
+            self._wipe_and_remove(lv.name)
         else:
-            LOG.info('LV %s is now %s and is wiped', volume.name, doomed)
+            LOG.info('Wiping LV %s under the name %s', lv.name, doomed)
             self._wipe_later([doomed])
 
     def resume(self, names: Iterable[str]) -> None:
-        """Go on with LVs that were to be wiped when the service ended.
+        """Continue with LVs that were not wiped when the service ended.
 
         :param names: of all LVs
         """
         self._wipe_later(filter(naming.is_doomed, names))
 
     def retry(self) -> None:
-        """Go on with LVs that were in use; nothing is run if there is none."""
+        """Try again to wipe the LVs that were open."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         self._wipe_later(waiting)
 
     @property
     def is_working(self) -> bool:
-        """Whether LVs are being wiped, so that their space is free soon."""
+        """Whether LVs are being wiped, which will free their space."""
         with self._lock:
             return self._is_working
 
     def wait(self) -> None:
-        """Wait until what was deleted by now is wiped, or some minutes.
+        """Wait up to 4 minutes until the LVs deleted so far are wiped.
 
-        Neither for what is in use, nor for what is deleted meanwhile.
+        Do not wait for LVs that are open, or that are deleted meanwhile.
         """
         with self._has_ended:
             last = self._ended + len(self._doomed)
@@ -114,10 +115,10 @@ class Remover:
         try:
             background.start('lvm-wiper', self._work)
         except RuntimeError as exc:
-            # This host has no more threads to give now.
+            # This host has reached its limit of threads.
             with self._lock:
                 self._stop()
-            LOG.warning('The wiping of deleted volumes starts later: %s', exc)
+            LOG.warning('Wiping of deleted volumes is delayed: %s', exc)
 
     def _work(self) -> None:
         while True:
@@ -126,12 +127,12 @@ class Remover:
                     self._stop()
                     return
                 name = self._doomed[0]
-            complaint = (f'LV {name} of a deleted volume is not wiped; that '
-                         f'is tried again at the next start')
+            complaint = (f'LV {name} of a deleted volume is not wiped; '
+                         f'cinder-volume retries at its next start')
             try:
                 errors.attempt(complaint, self._wipe_unless_open, name)
-            # Whatever it is: LVs that are deleted later need a worker too,
-            # and none is started as long as this one counts as being at it.
+            # Even after a bug the thread must go on: no other one starts
+            # while is_working is set.
             except Exception:
                 LOG.exception('%s', complaint)
             with self._lock:
@@ -151,21 +152,21 @@ class Remover:
                 self._waiting.append(name)
             if name not in self._told:
                 self._told.add(name)
-                LOG.warning('LV %s of a deleted volume is wiped when nobody '
-                            'uses it: %s', name, exc)
+                LOG.warning('LV %s of a deleted volume is wiped once it is '
+                            'closed: %s', name, exc)
 
     def _wipe_and_remove(self, name: str) -> None:
-        volume = self._vg.find_volume(name)
-        if volume is None:
+        lv = self._vg.find_volume(name)
+        if lv is None:
             return
-        lvm.check_answering(volume)
-        self._vg.require_closed(volume)
-        if not volume.active:
+        lvm.check_answering(lv)
+        self._vg.require_closed(lv)
+        if not lv.active:
             self._vg.activate_lv(name)
-        if not volume.is_thin:
-            if volume.is_read_only:
-                # Of a COW snapshot that somebody else had made so.
+        if not lv.is_thin:
+            if lv.is_read_only:
+                # A managed COW snapshot can be read-only.
                 self._vg.make_writable(name)
-            self._copier.wipe(volume.path)
+            self._writer.wipe(lv.path)
         self._vg.delete(name)
-        LOG.info('LV %s is removed for good', name)
+        LOG.info('Removed LV %s', name)

@@ -18,14 +18,14 @@ _MIRROR = 'cinder_lvm_driver.layouts.mirror.Mirror'
 AUTO = 'auto'
 
 
-def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
+def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
          remove: base.RemoveVolume, mirrors: int = 0) -> base.Layout:
     """Return the layout for values of ``lvm_type``, ``lvm_mirrors``.
 
     ``auto`` means thin where the VG is empty or has the thin pool already,
     and thick where it holds other LVs, or where mirrors are wanted.
 
-    :param filler: writes to devices
+    :param writer: writes to devices
     :param remove: removes an LV that was needed for a moment
     :param mirrors: copies of each volume beside the first one
     :raises errors.ConfigurationError: there is no such type, or it cannot
@@ -44,10 +44,10 @@ def load(lvm_type: str, vg: lvm.LVM, filler: base.DeviceFiller,
     layout: base.Layout
     if not mirrors:
         layout = importutils.import_object(
-            REGISTRY[lvm_type], vg, filler, remove)
+            REGISTRY[lvm_type], vg, writer, remove)
     elif lvm_type == 'default':
         layout = importutils.import_object(
-            _MIRROR, vg, filler, remove, mirrors)
+            _MIRROR, vg, writer, remove, mirrors)
     else:
         raise errors.ConfigurationError(
             f'Option lvm_mirrors is {mirrors} and lvm_type is {lvm_type}, '

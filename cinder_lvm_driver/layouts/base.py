@@ -23,7 +23,7 @@ from cinder_lvm_driver import naming
 LOG = logging.getLogger(__name__)
 
 
-class DeviceFiller(Protocol):
+class DeviceWriter(Protocol):
     """Writes to whole block devices."""
 
     @property
@@ -71,10 +71,10 @@ class Layout(abc.ABC):
     # Whether a fresh LV reads as zeroes, so that copies may be sparse.
     reads_zeroes: bool
 
-    def __init__(self, vg: lvm.LVM, filler: DeviceFiller,
+    def __init__(self, vg: lvm.LVM, writer: DeviceWriter,
                  remove: RemoveVolume) -> None:
         self._vg = vg
-        self._filler = filler
+        self._writer = writer
         self._remove = remove
 
     @abc.abstractmethod
@@ -170,7 +170,7 @@ class Layout(abc.ABC):
             self.create_volume(name, max(size_bytes,
                                          source.virtual_size_bytes))
             undo.callback(self._discard, name)
-            self._filler.copy(
+            self._writer.copy(
                 source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)
 
@@ -244,7 +244,7 @@ class Layout(abc.ABC):
 
     @property
     def _zero_from(self) -> extending.ZeroFrom | None:
-        return self._filler.zero_from if self._filler.wipes else None
+        return self._writer.zero_from if self._writer.wipes else None
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:

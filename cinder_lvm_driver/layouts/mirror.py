@@ -18,13 +18,13 @@ LOG = logging.getLogger(__name__)
 class Mirror(thick.Thick):
     """raid1 LVs, every copy on PVs of its own; see lvmraid(7)."""
 
-    def __init__(self, vg: lvm.LVM, filler: base.DeviceFiller,
+    def __init__(self, vg: lvm.LVM, writer: base.DeviceWriter,
                  remove: base.RemoveVolume, mirrors: int) -> None:
         """Take a VG in hand; runs no command.
 
         :param mirrors: copies beside the first one
         """
-        super().__init__(vg, filler, remove)
+        super().__init__(vg, writer, remove)
         self._copies = mirrors + 1
 
     def prepare(self) -> None:
@@ -68,7 +68,7 @@ class Mirror(thick.Thick):
             self._vg.activate_lv(volume.name)
         if volume.is_legacy_mirror:
             self._vg.convert_mirror_to_raid1(volume.name)
-        if volume.is_mirrored and self._filler.wipes:
+        if volume.is_mirrored and self._writer.wipes:
             self._drop_copies(volume, self._copies)
         self._vg.convert_to_raid1(volume.name, self._copies - 1)
         return True

@@ -25,7 +25,7 @@ class Thick(base.Layout):
             # Of an inactive one LVM does not know whether they are equal.
             if not volume.active:
                 self._vg.activate_lv(volume.name)
-            if self._filler.wipes:
+            if self._writer.wipes:
                 self._drop_copies(volume, 1)
             else:
                 self._vg.convert_to_linear(volume.name)

@@ -19,9 +19,9 @@ class Thin(base.Layout):
     # what others left in them, around all that is written.
     reads_zeroes = False
 
-    def __init__(self, vg: lvm.LVM, filler: base.DeviceFiller,
+    def __init__(self, vg: lvm.LVM, writer: base.DeviceWriter,
                  remove: base.RemoveVolume) -> None:
-        super().__init__(vg, filler, remove)
+        super().__init__(vg, writer, remove)
         self._pool = base.thin_pool_name(vg)
 
     def prepare(self) -> None:

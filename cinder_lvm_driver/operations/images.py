@@ -31,7 +31,7 @@ class ImageVerbs:
 
     vg: lvm.LVM
     settings: options.Settings
-    _copier: devices.Copier
+    _copier: devices.DeviceWriter
     _layout: layouts.Layout
     local_path: Callable[..., str]
 

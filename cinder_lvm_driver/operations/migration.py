@@ -35,7 +35,7 @@ class MoveVerbs:
 
     vg: lvm.LVM
     hostname: str
-    _copier: devices.Copier
+    _copier: devices.DeviceWriter
     _layout: layouts_base.Layout
     _open_vg: Callable[[str], lvm.LVM]
     _remover: wiping.Remover

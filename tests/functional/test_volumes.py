@@ -352,7 +352,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         volume, extents = self.secret_volume()
         with (mock.patch.object(background, 'start',
                                 lambda _name, work: work()),
-              mock.patch.object(devices.Copier, 'wipe',
+              mock.patch.object(devices.DeviceWriter, 'wipe',
                                 side_effect=KeyboardInterrupt),
               self.assertRaises(KeyboardInterrupt)):
             self.driver.delete_volume(volume)
@@ -377,17 +377,18 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
     def test_space_of_what_was_just_deleted(self):
         """To Cinder it is free; what needs it waits for the wiping."""
         needed = threading.Event()
-        wipe, wait = devices.Copier.wipe, wiping.Remover.wait
+        wipe, wait = devices.DeviceWriter.wipe, wiping.Remover.wait
 
-        def wipe_when_needed(copier, device):
+        def wipe_when_needed(writer, device):
             needed.wait(60)
-            wipe(copier, device)
+            wipe(writer, device)
 
         def wait_for_wiping(remover):
             needed.set()
             wait(remover)
 
-        with (mock.patch.object(devices.Copier, 'wipe', wipe_when_needed),
+        with (mock.patch.object(devices.DeviceWriter, 'wipe',
+                                wipe_when_needed),
               mock.patch.object(wiping.Remover, 'wait', wait_for_wiping)):
             for _ in range(2):
                 needed.clear()
@@ -425,7 +426,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
             with self.subTest(has_snapshot=has_snapshot):
                 if has_snapshot:
                     self.create_snapshot(volume)
-                with (mock.patch.object(devices.Copier, 'zero_from',
+                with (mock.patch.object(devices.DeviceWriter, 'zero_from',
                                         side_effect=KeyboardInterrupt),
                       self.assertRaises(KeyboardInterrupt)):
                     self.driver.extend_volume(volume, 2)
@@ -441,7 +442,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         volume = self.create()
         device = self.device(volume.name)
         with base.opened(self.root, device):
-            with (mock.patch.object(devices.Copier, 'zero_from',
+            with (mock.patch.object(devices.DeviceWriter, 'zero_from',
                                     side_effect=KeyboardInterrupt),
                   self.assertRaises(KeyboardInterrupt)):
                 self.driver.extend_volume(volume, 2)

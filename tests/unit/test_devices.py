@@ -44,7 +44,7 @@ class Throttle:
 
 
 @ddt.ddt
-class TestCopier(base.TestCase):
+class TestDeviceWriter(base.TestCase):
 
     def setUp(self):
         super().setUp()
@@ -54,8 +54,8 @@ class TestCopier(base.TestCase):
             devices, '_attribute',
             lambda _device, name: self.attributes[name]))
 
-    def make_copier(self, **settings):
-        return devices.Copier(mock.Mock(**{
+    def make_writer(self, **settings):
+        return devices.DeviceWriter(mock.Mock(**{
             'volume_clear': 'zero', 'volume_clear_size': 0,
             'volume_clear_ionice': None, 'dd_blocksize': '1M',
             'wipe_rate': 100, **settings}),
@@ -65,18 +65,18 @@ class TestCopier(base.TestCase):
         self.runner.run_long.assert_called_once_with(*command.split())
 
     def test_copy(self):
-        self.make_copier(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
+        self.make_writer(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
         self.assert_ran('dd if=/a of=/b bs=4M count=5 '
                         'iflag=count_bytes,direct oflag=direct '
                         'conv=nocreat')
 
     def test_sparse_copy(self):
-        self.make_copier().copy('/a', '/b', 5, sparse=True)
+        self.make_writer().copy('/a', '/b', 5, sparse=True)
         self.assert_ran('dd if=/a of=/b bs=1M count=5 iflag=count_bytes,'
                         'direct oflag=direct conv=nocreat,sparse')
 
     def test_copy_is_not_a_wipe(self):
-        self.make_copier(volume_clear_size=1, volume_clear_ionice='-c3').copy(
+        self.make_writer(volume_clear_size=1, volume_clear_ionice='-c3').copy(
             '/a', '/b', GIB, sparse=False)
         self.assert_ran(f'dd if=/a of=/b bs=1M count={GIB} '
                         'iflag=count_bytes,direct oflag=direct '
@@ -86,25 +86,25 @@ class TestCopier(base.TestCase):
     @ddt.unpack
     def test_wipe(self, size_bytes, clear_size, wiped_bytes):
         self.attributes['size'] = size_bytes // 512
-        self.make_copier(volume_clear_size=clear_size).wipe('/a')
+        self.make_writer(volume_clear_size=clear_size).wipe('/a')
         self.assert_ran(f'blkdiscard --zeroout --offset 0 --length '
                         f'{wiped_bytes} --step {GIB} /a')
 
     def test_end_of_a_device_in_use(self):
         self.attributes['size'] = GIB // 512
-        self.make_copier(volume_clear_size=1).zero_from('/a', 5 * MIB)
+        self.make_writer(volume_clear_size=1).zero_from('/a', 5 * MIB)
         self.assert_ran(f'blkdiscard --zeroout --force --offset {5 * MIB} '
                         f'--length {GIB - 5 * MIB} --step {GIB} /a')
 
     def test_end_that_is_nothing(self):
         self.attributes['size'] = GIB // 512
-        self.make_copier().zero_from('/a', GIB)
+        self.make_writer().zero_from('/a', GIB)
         self.runner.run_long.assert_not_called()
 
     def test_disks_that_cannot_write_zeroes(self):
         self.attributes.update({'size': GIB // 512,
                                 'queue/write_zeroes_max_bytes': 0})
-        self.make_copier(wipe_rate=0).zero_from('/a', MIB)
+        self.make_writer(wipe_rate=0).zero_from('/a', MIB)
         self.assert_ran(f'dd if=/dev/zero of=/a bs=1M count={GIB - MIB} '
                         f'seek={MIB} iflag=count_bytes '
                         f'oflag=seek_bytes,direct conv=nocreat')
@@ -116,7 +116,7 @@ class TestCopier(base.TestCase):
         with mock.patch.object(devices, 'time', clock), \
                 mock.patch.object(devices.threading, 'Event', lambda: clock):
             self.runner.run_long.side_effect = clock.work
-            self.make_copier(wipe_rate=100).wipe('/a')
+            self.make_writer(wipe_rate=100).wipe('/a')
         self.assertEqual([100, 100, 50], [
             int(call.args[4].removeprefix('count=')) // MIB
             for call in self.runner.run_long.call_args_list])
@@ -127,32 +127,32 @@ class TestCopier(base.TestCase):
         self.attributes.update({
             'size': 8,
             'queue/write_zeroes_max_bytes': write_zeroes_max_bytes})
-        self.make_copier(volume_clear_ionice='-c3').wipe('/a')
+        self.make_writer(volume_clear_ionice='-c3').wipe('/a')
         self.assertEqual(('ionice', '-c3'),
                          self.runner.run_long.call_args.args[:2])
 
     def test_device_that_is_gone(self):
         with mock.patch.object(devices, '_attribute', ATTRIBUTE):
-            self.assertRaises(devices.DeviceNotFound, self.make_copier().wipe,
+            self.assertRaises(devices.DeviceNotFound, self.make_writer().wipe,
                               '/dev/nowhere')
 
     @ddt.data(('zero', True), ('none', False))
     @ddt.unpack
     def test_wipes(self, volume_clear, wipes):
         self.assertIs(wipes,
-                      self.make_copier(volume_clear=volume_clear).wipes)
+                      self.make_writer(volume_clear=volume_clear).wipes)
 
     def test_bandwidth_limit(self):
         with mock.patch.object(throttling.Throttle, 'DEFAULT', Throttle()):
-            self.make_copier().copy('/a', '/b', 5, sparse=False)
-            self.make_copier().write_image('/a', 'raw', '/b')
+            self.make_writer().copy('/a', '/b', 5, sparse=False)
+            self.make_writer().write_image('/a', 'raw', '/b')
         self.assertEqual(
             [('cgexec', '-g', 'blkio:/a-/b', 'dd'),
              ('cgexec', '-g', 'blkio:/a-/b', 'prlimit')],
             [call.args[:4] for call in self.runner.run_long.mock_calls])
 
     def test_image(self):
-        self.make_copier().write_image('/image', 'qcow2', '/device')
+        self.make_writer().write_image('/image', 'qcow2', '/device')
         self.assert_ran('prlimit --as=4294967296 qemu-img convert -n '
                         '--target-is-zero -t none -O raw -f qcow2 /image '
                         '/device')
@@ -160,5 +160,5 @@ class TestCopier(base.TestCase):
     def test_failure(self):
         self.runner.run_long.side_effect = process.CommandFailed(
             ('dd',), 1, '', 'I/O error')
-        self.assertRaises(process.CommandFailed, self.make_copier().copy,
+        self.assertRaises(process.CommandFailed, self.make_writer().copy,
                           '/a', '/b', 5, sparse=False)

@@ -101,14 +101,14 @@ class TestAllowed(FilterTestCase):
                 (None, '-c3', '-c2 -n7'), (None, test_devices.Throttle()),
                 (0, 1)):
             self.machine.write_zeroes_max_bytes = attribute
-            copier = devices.Copier(
+            writer = devices.DeviceWriter(
                 mock.Mock(volume_clear_size=0, dd_blocksize='1M', wipe_rate=0,
                           volume_clear_ionice=ionice), runner)
             with mock.patch.object(throttling.Throttle, 'DEFAULT', limit):
-                copier.copy('/a', '/b', 5, sparse=True)
-                copier.wipe(f'/dev/vg/{lv.name}')
-                copier.zero_from(f'/dev/vg/{lv.name}', 5)
-                copier.write_image(IMAGE[-2], 'qcow2', IMAGE[-1])
+                writer.copy('/a', '/b', 5, sparse=True)
+                writer.wipe(f'/dev/vg/{lv.name}')
+                writer.zero_from(f'/dev/vg/{lv.name}', 5)
+                writer.write_image(IMAGE[-2], 'qcow2', IMAGE[-1])
         self.machine.as_root += [
             call.args for call in runner.run_long.mock_calls]
 

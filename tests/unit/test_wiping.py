@@ -211,8 +211,8 @@ class TestRemover(base.TestCase):
         self.assertEqual(set(names[:2]), set(self.lvm.volumes))
         self.assertIn(f'LV {names[0]} of a deleted volume is not wiped',
                       self.log.output)
-        self.assertIn(f'LV {names[1]} of a deleted volume is wiped when '
-                      f'nobody uses it', self.log.output)
+        self.assertIn(f'LV {names[1]} of a deleted volume is wiped once it '
+                      f'is closed', self.log.output)
         self.assertNotIn('gone', self.log.output)
 
     def test_what_was_in_use_is_tried_again(self):
@@ -222,7 +222,7 @@ class TestRemover(base.TestCase):
         for _ in range(2):
             self.works.pop()()
             self.remover.retry()
-        self.assertEqual(1, self.log.output.count('when nobody uses it'))
+        self.assertEqual(1, self.log.output.count('once it is closed'))
         self.lvm.volumes[name].is_open = False
         self.works.pop()()
         self.assertEqual(([name], {}), (self.wiped, self.lvm.volumes))
