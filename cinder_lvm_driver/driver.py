@@ -121,6 +121,7 @@ class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
             self.vg = self._given_vg or self._open_vg(
                 self.settings.volume_group)
             self._remover = wiping.Remover(self.vg, self._copier)
+            self._reverts = revert.Reverts(self.vg)
             self._layout = layouts.load(
                 self.settings.lvm_type, self.vg, self._copier,
                 self._remover.remove, self.settings.lvm_mirrors)
@@ -133,7 +134,7 @@ class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
     def _recover(self) -> None:
         """Go on with what the service was doing when it ended."""
         volumes = self.vg.get_volumes()
-        revert.recover(self.vg, volumes, functools.partial(
+        self._reverts.recover(volumes, functools.partial(
             managing.is_snapshot_of_cinder,
             cinder_context.get_admin_context()))
         self._layout.recover(volumes.values())
@@ -270,7 +271,7 @@ class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
         lv = self.vg.find_volume(name)
         if lv is None:
             origin = self.vg.find_volume(snapshot.volume_name)
-            if origin is not None and revert.brings_back(origin, name):
+            if origin is not None and self._reverts.recreates(origin, name):
                 raise lvm.LogicalVolumeInUse(
                     f'LV {origin.name} is being reverted to {name}, '
                     f'which is made again when that is done')
@@ -298,13 +299,8 @@ class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
         :raises exception.VolumeIsBusy: the volume is in use
         """
         with translate.cinder_errors(volume=volume):
-            lvs = self.vg.get_volumes()
-            names = volume.name, naming.snapshot_lv_name(snapshot.name)
-            for name in names:
-                if name not in lvs:
-                    raise lvm.LogicalVolumeNotFound(
-                        f'LV {name} was not found in VG {self.vg.vg_name}')
-            revert.revert(self.vg, lvs, *names)
+            self._reverts.revert(self.vg.get_volumes(), volume.name,
+                                 naming.snapshot_lv_name(snapshot.name))
 
     def snapshot_revert_use_temp_snapshot(self) -> bool:
         """Tell whether a revert is to be preceded by another snapshot.

@@ -28,6 +28,7 @@ class ExportVerbs:
     vg: lvm.LVM
     settings: options.Settings
     target_driver: targets.Target
+    _reverts: revert.Reverts
     # Ids of volumes that the pass over all of them at start-up has served,
     # so that Cinder's call for each need not look again.
     _served_at_start: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class ExportVerbs:
         :returns: ``provider_location`` and ``provider_auth`` to be stored
         """
         with translate.cinder_errors():
-            revert.check_settled(self.vg, volume.name)
+            self._reverts.check_settled(volume.name)
             self.vg.bring_up(volume.name)
             export = self.target_driver.create_export(
                 context, volume, self._export_path(volume, vg))

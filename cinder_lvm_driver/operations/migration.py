@@ -83,12 +83,7 @@ class MoveVerbs:
     def _movable(self, lv_name: str) -> lvm.LogicalVolume | None:
         """Return an LV if nothing else depends on it where it is."""
         lvs = self.vg.get_volumes()
-        lv = lvs.get(lv_name)
-        if lv is None:
-            raise lvm.LogicalVolumeNotFound(
-                f'LV {lv_name} was not found in VG {self.vg.vg_name}')
-        lvm.check_kind(lv)
-        lvm.check_answering(lv)
+        lv = lvs.usable(lv_name)
         snapshots = [other.name for other in lvs.values()
                      if other.origin == lv_name and manage.is_snapshot(other)]
         lv = self.vg.wait_until_closed(lv)

@@ -68,8 +68,8 @@ class RevertVerbs:
 
         :param names: of the LVs
         """
-        revert.recover(self.driver.vg, self.driver.vg.get_volumes(),
-                       lambda snapshot_name: True)
+        revert.Reverts(self.driver.vg).recover(
+            self.driver.vg.get_volumes(), lambda snapshot_name: True)
         base.wait_until(
             lambda: self.lv_names() == names
             and self.lv(self.volume.name, 'lv_tags') == ('',),

@@ -8,7 +8,6 @@ from cinder import exception
 import ddt
 import fixtures
 
-from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors as target_errors
@@ -74,11 +73,19 @@ class TestOneVolume(ExportTestCase):
         self.assertTrue(self.lv(volume).active)
 
     def test_volume_that_is_still_being_reverted(self):
-        volume = self.make_volume()
-        with mock.patch.object(revert, '_under_way', {('vg', volume.name)}):
-            error = self.assertRaises(
+        volume = self.volume()
+        snapshot = self.snapshot(volume)
+        self.add_lv(volume)
+        self.driver.create_snapshot(snapshot)
+        with mock.patch.object(self.driver.vg, 'delete_tag',
+                               side_effect=lvm.CommandOfLVMFailed('lvchange')):
+            self.assertRaises(
                 exception.VolumeBackendAPIException,
-                self.driver.create_export, self.context, volume, HOST)
+                self.driver.revert_to_snapshot, self.context, volume,
+                snapshot)
+        error = self.assertRaises(
+            exception.VolumeBackendAPIException,
+            self.driver.create_export, self.context, volume, HOST)
         self.assertIn('still being reverted', str(error))
         self.assertEqual([], self.target.calls)
 

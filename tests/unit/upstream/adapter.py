@@ -24,6 +24,7 @@ from cinder_lvm_driver import background
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import driver
 from cinder_lvm_driver import layouts
+from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
@@ -152,6 +153,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         self.vg = self._given_vg = brick.Brick(fake, name, self)
         self._note(self.vg, arguments)
         self._remover = wiping.Remover(self.vg, self._copier)
+        self._reverts = revert.Reverts(self.vg)
         # Theirs takes all that is not 'thin' for thick until it is set up.
         self._layout = layouts.load(
             'thin' if self.settings.lvm_type == 'thin' else 'default',

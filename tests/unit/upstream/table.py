@@ -131,8 +131,8 @@ GROUPS = (
           'A copy that fails is told by an exception of Cinder, and the LV '
           'that holds a part of it is wiped before it is removed.',
           _named(_DRIVER, 'lvm_migrate_volume_volume_copy_error'),
-          shows="(?s)Wiping LV cinder-arriving-test under the name cinder-wipe-"
-                ".*VolumeBackendAPIException: .*'dd' ended"),
+          shows="(?s)Wiping LV cinder-arriving-test under the name "
+                "cinder-wipe-.*VolumeBackendAPIException: .*'dd' ended"),
     Group(ELSEWHERE,
           'The test is of the class that Cinder has for tgt, and never '
           'reaches a volume driver.',
