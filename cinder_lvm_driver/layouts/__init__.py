@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How volumes are laid out on a VG: thick, mirrored, thin.
+"""The layouts of volumes in a VG: thick, mirrored, thin.
 
-A new kind of LV is one file here and one line in the registry.
+A new layout is one module here and one line of ``REGISTRY``.
 """
 
 from oslo_utils import importutils
@@ -20,26 +20,25 @@ AUTO = 'auto'
 
 def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
          remove: base.RemoveVolume, mirrors: int = 0) -> base.Layout:
-    """Return the layout for values of ``lvm_type``, ``lvm_mirrors``.
+    """Return the layout for values of ``lvm_type`` and ``lvm_mirrors``.
 
-    ``auto`` means thin where the VG is empty or has the thin pool already,
-    and thick where it holds other LVs, or where mirrors are wanted.
+    ``auto`` is thin if the VG is empty or already has the thin pool. It is
+    thick if the VG has other LVs, or with mirrors.
 
-    :param writer: writes to devices
-    :param remove: removes an LV that was needed for a moment
-    :param mirrors: copies of each volume beside the first one
-    :raises errors.ConfigurationError: there is no such type, or it cannot
-        be mirrored
+    :param remove: removes a temporary LV
+    :param mirrors: number of copies of each volume beside the first one
+    :raises errors.ConfigurationError: the type does not exist, or cannot be
+        mirrored
     """
     if lvm_type == AUTO and mirrors:
         lvm_type = 'default'
     if lvm_type == AUTO:
-        volumes = vg.get_volumes()
-        is_ours = not volumes or base.thin_pool_name(vg) in volumes
-        lvm_type = 'thin' if is_ours else 'default'
+        lvs = vg.get_volumes()
+        is_thin = not lvs or base.thin_pool_name(vg) in lvs
+        lvm_type = 'thin' if is_thin else 'default'
     if lvm_type not in REGISTRY:
         raise errors.ConfigurationError(
-            'Option lvm_type is %r; it must be one of %s' % (
+            'Option lvm_type is %r: set it to one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
     layout: base.Layout
     if not mirrors:
@@ -52,5 +51,5 @@ def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
         raise errors.ConfigurationError(
             f'Option lvm_mirrors is {mirrors} and lvm_type is {lvm_type}, '
             f'but only thick volumes can be mirrored: set lvm_type to '
-            f'default, or lvm_mirrors to 0')
+            f'default or lvm_mirrors to 0')
     return layout

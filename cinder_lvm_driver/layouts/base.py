@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every layout can do.
+"""The interface and the common part of all layouts.
 
-New LVs are of the configured kind. What is done to an LV that exists is
-decided by the LV's own segment type: a back end may have been switched from
-thick to thin with volumes on it.
+New LVs are of the type that is configured. How an existing LV is treated
+depends on its own segtype, because a back end that is now thin can have thick
+volumes.
 """
 
 import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 import contextlib
 import dataclasses
 import decimal
@@ -24,51 +24,56 @@ LOG = logging.getLogger(__name__)
 
 
 class DeviceWriter(Protocol):
-    """Writes to whole block devices."""
+    """Writes to whole block devices; see ``devices``."""
 
     @property
     def wipes(self) -> bool:
-        """Whether what an LV held must not be seen in another one."""
+        """Whether data of deleted LVs must not appear in new ones."""
 
     def copy(self, source: str, destination: str, size_bytes: int, *,
              sparse: bool) -> None:
         """Copy the first bytes of one device to another.
 
-        :param sparse: leave out blocks of zeroes; only for a destination
-            that reads as zeroes
+        :param sparse: skip blocks of zeroes; only for a destination that
+            reads as zeroes
         """
 
     def zero_from(self, device: str, offset_bytes: int) -> None:
         """Overwrite a device with zeroes, from an offset to its end."""
 
 
-# Removes an LV for good, wiped if that is asked for.
+# Removes an LV, and wipes it first if the options ask for that.
 RemoveVolume = Callable[[lvm.LogicalVolume], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
-    """What the scheduler is told, in bytes."""
+    """The capacity that the scheduler counts with, in bytes."""
 
     total_bytes: int
     free_bytes: int
     provisioned_bytes: int
-    # Of a thin pool that is active.
+    # Of an active thin pool.
     data_percent: decimal.Decimal | None = None
     metadata_percent: decimal.Decimal | None = None
 
 
 def thin_pool_name(vg: lvm.LVM) -> str:
-    """Return the name of a VG's thin pool, as Cinder has always named it."""
+    """Return the name of a VG's thin pool, the same as in-tree."""
     return f'{vg.vg_name}-pool'
 
 
 class Layout(abc.ABC):
-    """How LVs are laid out on one VG."""
+    """How volumes are laid out as LVs of one VG.
 
-    # The value of the option lvm_type that stands for it.
+    Methods that create or extend an LV raise :class:`lvm.InsufficientSpace`
+    if the VG or the thin pool is too full, and those that create one raise
+    :class:`lvm.LogicalVolumeExists` if the name is taken.
+    """
+
+    # The value of option lvm_type.
     lvm_type: str
-    # Whether a fresh LV reads as zeroes, so that copies may be sparse.
+    # Whether a new LV reads as zeroes, so that copies can be sparse.
     reads_zeroes: bool
 
     def __init__(self, vg: lvm.LVM, writer: DeviceWriter,
@@ -79,56 +84,47 @@ class Layout(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Make the VG ready for volumes of this kind.
+        """Prepare the VG for volumes.
 
-        :raises lvm.LVMError: it cannot be
+        :raises lvm.LVMError: the VG cannot have such volumes
         """
 
     @abc.abstractmethod
     def create_volume(self, name: str, size_bytes: int) -> None:
-        """Create an LV of at least a size.
-
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
-        """
+        """Create an LV of at least a size."""
 
     @abc.abstractmethod
     def capacity(self, picture: lvm.Picture) -> Capacity:
-        """Return what the scheduler is told of a VG."""
+        """Return the capacity of a VG."""
 
     @abc.abstractmethod
-    def convert(self, volume: lvm.LogicalVolume) -> bool:
-        """Make an LV one of this kind in place, also one in use.
+    def convert(self, lv: lvm.LogicalVolume) -> bool:
+        """Convert an LV, which may be in use, to this layout in place.
 
-        :returns: whether it is one now; False where its data would have to
-            be copied
-        :raises lvm.LVMError: it cannot be now; it has its data as before, but
-            perhaps fewer copies of it
+        :returns: whether it has this layout now; False if that takes a copy
+        :raises lvm.LVMError: the conversion failed; the LV keeps its data,
+            but may have fewer copies of it
         """
 
     def fault(self, picture: lvm.Picture) -> str | None:
-        """Return why nothing can be created in a VG now; None if it can."""
+        """Return why no LV can be created in a VG; None if one can."""
         return health.vg_fault(picture.vg)
 
     def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
-        """Return the thin pool that volumes of this kind are in, if any."""
+        """Return the thin pool of new volumes, if this layout has one."""
         return None
 
     def advice(self, autoextension: lvm.Autoextension | None) -> \
             Iterable[str]:
-        """Return what is better put right before there is trouble.
+        """Return what the operator should change to prevent failures.
 
-        :param autoextension: what lvm.conf says; None if that is not known,
-            or of no account
+        :param autoextension: the settings of lvm.conf; None if they are not
+            known or not used
         """
         return ()
 
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
-        """Create a snapshot of the kind that the origin's segtype asks for.
-
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
-        """
+        """Create a thin snapshot of a thin LV, a COW snapshot of any other."""
         if origin.is_thin:
             self._vg.create_thin_snapshot(name, origin.name, activate=False)
         else:
@@ -137,87 +133,76 @@ class Layout(abc.ABC):
 
     def create_from_snapshot(self, snapshot: lvm.LogicalVolume, name: str,
                              size_bytes: int) -> None:
-        """Create an LV with the data of a snapshot, which stays as it is.
+        """Create an LV with the data of a snapshot, or none on failure.
 
-        When a step fails, what the earlier ones made is removed.
-
-        :param size_bytes: of the new LV; never less than the snapshot's
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
-        :raises lvm.SnapshotOverflowed: the snapshot's data is lost
+        :param size_bytes: the least size; that of the snapshot if smaller
+        :raises lvm.SnapshotOverflowed: the data of the snapshot is lost
         """
         if not snapshot.active:
             self._vg.activate_lv(snapshot.name)
-            # Of an inactive one LVM does not know whether it is valid.
+            # LVM does not know whether an inactive snapshot is valid.
             snapshot = self._vg.get_volume(snapshot.name)
         if snapshot.is_invalid:
             raise lvm.SnapshotOverflowed(
                 f'COW snapshot {snapshot.name} of LV {snapshot.origin} has '
-                f'overflowed and its data is lost; delete the snapshot')
+                f'overflowed and its data is lost: delete the snapshot')
         self.create_copy(snapshot, name, size_bytes)
 
     def create_copy(self, source: lvm.LogicalVolume, name: str,
                     size_bytes: int) -> None:
-        """Create an LV with a copy of the data of an active LV of any VG.
+        """Create an LV with a copy of an active LV, or none on failure.
 
-        When the copy fails, the LV is removed.
-
-        :param size_bytes: of the new LV; never less than the source's
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
+        :param source: in this VG or another one
+        :param size_bytes: the least size; that of the source if smaller
         """
-        with self._undone_on_failure() as undo:
+        with contextlib.ExitStack() as undo:
             self.create_volume(name, max(size_bytes,
                                          source.virtual_size_bytes))
             undo.callback(self._discard, name)
             self._writer.copy(
                 source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)
+            undo.pop_all()
 
     def take_in(self, source: lvm.LogicalVolume, size_bytes: int) -> None:
-        """Create an LV with the name and the data of one of another VG.
+        """Create an LV with the name and the data of one in another VG.
 
-        It has another name until it is complete, so that half of a volume is
-        never taken for all of it, and whoever finds it after a crash knows
-        that it is of no use.
+        Until the copy is complete it has a name by which the next start
+        recognizes and removes it.
 
-        :param source: active, and used by nobody
-        :param size_bytes: of the new LV; never less than the source's
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
+        :param source: active and closed
+        :param size_bytes: the least size; that of the source if smaller
         """
         lvs = self._vg.get_volumes()
         if source.name in lvs:
             raise lvm.LogicalVolumeExists(
-                f'VG {self._vg.vg_name} has an LV {source.name} already, '
-                f'perhaps from a migration whose end Cinder did not learn '
-                f'of: compare the two, and remove the one that is older')
+                f'VG {self._vg.vg_name} already has an LV {source.name}, '
+                f'perhaps from a migration whose result did not reach '
+                f'Cinder: compare the two and remove the older one')
         arriving = naming.arriving(source.name)
         if arriving in lvs:
-            LOG.warning('Removing LV %s, which an interrupted migration left',
+            LOG.warning('Removing LV %s of an interrupted migration',
                         arriving)
             self._remove(lvs[arriving])
-        with self._undone_on_failure() as undo:
+        with contextlib.ExitStack() as undo:
             self.create_copy(source, arriving, size_bytes)
             undo.callback(self._discard, arriving)
             self._vg.rename_volume(arriving, source.name)
+            undo.pop_all()
 
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:
-        """Create an LV with the data that a volume has now.
+        """Create an LV with the present data of a volume, or none on failure.
 
-        The volume may be in use: the copy is taken from a snapshot that is
-        made for it and removed after it.
+        The volume may be in use: a temporary snapshot is copied.
 
-        :param size_bytes: of the new LV; never less than the volume's
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeExists: the name is taken
+        :param size_bytes: the least size; that of the volume if smaller
         """
         temporary = naming.clone_source(name)
         try:
             self.create_snapshot(source, temporary)
         except lvm.LogicalVolumeExists:
-            # By a command that was repeated; no other has this name.
+            # The name is ours alone: the command was repeated.
             self._discard(temporary)
             raise
         try:
@@ -226,34 +211,23 @@ class Layout(abc.ABC):
         finally:
             self._discard(temporary)
 
-    def extend_volume(self, volume: lvm.LogicalVolume,
-                      size_bytes: int) -> None:
-        """Extend an LV to at least a size; never shrinks it.
+    def extend_volume(self, lv: lvm.LogicalVolume, size_bytes: int) -> None:
+        """Extend an LV to at least a size; never reduce it.
 
-        :raises lvm.InsufficientSpace: it does not fit
-        :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots
+        :raises lvm.LogicalVolumeInUse: it is open and has COW snapshots, or
+            an interrupted extension is still being completed
         """
-        extending.extend(self._vg, volume, size_bytes, self._zero_from)
+        extending.extend(self._vg, lv, size_bytes, self._zero_from)
 
-    def recover(self, volumes: Iterable[lvm.LogicalVolume]) -> None:
-        """Take back the extensions that a crash has interrupted.
-
-        :param volumes: of the VG
-        """
-        extending.recover(self._vg, volumes, self._zero_from)
+    def recover(self, lvs: Iterable[lvm.LogicalVolume]) -> None:
+        """Undo or complete the extensions that a crash has interrupted."""
+        extending.recover(self._vg, lvs, self._zero_from)
 
     @property
     def _zero_from(self) -> extending.ZeroFrom | None:
         return self._writer.zero_from if self._writer.wipes else None
 
-    @contextlib.contextmanager
-    def _undone_on_failure(self) -> Iterator[contextlib.ExitStack]:
-        with contextlib.ExitStack() as undo:
-            yield undo
-            undo.pop_all()
-
     def _discard(self, name: str) -> None:
         errors.attempt(
-            f'LV {name} was only needed for a moment and cannot be removed; '
-            f'remove it by hand',
+            f'Temporary LV {name} cannot be removed; remove it with lvremove',
             lambda: self._remove(self._vg.get_volume(name)))

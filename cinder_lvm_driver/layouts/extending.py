@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making volumes larger; what a thick one gains reads as zeroes.
+"""Extends LVs, and overwrites with zeroes what a thick one gains.
 
-As long as that is not so, a tag on the LV says where it ended before. The next
-start after a crash takes the extension back. An LV that is in use, or has COW
-snapshots, keeps its size, and its end is zeroed.
+Until then a tag of the LV holds its old and new size, so that the next start
+after a crash can undo the extension. An LV that is open or has COW snapshots
+cannot be reduced: it keeps its new size, and its end is zeroed.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,6 @@ import logging
 import re
 from typing import Self
 
-from oslo_utils import excutils
 from oslo_utils import units
 
 from cinder_lvm_driver import background
@@ -25,8 +24,11 @@ from cinder_lvm_driver import naming
 LOG = logging.getLogger(__name__)
 
 _SIZES = re.compile('([0-9]+)-([0-9]+)')
-# VG and name of LVs in use whose ends are zeroed in the background.
-_being_zeroed: set[tuple[str, str]] = set()
+# Full names of open LVs whose ends are zeroed in the background. It outlives
+# the objects of a back end, which Cinder may set up again after a failed
+# attempt (reinit_driver_count): a second thread would zero data that was
+# written since the first one has ended.
+_being_zeroed: set[str] = set()
 
 # Overwrites a device with zeroes, from an offset in bytes to its end.
 ZeroFrom = Callable[[str, int], None]
@@ -34,16 +36,16 @@ ZeroFrom = Callable[[str, int], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Extension:
-    """One that has begun and not ended."""
+    """An extension that has begun."""
 
     old_bytes: int
-    # As asked for; LVM rounds up.
+    # Before LVM rounds it up.
     new_bytes: int
 
     @classmethod
-    def of(cls, volume: lvm.LogicalVolume) -> Self | None:
-        """Return the extension that an LV's tags tell of."""
-        for tag in volume.tags:
+    def of(cls, lv: lvm.LogicalVolume) -> Self | None:
+        """Return the extension that the tags of an LV describe, if any."""
+        for tag in lv.tags:
             match = _SIZES.fullmatch(tag.removeprefix(naming.EXTEND_TAG))
             if match and tag.startswith(naming.EXTEND_TAG):
                 return cls(*map(int, match.groups()))
@@ -53,160 +55,143 @@ class _Extension:
     def tag(self) -> str:
         return f'{naming.EXTEND_TAG}{self.old_bytes}-{self.new_bytes}'
 
-    def gave(self, volume: lvm.LogicalVolume) -> bool:
-        """Tell whether the size of an LV comes from it.
+    def gave(self, lv: lvm.LogicalVolume) -> bool:
+        """Return whether the size of an LV is the result of this extension.
 
-        The in-tree driver, which does not heed tags, may have been at it
-        since. Volumes of Cinder's are whole GiB.
+        The in-tree driver, which ignores tags, may have extended it since,
+        and then by 1 GiB or more.
         """
         end: int = self.new_bytes + units.Gi
-        return self.old_bytes < self.new_bytes <= volume.size_bytes < end
+        return self.old_bytes < self.new_bytes <= lv.size_bytes < end
 
 
-def extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int,
+def extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int,
            zero_from: ZeroFrom | None) -> None:
-    """Extend an LV to at least a size; never shrinks it.
+    """Extend an LV to at least a size; never reduce it.
 
-    The origin of COW snapshots can only be extended while inactive
-    (lvextend(8)), so it is taken down for a moment, unless it is in use.
+    LVM extends the origin of COW snapshots only while it is inactive
+    (lvextend(8)), so it is deactivated for a moment if it is closed.
 
-    :param zero_from: for what is added to a thick LV; None to leave there
-        what others left
-    :raises lvm.InsufficientSpace: it does not fit
-    :raises lvm.LogicalVolumeInUse: it is in use and has COW snapshots, or
-        an interrupted extension is still being completed
+    :param zero_from: zeroes what a thick LV gains; None to leave the data of
+        deleted LVs there
+    :raises lvm.InsufficientSpace: the VG or thin pool is too full
+    :raises lvm.LogicalVolumeInUse: it is open and has COW snapshots, or an
+        interrupted extension is still being completed
     :raises lvm.LogicalVolumeOfWrongKind: it is a COW snapshot
     """
-    if volume.is_cow_snapshot:
-        # LVM would extend the store of changes, which no reader sees.
+    if lv.is_cow_snapshot:
+        # LVM would extend the COW store, and not what readers see.
         raise lvm.LogicalVolumeOfWrongKind(
-            f'LV {volume.vg_name}/{volume.name} is a COW snapshot of '
-            f'{volume.origin} and has the size of that: copy it to a new '
-            f'volume, which can be larger')
-    if (vg.vg_name, volume.name) in _being_zeroed:
+            f'LV {lv.full_name} is a COW snapshot of {lv.origin} and keeps '
+            f'the size of that: create a larger volume from it')
+    if lv.full_name in _being_zeroed:
         raise lvm.LogicalVolumeInUse(
-            f'LV {volume.name} is still being zeroed to its end, as an '
-            f'extension was interrupted; extend it when that is done')
-    interrupted = _Extension.of(volume)
+            f'LV {lv.name} is still being zeroed after an interrupted '
+            f'extension: wait and extend it again')
+    interrupted = _Extension.of(lv)
     if interrupted is not None:
-        if zero_from is not None and interrupted.gave(volume):
-            _clear_end(vg, volume, interrupted, zero_from)
-        vg.delete_tag(volume.name, interrupted.tag)
-    if volume.size_bytes >= size_bytes:
+        if zero_from is not None and interrupted.gave(lv):
+            _zero_end(vg, lv, interrupted, zero_from)
+        vg.delete_tag(lv.name, interrupted.tag)
+    if lv.size_bytes >= size_bytes:
         return
-    if volume.is_thin or zero_from is None:
-        _extend(vg, volume, size_bytes)
+    if lv.is_thin or zero_from is None:
+        _extend(vg, lv, size_bytes)
         return
-    extension = _Extension(volume.size_bytes, size_bytes)
-    vg.add_tag(volume.name, extension.tag)
-    try:
-        _extend(vg, volume, size_bytes)
-        _clear_end(vg, volume, extension, zero_from)
-    except errors.DriverError:
-        with excutils.save_and_reraise_exception():
-            _attempt(volume, _take_back, vg, volume, extension)
-    vg.delete_tag(volume.name, extension.tag)
+    extension = _Extension(lv.size_bytes, size_bytes)
+    vg.add_tag(lv.name, extension.tag)
+    with contextlib.ExitStack() as undo:
+        undo.callback(errors.attempt, _complaint(lv), _take_back, vg, lv,
+                      extension)
+        _extend(vg, lv, size_bytes)
+        _zero_end(vg, lv, extension, zero_from)
+        undo.pop_all()
+    vg.delete_tag(lv.name, extension.tag)
 
 
-def recover(vg: lvm.LVM, volumes: Iterable[lvm.LogicalVolume],
+def recover(vg: lvm.LVM, lvs: Iterable[lvm.LogicalVolume],
             zero_from: ZeroFrom | None) -> None:
-    """Take back what a crash has left half done.
+    """Undo or complete the extensions that a crash has interrupted.
 
-    Cinder was never told of it.
-
-    :param volumes: of the VG
     :param zero_from: as for :func:`extend`
     """
-    for volume in volumes:
-        extension = _Extension.of(volume)
-        if extension is not None:
-            _attempt(volume, _recover, vg, volume, extension, zero_from)
+    for lv in lvs:
+        extension = _Extension.of(lv)
+        if extension is not None and lv.full_name not in _being_zeroed:
+            errors.attempt(_complaint(lv), _recover, vg, lv, extension,
+                           zero_from)
 
 
-def _recover(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
+def _recover(vg: lvm.LVM, lv: lvm.LogicalVolume, extension: _Extension,
              zero_from: ZeroFrom | None) -> None:
-    if (vg.vg_name, volume.name) in _being_zeroed:
-        # Since an attempt of Cinder's to start this back end that failed
-        # later (reinit_driver_count). Whoever is done first lets the volume
-        # be extended, and the other would zero what is written to it.
-        return
-    gained = extension.gave(volume)
-    if gained and not volume.is_open and not volume.is_cow_origin:
-        LOG.warning('Taking back an interrupted extension of LV %s',
-                    volume.name)
-        vg.reduce_volume(volume.name, extension.old_bytes)
+    gained = extension.gave(lv)
+    if gained and not lv.is_open and not lv.is_cow_origin:
+        LOG.warning('Undoing an interrupted extension of LV %s', lv.name)
+        vg.reduce_volume(lv.name, extension.old_bytes)
     elif gained and zero_from is not None:
         LOG.warning('Zeroing what LV %s has gained by an interrupted '
-                    'extension: it is in use or has snapshots, and keeps its '
-                    'size', volume.name)
-        complete = functools.partial(_complete, vg, volume, extension,
-                                     zero_from)
-        if volume.is_open:
-            _being_zeroed.add((vg.vg_name, volume.name))
+                    'extension; it is in use or has snapshots, and keeps its '
+                    'new size', lv.name)
+        complete = functools.partial(_complete, vg, lv, extension, zero_from)
+        if lv.is_open:
+            _being_zeroed.add(lv.full_name)
             background.start('lvm-extend', functools.partial(
-                _attempt, volume, complete))
+                errors.attempt, _complaint(lv), complete))
         else:
             complete()
         return
-    vg.delete_tag(volume.name, extension.tag)
+    vg.delete_tag(lv.name, extension.tag)
 
 
-def _complete(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
+def _complete(vg: lvm.LVM, lv: lvm.LogicalVolume, extension: _Extension,
               zero_from: ZeroFrom) -> None:
     try:
-        _clear_end(vg, volume, extension, zero_from)
-        vg.delete_tag(volume.name, extension.tag)
+        _zero_end(vg, lv, extension, zero_from)
+        vg.delete_tag(lv.name, extension.tag)
     finally:
-        _being_zeroed.discard((vg.vg_name, volume.name))
+        _being_zeroed.discard(lv.full_name)
 
 
-def _extend(vg: lvm.LVM, volume: lvm.LogicalVolume, size_bytes: int) -> None:
-    with contextlib.ExitStack() as taken_down:
-        if volume.is_cow_origin and volume.active:
-            if vg.wait_until_closed(volume).is_open:
-                raise lvm.LogicalVolumeInUse(
-                    f'LV {volume.name} is in use and has COW snapshots; LVM '
-                    f'cannot extend it now. Detach the volume or delete its '
-                    f'snapshots first')
-            vg.deactivate_lv(volume.name)
-            taken_down.callback(vg.activate_lv, volume.name)
+def _extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int) -> None:
+    with contextlib.ExitStack() as deactivated:
+        if lv.is_cow_origin and lv.active:
+            vg.require_closed(lv, 'detach the volume or delete its snapshots '
+                                  'first, because LVM cannot extend an LV '
+                                  'that is open and has COW snapshots')
+            vg.deactivate_lv(lv.name)
+            deactivated.callback(vg.activate_lv, lv.name)
         try:
-            vg.extend_volume(volume.name, size_bytes)
+            vg.extend_volume(lv.name, size_bytes)
         except lvm.LogicalVolumeLargeEnough:
-            # A command that was repeated had been effective.
-            if vg.get_volume(volume.name).size_bytes < size_bytes:
+            # The command was repeated after it had taken effect.
+            if vg.get_volume(lv.name).size_bytes < size_bytes:
                 raise
 
 
-def _clear_end(vg: lvm.LVM, volume: lvm.LogicalVolume, extension: _Extension,
-               zero_from: ZeroFrom) -> None:
-    """Overwrite what others left in the extents an LV was given."""
-    with contextlib.ExitStack() as brought_up:
-        if not volume.active:
-            vg.activate_lv(volume.name)
-            brought_up.callback(vg.deactivate_lv, volume.name)
-        zero_from(volume.path, extension.old_bytes)
+def _zero_end(vg: lvm.LVM, lv: lvm.LogicalVolume, extension: _Extension,
+              zero_from: ZeroFrom) -> None:
+    """Overwrite the extents that an LV has gained with zeroes."""
+    with contextlib.ExitStack() as activated:
+        if not lv.active:
+            vg.activate_lv(lv.name)
+            activated.callback(vg.deactivate_lv, lv.name)
+        zero_from(lv.path, extension.old_bytes)
 
 
-def _take_back(vg: lvm.LVM, volume: lvm.LogicalVolume,
+def _take_back(vg: lvm.LVM, lv: lvm.LogicalVolume,
                extension: _Extension) -> None:
-    """Give an LV its old size after a failure.
+    """Reduce an LV to its old size.
 
-    LVM refuses if it has COW snapshots: then the tag stays, so that the end
-    is zeroed when the volume is extended again.
+    LVM refuses that for an LV with COW snapshots. Its tag then stays, so
+    that the next extension zeroes its end.
     """
-    now = vg.find_volume(volume.name)
+    now = vg.find_volume(lv.name)
     if now is not None and now.size_bytes > extension.old_bytes:
-        vg.reduce_volume(volume.name, extension.old_bytes)
-    vg.delete_tag(volume.name, extension.tag)
+        vg.reduce_volume(lv.name, extension.old_bytes)
+    vg.delete_tag(lv.name, extension.tag)
 
 
-def _complaint(volume: lvm.LogicalVolume) -> str:
-    return (f'LV {volume.name} was not extended to its end and is larger than '
-            f'its volume; that is put right when the volume is extended '
-            f'again, or at the next start')
-
-
-def _attempt(volume: lvm.LogicalVolume, step: Callable[..., None],
-             *arguments: object) -> None:
-    errors.attempt(_complaint(volume), step, *arguments)
+def _complaint(lv: lvm.LogicalVolume) -> str:
+    return (f'The extension of LV {lv.name} failed and is not undone; the '
+            f'next extension of the volume or start of cinder-volume undoes '
+            f'or completes it')

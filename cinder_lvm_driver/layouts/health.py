@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a VG or a thin pool from serving, in one sentence each.
+"""Faults of a VG or a thin pool, in one sentence each.
 
-Each sentence names the thing and what to do about it. None has a number in
-it that changes by itself, so that equal sentences mean an unchanged state.
+Each sentence names the fault and the remedy. It contains no number that
+changes by itself, so that equal sentences mean an unchanged state.
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from cinder_lvm_driver import lvm
 
 
-def vg_fault(group: lvm.VolumeGroup) -> str | None:
+def vg_fault(vg: lvm.VolumeGroup) -> str | None:
     """Return why LVM changes nothing in a VG; None if it does."""
-    if group.missing_pvs:
-        return (f'VG {group.name} lacks the devices of PVs: bring them back, '
-                f'or give them up with vgreduce --removemissing. LVM changes '
-                f'nothing in the VG until then')
+    if vg.missing_pvs:
+        return (f'VG {vg.name} lacks the devices of PVs, and LVM changes '
+                f'nothing in it: bring them back, or give them up with '
+                f'vgreduce --removemissing')
     return None
 
 
 def pool_fault(pool: lvm.LogicalVolume) -> str | None:
-    """Return why a thin pool takes no data or no new LVs; None if it does."""
-    path = f'{pool.vg_name}/{pool.name}'
+    """Return why a thin pool accepts no data or LVs; None if it does."""
+    path = pool.full_name
     repair = (f'deactivate its LVs and repair it with lvconvert --repair '
               f'{path} (lvmthin(7))')
     if pool.health == 'failed':
@@ -45,21 +45,21 @@ def pool_fault(pool: lvm.LogicalVolume) -> str | None:
 
 def pool_advice(pool: lvm.LogicalVolume, *, has_spare: bool,
                 autoextension: lvm.Autoextension | None) -> Iterator[str]:
-    """Give what is better put right before a thin pool is in trouble.
+    """Yield what the operator should change before a thin pool fails.
 
-    :param has_spare: whether the VG keeps room to repair the metadata
-    :param autoextension: what lvm.conf says; None if that is not known, or
-        of no account
+    :param has_spare: whether the VG has a spare LV to repair the metadata
+    :param autoextension: the settings of lvm.conf; None if they are not
+        known or not used
     """
-    path = f'{pool.vg_name}/{pool.name}'
+    path = pool.full_name
     if not pool.zeroes_blocks:
-        yield (f'Thin pool {path} does not zero blocks: volumes can show '
-               f'what deleted ones held. Switch that on with lvchange --zero '
-               f'y {path} and start this service anew')
+        yield (f'Thin pool {path} does not zero blocks, and new volumes can '
+               f'show data of deleted ones: run lvchange --zero y {path} and '
+               f'restart cinder-volume')
     if not has_spare:
         yield (f'VG {pool.vg_name} has no spare LV for the metadata of thin '
-               f'pools, so that a damaged pool cannot be repaired in place: '
-               f'lvextend --poolmetadatasize +4m {path} makes one')
+               f'pools, and a damaged pool cannot be repaired in place: '
+               f'create one with lvextend --poolmetadatasize +4m {path}')
     if autoextension is None:
         return
     if autoextension.threshold_percent >= 100:
@@ -68,6 +68,6 @@ def pool_advice(pool: lvm.LogicalVolume, *, has_spare: bool,
                f'(or thin_pool_autoextend_threshold in lvm.conf)')
     elif not autoextension.is_monitored:
         yield (f'Thin pool {path} is not extended when it fills up: '
-               f'monitoring is 0 in lvm.conf, so that dmeventd does not '
-               f'watch it. Set that to 1, or '
+               f'monitoring is 0 in lvm.conf, and dmeventd does not watch '
+               f'it. Set monitoring to 1, or '
                f'lvm_thin_pool_autoextend_threshold below 100')

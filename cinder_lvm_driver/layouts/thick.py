@@ -7,38 +7,39 @@ from cinder_lvm_driver import naming
 
 
 class Thick(base.Layout):
-    """Linear LVs; every extent is allocated at creation."""
+    """Linear LVs, which have all their extents from the start."""
 
     lvm_type = 'default'
     reads_zeroes = False
 
     def prepare(self) -> None:
-        """Need nothing but the VG."""
+        """Do nothing: a VG is all that thick volumes need."""
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create a linear LV."""
         self._vg.create_volume(name, size_bytes)
 
-    def convert(self, volume: lvm.LogicalVolume) -> bool:
-        """Leave one copy of a mirrored LV; a thin one cannot be converted."""
-        if volume.is_mirrored:
-            # Of an inactive one LVM does not know whether they are equal.
-            if not volume.active:
-                self._vg.activate_lv(volume.name)
+    def convert(self, lv: lvm.LogicalVolume) -> bool:
+        """Leave one copy of a mirrored LV; a thin LV cannot be converted."""
+        if lv.is_mirrored:
+            # LVM does not know whether the copies of an inactive LV are
+            # synchronized.
+            if not lv.active:
+                self._vg.activate_lv(lv.name)
             if self._writer.wipes:
-                self._drop_copies(volume, 1)
+                self._drop_copies(lv, 1)
             else:
-                self._vg.convert_to_linear(volume.name)
-        return not volume.is_thin
+                self._vg.convert_to_linear(lv.name)
+        return not lv.is_thin
 
-    def _drop_copies(self, volume: lvm.LogicalVolume, copies: int) -> None:
+    def _drop_copies(self, lv: lvm.LogicalVolume, copies: int) -> None:
         """Leave a number of copies of a mirrored LV, and wipe the others.
 
-        What LVM drops by itself is shown by the next LV on these extents.
+        LVM itself would free their extents with the data still on them.
         """
-        for _ in range(copies, self._vg.count_copies(volume.name)):
-            dropped = naming.doomed(volume.name)
-            self._vg.split_copy(volume.name, dropped)
+        for _ in range(copies, self._vg.count_copies(lv.name)):
+            dropped = naming.doomed(lv.name)
+            self._vg.split_copy(lv.name, dropped)
             self._discard(dropped)
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:

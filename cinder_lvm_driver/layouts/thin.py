@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thin volumes: LVs of one thin pool, with snapshots and clones at once."""
+"""Thin volumes: LVs of one thin pool, whose snapshots share blocks."""
 
 from collections.abc import Iterable
+import contextlib
 import logging
 
 from cinder_lvm_driver.layouts import base
@@ -15,8 +16,8 @@ class Thin(base.Layout):
     """Thin LVs of the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
-    # Until prepare() has seen the pool. One that does not zero blocks shows
-    # what others left in them, around all that is written.
+    # prepare() sets it. In a pool that does not zero new blocks, they show
+    # data of deleted volumes around what is written.
     reads_zeroes = False
 
     def __init__(self, vg: lvm.LVM, writer: base.DeviceWriter,
@@ -25,7 +26,7 @@ class Thin(base.Layout):
         self._pool = base.thin_pool_name(vg)
 
     def prepare(self) -> None:
-        """Have an active thin pool; made over the free space if missing."""
+        """Activate the thin pool, or create it over the free space."""
         pool = self._vg.find_volume(self._pool)
         if pool is None:
             LOG.info('Creating thin pool %s in VG %s', self._pool,
@@ -35,14 +36,13 @@ class Thin(base.Layout):
                 self.reads_zeroes = True
                 return
             except lvm.LogicalVolumeExists:
-                LOG.info('Thin pool %s was made by somebody else meanwhile',
-                         self._pool)
+                LOG.info('Thin pool %s was created meanwhile', self._pool)
                 pool = self._vg.get_pool_or_volume(self._pool)
         if not pool.is_thin_pool:
             raise lvm.InvalidRequest(
-                f'LV {self._pool} in VG {self._vg.vg_name} is of type '
-                f'{pool.segtype}, not a thin pool: rename it, or set '
-                f'lvm_type to default')
+                f'LV {pool.full_name} is of type {pool.segtype}, and not a '
+                f'thin pool: rename it with lvrename, or set lvm_type to '
+                f'default')
         self.reads_zeroes = pool.zeroes_blocks
         if not pool.active:
             self._vg.activate_lv(self._pool)
@@ -69,45 +69,46 @@ class Thin(base.Layout):
 
     def _branch(self, source: lvm.LogicalVolume, name: str,
                 size_bytes: int) -> None:
-        with self._undone_on_failure() as undo:
+        with contextlib.ExitStack() as undo:
             self._vg.create_thin_snapshot(name, source.name, activate=True)
             undo.callback(self._discard, name)
             if source.size_bytes < size_bytes:
                 self._vg.extend_volume(name, size_bytes)
+            undo.pop_all()
 
-    def convert(self, volume: lvm.LogicalVolume) -> bool:
-        """Take thin LVs as they are; there is no way from thick to thin.
+    def convert(self, lv: lvm.LogicalVolume) -> bool:
+        """Leave a thin LV as it is; a thick one cannot be converted.
 
-        LVM's own (``lvconvert --type thin``) makes the LV the read-only
-        origin of the thin one, and it stays.
+        ``lvconvert --type thin`` keeps the thick LV as the read-only
+        external origin of the thin one.
         """
-        return volume.is_thin
+        return lv.is_thin
 
     def thin_pool(self, picture: lvm.Picture) -> lvm.LogicalVolume | None:
-        """Return the LV that has the pool's name, if it is a pool."""
+        """Return the LV of the pool's name, if it is a thin pool."""
         pool = picture.lvs.get(self._pool)
         return pool if pool is not None and pool.is_thin_pool else None
 
     def capacity(self, picture: lvm.Picture) -> base.Capacity:
-        """Count the pool's blocks, and what the LVs of the VG promise."""
+        """Count the blocks of the pool and the sizes of all LVs."""
         pool = self.thin_pool(picture)
-        promised = sum(volume.size_bytes
-                       for volume in picture.lvs.values()
-                       if volume is not pool)
+        provisioned_bytes = sum(lv.size_bytes for lv in picture.lvs.values()
+                                if lv is not pool)
         if pool is None:
             return base.Capacity(total_bytes=0, free_bytes=0,
-                                 provisioned_bytes=promised)
-        # How full an inactive pool is, LVM does not know.
+                                 provisioned_bytes=provisioned_bytes)
+        # LVM does not know how full an inactive pool is.
         used_percent = 100 if pool.data_percent is None else pool.data_percent
         return base.Capacity(
             total_bytes=pool.size_bytes,
             free_bytes=(pool.size_bytes
                         - int(pool.size_bytes * used_percent / 100)),
-            provisioned_bytes=promised, data_percent=pool.data_percent,
+            provisioned_bytes=provisioned_bytes,
+            data_percent=pool.data_percent,
             metadata_percent=pool.metadata_percent)
 
     def fault(self, picture: lvm.Picture) -> str | None:
-        """Look at the VG, then at the pool."""
+        """Check the VG, then the pool."""
         fault = super().fault(picture)
         if fault is not None:
             return fault
@@ -118,7 +119,7 @@ class Thin(base.Layout):
 
     def advice(self, autoextension: lvm.Autoextension | None) -> \
             Iterable[str]:
-        """Look at how the pool is set up."""
+        """Check the settings of the pool."""
         return health.pool_advice(
             self._vg.get_pool_or_volume(self._pool),
             has_spare=self._vg.has_spare_metadata(),

@@ -419,6 +419,15 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         self.assertEqual(mine, self.checksum(self.device(volume.name),
                                              GIB - 4 * MIB))
 
+    def cut_off_extension(self, volume):
+        """Have the service end before it has zeroed or undone anything."""
+        with (mock.patch.object(devices.DeviceWriter, 'zero_from',
+                                side_effect=KeyboardInterrupt),
+              mock.patch.object(self.driver.vg, 'find_volume',
+                                side_effect=KeyboardInterrupt),
+              self.assertRaises(KeyboardInterrupt)):
+            self.driver.extend_volume(volume, 2)
+
     def test_extension_that_is_cut_off(self):
         """It is taken back, or completed where LVM cannot do that."""
         volume = self.create()
@@ -426,10 +435,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
             with self.subTest(has_snapshot=has_snapshot):
                 if has_snapshot:
                     self.create_snapshot(volume)
-                with (mock.patch.object(devices.DeviceWriter, 'zero_from',
-                                        side_effect=KeyboardInterrupt),
-                      self.assertRaises(KeyboardInterrupt)):
-                    self.driver.extend_volume(volume, 2)
+                self.cut_off_extension(volume)
                 self.write(self.device(volume.name), 'secret', GIB)
                 self.driver.check_for_setup_error()
                 self.assertEqual((str(size_gib * GIB),),
@@ -442,10 +448,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
         volume = self.create()
         device = self.device(volume.name)
         with base.opened(self.root, device):
-            with (mock.patch.object(devices.DeviceWriter, 'zero_from',
-                                    side_effect=KeyboardInterrupt),
-                  self.assertRaises(KeyboardInterrupt)):
-                self.driver.extend_volume(volume, 2)
+            self.cut_off_extension(volume)
             self.write(device, 'secret', GIB)
             self.driver.check_for_setup_error()
             base.wait_until(

@@ -588,7 +588,7 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.lv(volume).is_open = True
         error = self.assertRaises(BACKEND_ERROR, self.driver.extend_volume,
                                   volume, 2)
-        self.assertIn('Detach the volume', str(error))
+        self.assertIn('detach the volume', str(error))
         self.assertEqual(GIB, self.lv(volume).size)
 
     def test_what_is_freed_is_wiped(self):

@@ -117,7 +117,7 @@ class TestCopies(LayoutTestCase):
 
         self.copy = break_and_open
         self.assertRaises(process.CommandFailed, self.create, 's')
-        self.assertIn('LV new was only needed for a moment', self.log.output)
+        self.assertIn('Temporary LV new cannot be removed', self.log.output)
 
     def test_command_that_is_repeated(self):
         """It fails, as it was done before, or it does not matter."""

@@ -93,7 +93,7 @@ class TestExtend(ExtendTestCase):
         self.lvm.add('a', 8 * MIB, is_open=True)
         self.add_cow('s', 'a')
         error = self.assertRaises(lvm.LogicalVolumeInUse, self.extend, 16)
-        self.assertIn('Detach the volume or delete its snapshots', str(error))
+        self.assertIn('detach the volume or delete its snapshots', str(error))
         self.assertTrue(self.lvm.volumes['a'].active)
 
 
@@ -108,7 +108,7 @@ class TestInterrupted(ExtendTestCase):
     def end_while_zeroing(self):
         self.fill_error = layouts.Killed()
         self.assertRaises(layouts.Killed, self.extend, 16)
-        self.zeroed, self.fill_error = [], None
+        self.zeroed, self.fill_error, self.commands_left = [], None, None
 
     def test_at_any_moment(self):
         for commands in range(1, 9):
@@ -196,7 +196,8 @@ class TestInterrupted(ExtendTestCase):
         self.lvm.volumes['a'].is_open = True
         self.fill_error = layouts.DD_FAILED
         self.assertEqual(16, self.recover())
-        self.assertIn('LV a was not extended to its end', self.log.output)
+        self.assertIn('The extension of LV a failed and is not undone',
+                      self.log.output)
         self.zeroed, self.fill_error = [], None
         self.assertEqual(16, self.extend(16))
         self.assertEqual(([('a', 8 * MIB)], []), (self.zeroed, self.tags()))

@@ -55,5 +55,5 @@ class TestLoad(base.TestCase):
     def test_no_such_type(self):
         error = self.assertRaises(errors.ConfigurationError, self.load,
                                   'raid')
-        self.assertIn("'raid'; it must be one of auto, default, thin",
+        self.assertIn("'raid': set it to one of auto, default, thin",
                       str(error))

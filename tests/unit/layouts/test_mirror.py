@@ -56,7 +56,7 @@ class TestMirror(MirrorTestCase):
         self.lvm.closed = {'/dev/a', '/dev/b'}
         self.layout.prepare()
         self.assertIn('VG vg has 3 PVs, of which 0 are missing and 1 can '
-                      'take volumes; no volume of 2 copies can',
+                      'take volumes: no volume of 2 copies can',
                       self.log.output)
         self.assertRaises(lvm.InsufficientSpace,
                           self.layout.create_volume, 'a', 8 * MIB)
