@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of LVs, and the paths of their devices.
 
-Those of Cinder's objects are what the in-tree driver uses, so that either
-driver finds the other's LVs. LVs that are only needed for a moment have names
-of our own, which say what is to become of them: a name survives a crash, and
-LVM changes it in one step.
+Volumes and snapshots have the same LV names as with the in-tree driver, so
+that either driver finds the other's LVs. The names of temporary LVs say how
+the next start treats them: a name survives a crash, and LVM changes it in one
+step.
 """
 
 import re
 import uuid
 
 _RESERVED_PREFIX = 'snapshot'
-# A snapshot from which a clone is being copied; the word is the in-tree
-# driver's. An operator's LV may begin with such words too: ours have an id.
+# A snapshot from which a clone is copied; the in-tree driver uses the same
+# prefix. Only with the id of a volume is such an LV a temporary one.
 _CLONE_SOURCE = 'clone-snap-'
 _ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
-# A deleted LV that is to be wiped and then removed.
+# A deleted LV that is wiped and then removed.
 _DOOMED = 'cinder-wipe-'
 _IS_DOOMED = re.compile(f'{_DOOMED}.*-[0-9a-f]{{8}}')
-# What a volume is to become when it is reverted, and what it was before.
+# The new LV of a volume that is being reverted, and its old LV.
 _REVERT_TO = 'cinder-revert-to-'
 _REVERT_FROM = 'cinder-revert-from-'
-# Tags of volumes that something is being done to: merged with the snapshot
-# that the tag names, or extended from one size to another.
+# Tags of a volume's LV during a change: the name of the snapshot that is
+# merged into it, or the sizes before and after an extension.
 REVERT_TAG = 'cinder.revert_to='
 EXTEND_TAG = 'cinder.extend='
-# A copy of an LV of another VG, until it is complete.
+# An incomplete copy of an LV of another VG.
 _ARRIVING = 'cinder-arriving-'
-# A writable stand-in for a snapshot that is attached to a host.
+# A writable clone that is exported in place of a snapshot.
 _SNAPSHOT_EXPORT = 'cinder-export-'
 
 
@@ -54,22 +54,22 @@ def clone_source(lv_name: str) -> str:
 
 
 def doomed(lv_name: str) -> str:
-    """Return a new name for an LV that is to be wiped and removed."""
+    """Return a new name for an LV that will be wiped and removed."""
     return f'{_DOOMED}{lv_name[-12:]}-{uuid.uuid4().hex[:8]}'
 
 
 def revert_to(lv_name: str) -> str:
-    """Return the name of what an LV is to become when it is reverted."""
+    """Return the name of the new LV while an LV is reverted."""
     return _REVERT_TO + lv_name
 
 
 def revert_from(lv_name: str) -> str:
-    """Return the name of what an LV was before it is reverted."""
+    """Return the name of the old LV while an LV is reverted."""
     return _REVERT_FROM + lv_name
 
 
 def snapshot_export(lv_name: str) -> str:
-    """Return the name of the stand-in for an attached snapshot."""
+    """Return the name of the clone that is exported for a snapshot."""
     return _SNAPSHOT_EXPORT + lv_name
 
 
@@ -79,18 +79,18 @@ def arriving(lv_name: str) -> str:
 
 
 def is_left_over(lv_name: str) -> bool:
-    """Tell whether an LV that nobody has open is of no use any more."""
+    """Return whether an LV is of no use unless it is open."""
     return (lv_name.startswith((_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT))
             and _ID.search(lv_name) is not None)
 
 
 def is_doomed(lv_name: str) -> bool:
-    """Tell whether an LV is to be wiped and removed."""
+    """Return whether an LV will be wiped and removed."""
     return _IS_DOOMED.fullmatch(lv_name) is not None
 
 
 def reverted(lv_name: str) -> str | None:
-    """Return the LV that another one is to become, or was, if any."""
+    """Return the name of the volume whose new or old LV this is, if any."""
     for prefix in _REVERT_TO, _REVERT_FROM:
         if lv_name.startswith(prefix):
             return lv_name.removeprefix(prefix)
@@ -98,12 +98,12 @@ def reverted(lv_name: str) -> str | None:
 
 
 def is_tag_of_ours(tag: str) -> bool:
-    """Tell whether a tag of an LV is one that this driver has put there."""
+    """Return whether this driver has added a tag of an LV."""
     return tag.startswith((REVERT_TAG, EXTEND_TAG))
 
 
 def is_temporary(lv_name: str) -> bool:
-    """Tell whether an LV is no object of Cinder's, but one of ours."""
+    """Return whether an LV is a temporary one of this driver."""
     return (is_left_over(lv_name) or is_doomed(lv_name)
             or reverted(lv_name) is not None)
 
@@ -114,7 +114,7 @@ def device_path(vg_name: str, lv_name: str) -> str:
 
 
 def device_mapper_name(vg_name: str, lv_name: str) -> str:
-    """Return the name that device-mapper has for an LV.
+    """Return the device-mapper name of an LV.
 
     LVM joins the two names with a hyphen and doubles the hyphens within them
     (lvm2 libdm/libdm-string.c, dm_build_dm_name).

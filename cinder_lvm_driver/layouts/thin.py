@@ -13,7 +13,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Thin(base.Layout):
-    """Thin LVs of the pool ``<vg>-pool``; see lvmthin(7)."""
+    """Thin LVs in the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
     # prepare() sets it. In a pool that does not zero new blocks, they show

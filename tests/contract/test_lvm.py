@@ -61,14 +61,14 @@ class LVMContract(Looks):
         self.fill(self.vg.get_volume('a'), 92 * MIB)
         return self.vg.get_pool_or_volume('pool')
 
-    def test_empty_group(self):
+    def test_empty_vg(self):
         self.assertEqual({}, self.vg.get_volumes())
         self.assertFalse(self.vg.has_spare_metadata())
-        group = self.vg.get_vg()
+        vg = self.vg.get_vg()
         self.assertEqual((self.vg.vg_name, 0),
-                         (group.name, group.missing_pvs))
-        self.assertEqual(group.size_bytes, group.free_bytes)
-        self.assertEqual(4 * MIB, group.extent_size_bytes)
+                         (vg.name, vg.missing_pvs))
+        self.assertEqual(vg.size_bytes, vg.free_bytes)
+        self.assertEqual(4 * MIB, vg.extent_size_bytes)
 
     def test_volume(self):
         free = self.vg.get_vg().free_bytes
@@ -118,7 +118,7 @@ class LVMContract(Looks):
         self.assertEqual(120 * MIB, size_bytes)
         self.assertAlmostEqual(76.67, float(percent), 2)
 
-    def test_pool_that_fills_up_in_a_group_that_is_nearly_full(self):
+    def test_pool_that_fills_up_in_a_vg_that_is_nearly_full(self):
         pool = self.make_small_pool()
         self.vg.create_volume('filler', self.vg.get_vg().free_bytes
                               - 12 * MIB)

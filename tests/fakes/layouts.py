@@ -28,10 +28,10 @@ class LayoutTestCase(base.TestCase):
         ends; None for any number
     :ivar repeated_after: so many LVM commands are run before one that is run
         twice, because nobody knows what became of it; None for none
-    :cvar kind: the class
+    :cvar layout_class: its class
     """
 
-    kind = None
+    layout_class = None
 
     def setUp(self):
         super().setUp()
@@ -47,7 +47,7 @@ class LayoutTestCase(base.TestCase):
         run, self.lvm.run = self.lvm.run, self.run_unless_killed
         self.run_really = run
         self.lvm.run_long = self.lvm.run
-        self.layout = self.kind(
+        self.layout = self.layout_class(
             self.vg, self, lambda lv: self.vg.delete(lv.name))
 
     def run_unless_killed(self, *argv, timeout=None):

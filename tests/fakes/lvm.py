@@ -176,7 +176,7 @@ class FakeLVM:
     # Reports --------------------------------------------------------------
 
     def _vgs(self, options, words):
-        self._check_group(*words)
+        self._check_vg(*words)
         rows = [{
             'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
@@ -192,7 +192,7 @@ class FakeLVM:
                             else rows[:1])
 
     def _lvs(self, options, words):
-        self._check_group(*words)
+        self._check_vg(*words)
         if '--all' in options:
             return self._report('lv', options, [
                 {'lv_name': f'[{name}]'} for name in self.hidden()
@@ -267,7 +267,7 @@ class FakeLVM:
         vg_name, _, origin = words[0].partition('/')
         if name.startswith('snapshot'):
             raise Failure('Names starting "snapshot" are reserved.', 3)
-        self._check_group(vg_name)
+        self._check_vg(vg_name)
         source = self._find(origin) if origin else None
         self._check_free_name(name)
         skip = options.get('--setactivationskip') == 'y'
@@ -428,7 +428,7 @@ class FakeLVM:
 
     # States of the world --------------------------------------------------
 
-    def _check_group(self, name=None):
+    def _check_vg(self, name=None):
         if name not in (None, self.vg_name):
             raise Failure(f'Volume group "{name}" not found')
 

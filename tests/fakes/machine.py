@@ -38,7 +38,7 @@ class FakeMachine(fixtures.Fixture):
     """The host; only ``lvm`` and ``dd`` do something there.
 
     :ivar lvm: the VG of the tests
-    :ivar groups: all VGs by name
+    :ivar vgs: all VGs by name
     :ivar as_root: every command that was run as root
     :ivar one_by_one: those among them that had a rootwrap of their own
     :ivar started: the commands with which daemons were started
@@ -52,8 +52,8 @@ class FakeMachine(fixtures.Fixture):
 
     def __init__(self, vg_name='vg', **facts):
         super().__init__()
-        self.groups = {}
-        self.lvm = self.add_group(vg_name, **facts)
+        self.vgs = {}
+        self.lvm = self.add_vg(vg_name, **facts)
         self.as_root = []
         self.one_by_one = []
         self.started = []
@@ -77,9 +77,9 @@ class FakeMachine(fixtures.Fixture):
 
     # What tests ask for ---------------------------------------------------
 
-    def add_group(self, vg_name, **facts):
+    def add_vg(self, vg_name, **facts):
         """Add a VG and return it."""
-        return self.groups.setdefault(vg_name, lvm.FakeLVM(vg_name, **facts))
+        return self.vgs.setdefault(vg_name, lvm.FakeLVM(vg_name, **facts))
 
     def fail_after(self, steps):
         """Let that many more commands succeed, and fail the next one.
@@ -161,12 +161,12 @@ class FakeMachine(fixtures.Fixture):
         program, _options, words = lvm.parse(argv)
         if program == 'vgs' and not words:
             return json.dumps({'report': [
-                report for group in self.groups.values()
-                for report in json.loads(group.run(*argv).stdout)['report']]})
+                report for vg in self.vgs.values()
+                for report in json.loads(vg.run(*argv).stdout)['report']]})
         names = [word.partition('/')[0] for word in words]
-        group, = [group for name, group in self.groups.items()
+        vg, = [vg for name, vg in self.vgs.items()
                   if name in names] or [self.lvm]
-        return group.run(*argv).stdout
+        return vg.run(*argv).stdout
 
     def _dd(self, words):
         target = self._device(words['of'])
@@ -209,8 +209,8 @@ class FakeMachine(fixtures.Fixture):
         """Return the LV behind a device path, if it is active."""
         if path == '/dev/zero':
             return lvm.Volume('zero', 0)
-        for vg_name, group in self.groups.items():
-            for name, volume in group.volumes.items():
+        for vg_name, vg in self.vgs.items():
+            for name, volume in vg.volumes.items():
                 if path in (naming.device_path(vg_name, name),
                             naming.device_mapper_path(vg_name, name)):
                     return volume if volume.active else None

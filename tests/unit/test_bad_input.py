@@ -100,7 +100,7 @@ class BadInputTestCase(backend.BackendTestCase):
 
     def elsewhere(self):
         """Return a back end on another VG of this host."""
-        self.machine.add_group('other', size_bytes=10 * GIB)
+        self.machine.add_vg('other', size_bytes=10 * GIB)
         return {'capabilities': {'location_info': (
             f'LVMVolumeDriver:{self.driver.hostname}:other:default:0')}}
 

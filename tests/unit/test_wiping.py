@@ -108,7 +108,7 @@ class TestRemover(base.TestCase):
         self.works.pop()()
         self.assertEqual(([], {'pool'}), (self.wiped, set(self.lvm.volumes)))
 
-    def test_group_that_lacks_a_device(self):
+    def test_vg_that_lacks_a_device(self):
         """There, LVM removes an LV, but neither renames nor splits it."""
         for verb in 'rename_volume', 'split_snapshot':
             self.useFixture(fixtures.MockPatchObject(

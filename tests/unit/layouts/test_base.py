@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for LVs of any kind, whatever the back end is set to."""
+"""The common part of all layouts, for LVs of any type."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ MIB = layouts.MIB
 
 class LayoutTestCase(layouts.LayoutTestCase):
 
-    kind = thick.Thick
+    layout_class = thick.Thick
 
 
 @ddt.ddt

@@ -17,7 +17,7 @@ MIB = layouts.MIB
 
 class ExtendTestCase(layouts.LayoutTestCase):
 
-    kind = thick.Thick
+    layout_class = thick.Thick
 
     def extend(self, size_mib):
         self.layout.extend_volume(self.vg.get_volume('a'),

@@ -57,7 +57,7 @@ class TestFaults(base.TestCase):
 
     @ddt.data((0, False), (1, True))
     @ddt.unpack
-    def test_group(self, missing_pvs, is_faulty):
+    def test_vg(self, missing_pvs, is_faulty):
         fault = health.vg_fault(lvm.VolumeGroup(
             name='vg', size_bytes=8, free_bytes=8, extent_size_bytes=4,
             missing_pvs=missing_pvs))

@@ -27,11 +27,11 @@ class TestLoad(base.TestCase):
 
     @ddt.data(('default', thick.Thick), ('thin', thin.Thin))
     @ddt.unpack
-    def test_by_name(self, lvm_type, kind):
-        self.assertIs(kind, self.load(lvm_type))
-        self.assertEqual(lvm_type, kind.lvm_type)
+    def test_by_name(self, lvm_type, layout_class):
+        self.assertIs(layout_class, self.load(lvm_type))
+        self.assertEqual(lvm_type, layout_class.lvm_type)
 
-    def test_auto_in_an_empty_group(self):
+    def test_auto_in_an_empty_vg(self):
         self.assertIs(thin.Thin, self.load('auto'))
 
     def test_auto_with_the_pool(self):

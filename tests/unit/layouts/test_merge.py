@@ -36,8 +36,8 @@ class TestMerge(test_revert.Cases, test_revert.RevertTestCase):
 
     def test_room_of_the_snapshot_is_enough_for_it(self):
         self.lvm.volumes['s2'].size = 20 * MIB
-        group = self.vg.get_vg()
-        self.lvm.add('w', group.free_bytes)
+        vg = self.vg.get_vg()
+        self.lvm.add('w', vg.free_bytes)
         self.revert()
         del self.lvm.volumes['w']
         self.assert_reverted()

@@ -19,7 +19,7 @@ class MirrorTestCase(layouts.LayoutTestCase):
 
     mirrors = 1
 
-    def kind(self, *arguments):
+    def layout_class(self, *arguments):
         return mirror.Mirror(*arguments, self.mirrors)
 
     def setUp(self):

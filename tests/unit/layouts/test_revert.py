@@ -14,7 +14,7 @@ MIB = layouts.MIB
 
 class RevertTestCase(layouts.LayoutTestCase):
 
-    kind = thick.Thick
+    layout_class = thick.Thick
 
     def setUp(self):
         super().setUp()

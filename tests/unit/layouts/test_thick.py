@@ -14,13 +14,13 @@ MIB = layouts.MIB
 @ddt.ddt
 class TestThick(layouts.LayoutTestCase):
 
-    kind = thick.Thick
+    layout_class = thick.Thick
 
     def test_prepare_changes_nothing(self):
         self.layout.prepare()
         self.assertEqual(set(), self.names())
 
-    def test_health_is_that_of_the_group(self):
+    def test_health_is_that_of_the_vg(self):
         self.assertIsNone(self.layout.fault(self.vg.get_picture()))
         self.lvm.missing.add('/dev/lost')
         self.assertIn('VG vg lacks the devices', self.layout.fault(

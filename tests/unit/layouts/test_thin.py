@@ -16,7 +16,7 @@ MIB = layouts.MIB
 
 class ThinTestCase(layouts.LayoutTestCase):
 
-    kind = thin.Thin
+    layout_class = thin.Thin
 
 
 @ddt.ddt
@@ -54,7 +54,7 @@ class TestPrepare(ThinTestCase):
         self.assertIn('of type linear', str(error))
         self.assertIn('lvm_type', str(error))
 
-    def test_group_that_is_full(self):
+    def test_vg_that_is_full(self):
         self.lvm.add('a', 508 * MIB)
         self.assertRaises(lvm.InsufficientSpace, self.layout.prepare)
 
@@ -223,7 +223,7 @@ class TestHealth(ThinTestCase):
             self.lvm.add(name, size_bytes)
         self.assertIn('no thin pool vg-pool', self.fault())
 
-    def test_group_in_trouble_comes_first(self):
+    def test_vg_in_trouble_comes_first(self):
         self.lvm.missing.add('/dev/lost')
         self.assertIn('lacks the devices', self.fault())
 

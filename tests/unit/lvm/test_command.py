@@ -60,7 +60,7 @@ class TestDevices(CommandTestCase):
         self.commands.change('lvremove', 'vg/x')
         self.assertEqual([7, 7, None], self.runner.timeouts)
 
-    def test_devices_of_other_groups_are_left_out(self):
+    def test_devices_of_other_vgs_are_left_out(self):
         self.runner.expect(*SCAN, stdout=json.dumps({'report': [{'vg': [
             {'vg_name': name, 'pv_name': f'/dev/{name}', 'pv_missing': ''}
             for name in ('v', 'vg', 'vg2')]}]}))
@@ -70,13 +70,13 @@ class TestDevices(CommandTestCase):
         self.expect_scan('/dev/a', '[unknown]')
         self.assertEqual(('/dev/a',), self.commands.find_devices())
 
-    def test_no_such_group(self):
+    def test_no_such_vg(self):
         self.expect_scan('/dev/a', vg_name='other')
         error = self.assertRaises(lvm.VolumeGroupNotFound,
                                   self.commands.ask, ['lvs', 'vg'])
         self.assertIn('option volume_group', str(error))
 
-    def test_group_that_comes_later(self):
+    def test_vg_that_comes_later(self):
         self.expect_scan()
         self.assertRaises(lvm.VolumeGroupNotFound,
                           self.commands.find_devices)
@@ -131,7 +131,7 @@ class TestChangedDevices(CommandTestCase):
         self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
         self.commands.change('lvremove', 'vg/x')
 
-    def test_report_of_a_group_that_moved(self):
+    def test_report_of_a_vg_that_moved(self):
         self.addCleanup(self.runner.forget)
         self.expect_scan('/dev/a')
         self.expect('lvs', '/dev/a', 'vg', error=5,
@@ -147,7 +147,7 @@ class TestChangedDevices(CommandTestCase):
         self.assertRaises(lvm.LVMError, self.commands.change, 'lvremove',
                           'vg/x')
 
-    def test_change_of_a_group_that_is_gone(self):
+    def test_change_of_a_vg_that_is_gone(self):
         self.expect_scan('/dev/a')
         self.expect('lvremove', '/dev/a', 'vg/x', error=5,
                     stderr='  Volume group "vg" not found\n')

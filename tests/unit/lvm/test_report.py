@@ -40,7 +40,7 @@ class TestRecorded(base.TestCase):
         for check in (self.check_thick, self.check_thick_inactive,
                       self.check_thin, self.check_raid1,
                       self.check_physical_volumes, self.check_selection,
-                      self.check_group,
+                      self.check_vg,
                       self.check_devices, self.check_missing,
                       self.check_trouble):
             check(folder)
@@ -121,7 +121,7 @@ class TestRecorded(base.TestCase):
             self.assertEqual({}, report.parse_volumes(
                 self.read(folder, name)))
 
-    def check_group(self, folder):
+    def check_vg(self, folder):
         empty, full = (report.parse_vg(self.read(folder, name))
                        for name in ('group-empty', 'group'))
         self.assertEqual(('vg', 504 * MIB, 504 * MIB, 4 * MIB),
@@ -173,13 +173,13 @@ class TestForeignAnswers(base.TestCase):
     VOLUMES = json.dumps({'report': [{'lv': [
         dict.fromkeys(report._LV_FIELDS, '')
         | {'lv_name': 'a', 'lv_size': '1', 'segtype': 'linear'}]}]})
-    GROUP = json.dumps({'report': [{'vg': [
+    VG = json.dumps({'report': [{'vg': [
         {'vg_name': 'vg', 'vg_size': '3', 'vg_free': '2',
          'vg_extent_size': '1', 'vg_missing_pv_count': '0'}]}]})
 
     def test_the_samples_of_this_test_are_good(self):
         self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
-        self.assertEqual(2, report.parse_vg(self.GROUP).free_bytes)
+        self.assertEqual(2, report.parse_vg(self.VG).free_bytes)
 
     @ddt.data('', 'no JSON', '[]', '{}', '{"report": 1}', 'null',
               '{"report": [{"pv": []}]}', '{"report": [{"lv": null}]}')
@@ -211,8 +211,8 @@ class TestForeignAnswers(base.TestCase):
         self.assertIs(is_suspended, volume.is_suspended)
 
     @ddt.data(0, 2)
-    def test_other_number_of_groups(self, number):
-        answer = json.loads(self.GROUP)
+    def test_other_number_of_vgs(self, number):
+        answer = json.loads(self.VG)
         answer['report'][0]['vg'] *= number
         self.assertRaises(lvm.ReportError, report.parse_vg,
                           json.dumps(answer))

@@ -24,7 +24,7 @@ SCANNED = json.dumps({'report': [{'vg': [
     {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
     for path in ('/dev/sdb', '/dev/sda')]}]})
 POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
-GROUP = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
+VG = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
          '"vg_free": "419430400", "vg_extent_size": "4194304", '
          '"vg_missing_pv_count": "0"}]}]}')
 
@@ -129,16 +129,16 @@ class TestVerbs(CommandTestCase):
         self.expect('vgs', *FORM, '-o',
                     'vg_name,vg_size,vg_free,vg_extent_size,'
                     'vg_missing_pv_count', 'vg',
-                    stdout=GROUP)
+                    stdout=VG)
         self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
                     '--extents', '95', '--name', 'pool', 'vg')
         self.vg.create_thin_pool('pool')
 
-    def test_create_thin_pool_in_a_full_group(self):
+    def test_create_thin_pool_in_a_full_vg(self):
         self.expect('vgs', *FORM, '-o',
                     'vg_name,vg_size,vg_free,vg_extent_size,'
                     'vg_missing_pv_count', 'vg',
-                    stdout=GROUP.replace('419430400', '0'))
+                    stdout=VG.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
 

@@ -34,7 +34,7 @@ class MovingTestCase(backend.BackendTestCase):
         super().setUp()
         self.lvm.pvs = dict.fromkeys(('/dev/sda', '/dev/sdb', '/dev/sdc'),
                                      100 * GIB)
-        self.other = self.machine.add_group('other', size_bytes=100 * GIB,
+        self.other = self.machine.add_vg('other', size_bytes=100 * GIB,
                                             pvs=3)
         self.driver = self.make_driver()
 
