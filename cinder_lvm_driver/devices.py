@@ -36,7 +36,7 @@ class Copier:
     """Fills block devices for one back end."""
 
     def __init__(self, settings: options.Settings,
-                 runner: process.RootwrapRunner) -> None:
+                 runner: process.Runner) -> None:
         self._settings = settings
         self._runner = runner
 

@@ -141,7 +141,7 @@ def _snapshot_state(volume: lvm.LogicalVolume) -> str | None:
 
 
 def give_advice(kind: layouts.Layout,
-                runner: process.RootwrapRunner,
+                runner: process.Runner,
                 settings: options.Settings) -> None:
     """Log what is better put right before a back end is in trouble."""
     autoextension = None

@@ -108,6 +108,11 @@ def is_temporary(lv_name: str) -> bool:
             or reverted(lv_name) is not None)
 
 
+def device_path(vg_name: str, lv_name: str) -> str:
+    """Return the path that LVM gives to the device of an LV."""
+    return f'/dev/{vg_name}/{lv_name}'
+
+
 def device_mapper_path(vg_name: str, lv_name: str) -> str:
     """Return the device-mapper path of an LV.
 

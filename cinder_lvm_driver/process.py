@@ -127,6 +127,12 @@ class Runner(Protocol):
         :raises CommandFailed: see :meth:`run`
         """
 
+    def run_unprivileged(self, *argv: str) -> Completed:
+        """Run a command as the user of this process.
+
+        :raises CommandFailed: see :meth:`run`
+        """
+
 
 def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
     """Return argv without a leading ``env NAME=VALUE ...``."""
@@ -279,7 +285,7 @@ class RootwrapRunner:
         return self._timed(self._copies, argv, None)
 
     def run_unprivileged(self, *argv: str) -> Completed:
-        """Run a command as the user that this process runs as."""
+        """See :meth:`Runner.run_unprivileged`."""
         return self._without_daemon(argv, run_as_root=False)
 
     def _timed(self, daemons: _Daemons | None, argv: tuple[str, ...],

@@ -298,7 +298,7 @@ class VolumeVerbs:
             self.driver.delete_snapshot(snapshot)
             self.driver.delete_volume(volume)
         self.assertEqual(2, self.log.output.count(
-            'was deleted by somebody else'))
+            'was deleted outside this service'))
 
     def test_delete_of_an_inactive_volume(self):
         volume = self.create(active=False)
@@ -439,7 +439,7 @@ class VolumeVerbs:
     def test_report_that_hangs(self):
         volume = self.create()
         with mock.patch.object(
-                self.driver._runner, 'run',
+                self.driver._backend.runner, 'run',
                 side_effect=process.CommandTimedOut(('lvs',), 120)):
             error = self.assertRaises(BACKEND_ERROR,
                                       self.driver.delete_volume, volume)
@@ -682,8 +682,8 @@ class TestThick(VolumeVerbs, DriverTestCase):
         self.lvm._lvconvert = fail_once
         self.make_driver()
         self.assertEqual({origin, kept}, self.machine.names())
-        self.assertIn(f'LV {kept} cannot be removed; that is tried again at '
-                      'the next start', self.log.output)
+        self.assertIn(f'LV {kept} cannot be removed; the next start tries '
+                      'again', self.log.output)
 
     def test_thin_volume_is_not_wiped_here_either(self):
         self.lvm.add('vg-pool', GIB, segtype='thin-pool')
