@@ -113,9 +113,9 @@ class TestReference(base.TestCase):
         (named(COW, 'b', is_invalid=True), 'snapshot', 'a', 'overflowed'))
     @ddt.unpack
     def test_cannot_be_managed(self, volume, kind, origin, reason):
-        error = self.assertRaises(exception.ManageExistingInvalidReference,
-                                  manageable.check, volume, 'given', kind, 'vg',
-                                  origin)
+        error = self.assertRaises(
+            exception.ManageExistingInvalidReference, manageable.check,
+            volume, 'given', kind, 'vg', origin)
         self.assertIn(reason, str(error))
         self.assertIn('given', str(error))
 

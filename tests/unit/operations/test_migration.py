@@ -181,8 +181,9 @@ class TestMigrate(MovingTestCase):
 
     def test_half_a_copy_is_wiped(self):
         volume = self.volume_with_data()
-        with mock.patch.object(self.driver._backend.writer, 'copy', side_effect=(
-                processutils.ProcessExecutionError)):
+        with mock.patch.object(
+                self.driver._backend.writer, 'copy',
+                side_effect=processutils.ProcessExecutionError):
             self.assertRaises(processutils.ProcessExecutionError,
                               self.migrate, volume, self.place())
         (wiped, *extent), = self.machine.wiped
