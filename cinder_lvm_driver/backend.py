@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One back end: what the driver gives to each operation."""
 
-from collections.abc import Callable
 import dataclasses
-import logging
 
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
@@ -17,8 +15,6 @@ from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base as targets_base
 from cinder_lvm_driver import wiping
 from cinder_lvm_driver import workarounds
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,39 +44,6 @@ class Backend:
         """Return the handle of another VG of this host; runs no command."""
         return _open_vg(vg_name, self.settings, self.runner,
                         self.lvm_version)
-
-    def remove_lv(self, lv: lvm.LogicalVolume) -> None:
-        """Remove an LV for good; it may be gone already.
-
-        :raises lvm.LogicalVolumeInUse: it is open
-        :raises lvm.LogicalVolumeOfWrongKind: it is a pool
-        """
-        try:
-            self.remover.remove(lv)
-        except lvm.LogicalVolumeNotFound as exc:
-            LOG.info('LV %s was deleted outside this service: %s', lv.name,
-                     exc)
-
-    def retry_after_wiping(self, step: Callable[[], None]) -> None:
-        """Take a step, and once more if space becomes free meanwhile.
-
-        For Cinder, deleted volumes are gone; on the VG they take space until
-        they are wiped.
-
-        :param step: leaves nothing behind when it fails; asks LVM for all
-            that it needs, as that may change during the wait
-        :raises lvm.InsufficientSpace: there is no space, also after wiping
-        """
-        was_wiping = self.remover.is_working
-        try:
-            step()
-            return
-        except lvm.InsufficientSpace as exc:
-            if not was_wiping:
-                raise
-            LOG.info('Waiting for the space of deleted volumes: %s', exc)
-        self.remover.wait()
-        step()
 
 
 def build(*, settings: options.Settings, hostname: str,

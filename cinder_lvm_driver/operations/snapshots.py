@@ -11,13 +11,14 @@ from cinder_lvm_driver.layouts import revert as layouts_revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import snapshot_exports
+from cinder_lvm_driver.operations import volumes
 
 LOG = logging.getLogger(__name__)
 
 
 def create(backend: backends.Backend, snapshot: objects.Snapshot) -> None:
     """Create a snapshot, thin or COW as the volume's LV requires."""
-    backend.retry_after_wiping(lambda: backend.layout.create_snapshot(
+    volumes.retry_after_wiping(backend, lambda: backend.layout.create_snapshot(
         backend.vg.get_volume(snapshot.volume_name),
         naming.snapshot_lv_name(snapshot.name)))
 
@@ -48,7 +49,7 @@ def _delete(backend: backends.Backend, snapshot: objects.Snapshot,
             backend, cinder_context.get_admin_context(), snapshot)
     lv = backend.vg.find_volume(name)
     if lv is not None:
-        backend.remove_lv(lv)
+        volumes.remove_lv(backend, lv)
         return
     origin = backend.vg.find_volume(snapshot.volume_name)
     if origin is not None and layouts_revert.brings_back(origin, name):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes: their LVs are created, extended and deleted."""
 
+from collections.abc import Callable
 import logging
 
 from cinder import exception
@@ -16,7 +17,7 @@ LOG = logging.getLogger(__name__)
 
 def create(backend: backends.Backend, volume: objects.Volume) -> None:
     """Create an LV of ``volume.size`` GiB."""
-    backend.retry_after_wiping(lambda: backend.layout.create_volume(
+    retry_after_wiping(backend, lambda: backend.layout.create_volume(
         volume.name, _size_bytes(volume, volume.size)))
 
 
@@ -24,7 +25,7 @@ def create_from_snapshot(backend: backends.Backend, volume: objects.Volume,
                          snapshot: objects.Snapshot) -> None:
     """Create an LV with the data of a snapshot."""
     source = naming.snapshot_lv_name(snapshot.name)
-    backend.retry_after_wiping(lambda: backend.layout.create_from_snapshot(
+    retry_after_wiping(backend, lambda: backend.layout.create_from_snapshot(
         backend.vg.get_volume(source), volume.name,
         _size_bytes(volume, volume.size)))
 
@@ -32,7 +33,7 @@ def create_from_snapshot(backend: backends.Backend, volume: objects.Volume,
 def clone(backend: backends.Backend, volume: objects.Volume,
           source: objects.Volume) -> None:
     """Create an LV with the data that another volume has now."""
-    backend.retry_after_wiping(lambda: backend.layout.create_from_volume(
+    retry_after_wiping(backend, lambda: backend.layout.create_from_volume(
         backend.vg.get_volume(source.name), volume.name,
         _size_bytes(volume, volume.size)))
 
@@ -41,7 +42,7 @@ def extend(backend: backends.Backend, volume: objects.Volume,
            new_size_gib: int) -> None:
     """Extend a volume's LV, and have its target show the new size."""
     size_bytes = _size_bytes(volume, new_size_gib, at_least_gib=volume.size)
-    backend.retry_after_wiping(lambda: backend.layout.extend_volume(
+    retry_after_wiping(backend, lambda: backend.layout.extend_volume(
         backend.vg.get_volume(volume.name), size_bytes))
     try:
         backend.target.extend_target(volume)
@@ -70,7 +71,38 @@ def delete(backend: backends.Backend, volume: objects.Volume) -> None:
         raise lvm.LogicalVolumeInUse(
             f'LV {lv.name} has snapshots that are in use and were not '
             f'deleted: ' + ', '.join(busy))
-    backend.remove_lv(lv)
+    remove_lv(backend, lv)
+
+
+def remove_lv(backend: backends.Backend, lv: lvm.LogicalVolume) -> None:
+    """Remove the LV of a volume or snapshot; it may be gone already."""
+    try:
+        backend.remover.remove(lv)
+    except lvm.LogicalVolumeNotFound as exc:
+        LOG.info('LV %s was deleted outside this service: %s', lv.name, exc)
+
+
+def retry_after_wiping(backend: backends.Backend,
+                       step: Callable[[], None]) -> None:
+    """Take a step, and once more if space becomes free meanwhile.
+
+    For Cinder, deleted volumes are gone; in the VG they take space until
+    they are wiped.
+
+    :param step: leaves nothing behind when it fails; asks LVM for all that
+        it needs, as that may change during the wait
+    :raises lvm.InsufficientSpace: there is no space, also after wiping
+    """
+    was_wiping = backend.remover.is_working
+    try:
+        step()
+        return
+    except lvm.InsufficientSpace as exc:
+        if not was_wiping:
+            raise
+        LOG.info('Waiting for the space of deleted volumes: %s', exc)
+    backend.remover.wait()
+    step()
 
 
 def _size_bytes(volume: objects.Volume, size_gib: int,
