@@ -38,9 +38,12 @@ from cinder_lvm_driver import workarounds
 
 Context: TypeAlias = cinder_context.RequestContext
 Connector = targets_base.Connector
-# What the scheduler says of a back end: 'host' and 'capabilities'.
+Snapshot: TypeAlias = objects.Snapshot
+Volume: TypeAlias = objects.Volume
+# A back end as the scheduler describes it: 'host' and 'capabilities'.
 Destination = dict[str, Any]
-# provider_location and provider_auth.
+# The fields to store for a volume or snapshot: provider_location and
+# provider_auth.
 Export = dict[str, str]
 
 
@@ -109,12 +112,11 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())
 
-    def get_pool(self, volume: objects.Volume) -> str:
+    def get_pool(self, volume: Volume) -> str:
         """Return the name of the back end's only pool."""
         return self.backend_name
 
-    def local_path(self, volume: objects.Volume,
-                   vg: str | None = None) -> str:
+    def local_path(self, volume: Volume, vg: str | None = None) -> str:
         """Return the path of a volume's or snapshot's device."""
         return naming.device_mapper_path(
             vg or self.settings.volume_group,
@@ -123,24 +125,23 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     # Volumes --------------------------------------------------------------
 
     @translate.cinder_errors()
-    def create_volume(self, volume: objects.Volume) -> None:
+    def create_volume(self, volume: Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
         volumes.create(self._backend, volume)
 
     @translate.cinder_errors()
-    def create_volume_from_snapshot(self, volume: objects.Volume,
-                                    snapshot: objects.Snapshot) -> None:
+    def create_volume_from_snapshot(self, volume: Volume,
+                                    snapshot: Snapshot) -> None:
         """Create an LV with a snapshot's data; no copy if both are thin."""
         volumes.create_from_snapshot(self._backend, volume, snapshot)
 
     @translate.cinder_errors()
-    def create_cloned_volume(self, volume: objects.Volume,
-                             src_vref: objects.Volume) -> None:
+    def create_cloned_volume(self, volume: Volume, src_vref: Volume) -> None:
         """Create an LV with a volume's data, also while that is in use."""
         volumes.clone(self._backend, volume, src_vref)
 
     @translate.cinder_errors()
-    def extend_volume(self, volume: objects.Volume, new_size: int) -> None:
+    def extend_volume(self, volume: Volume, new_size: int) -> None:
         """Extend a volume's LV to a size in GiB, also while it is in use.
 
         :raises exception.TargetUpdateFailed: the LV is larger, but its
@@ -151,7 +152,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         volumes.extend(self._backend, volume, new_size)
 
     @translate.cinder_errors(busy='volume')
-    def delete_volume(self, volume: objects.Volume) -> None:
+    def delete_volume(self, volume: Volume) -> None:
         """Remove a volume's LV; it may be gone already.
 
         :raises exception.VolumeIsBusy: it is in use, or its snapshots need
@@ -162,12 +163,12 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     # Snapshots ------------------------------------------------------------
 
     @translate.cinder_errors()
-    def create_snapshot(self, snapshot: objects.Snapshot) -> None:
+    def create_snapshot(self, snapshot: Snapshot) -> None:
         """Create a snapshot, thin or COW as the volume's LV requires."""
         snapshots.create(self._backend, snapshot)
 
     @translate.cinder_errors(busy='snapshot')
-    def delete_snapshot(self, snapshot: objects.Snapshot) -> None:
+    def delete_snapshot(self, snapshot: Snapshot) -> None:
         """Remove a snapshot's LV; it may be gone already.
 
         :raises exception.SnapshotIsBusy: it is in use
@@ -175,8 +176,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         snapshots.delete(self._backend, snapshot)
 
     @translate.cinder_errors(busy='volume')
-    def revert_to_snapshot(self, context: Context, volume: objects.Volume,
-                           snapshot: objects.Snapshot) -> None:
+    def revert_to_snapshot(self, context: Context, volume: Volume,
+                           snapshot: Snapshot) -> None:
         """Give a volume back the data of a snapshot, which is kept.
 
         Takes no time if both are thin. If both are thick, what has changed
@@ -197,24 +198,20 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     # Exports of volumes ---------------------------------------------------
 
     @translate.cinder_errors()
-    def create_export(self, context: Context, volume: objects.Volume,
+    def create_export(self, context: Context, volume: Volume,
                       connector: Connector | None,
                       vg: str | None = None) -> Export:
-        """Create a target for a volume, which no host may use yet.
-
-        :returns: ``provider_location`` and ``provider_auth`` to store
-        """
+        """Create a target for a volume, which no host may use yet."""
         return exports.create(self._backend, context, volume, vg)
 
     @translate.cinder_errors()
-    def ensure_export(self, context: Context,
-                      volume: objects.Volume) -> None:
+    def ensure_export(self, context: Context, volume: Volume) -> None:
         """Serve an attached volume as before the service started."""
         exports.ensure(self._backend, context, volume)
 
     @translate.cinder_errors()
-    def update_provider_info(self, volumes: Iterable[objects.Volume],
-                             snapshots: Iterable[objects.Snapshot]) -> \
+    def update_provider_info(self, volumes: Iterable[Volume],
+                             snapshots: Iterable[Snapshot]) -> \
             tuple[list[Any], list[Any]]:
         """Serve all attached volumes; Cinder calls this at start.
 
@@ -224,8 +221,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return [], []
 
     @translate.cinder_errors()
-    def remove_export(self, context: Context,
-                      volume: objects.Volume) -> None:
+    def remove_export(self, context: Context, volume: Volume) -> None:
         """Remove a volume's target; it may be gone already.
 
         The target stays if Cinder calls this only because one more host
@@ -242,7 +238,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return self._backend.target.validate_connector(connector)
 
     @translate.cinder_errors()
-    def initialize_connection(self, volume: objects.Volume,
+    def initialize_connection(self, volume: Volume,
                               connector: Connector) -> dict[str, Any]:
         """Let a host use a volume's target.
 
@@ -251,8 +247,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return exports.connect(self._backend, volume, connector)
 
     @translate.cinder_errors()
-    def terminate_connection(self, volume: objects.Volume,
-                             connector: Connector | None,
+    def terminate_connection(self, volume: Volume, connector: Connector | None,
                              **kwargs: Any) -> bool:
         """End a host's access to a volume's target, or that of all hosts.
 
@@ -273,19 +268,16 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             self._backend.target, super().backup_use_temp_snapshot())
 
     @translate.cinder_errors(busy='snapshot')
-    def create_export_snapshot(self, context: Context,
-                               snapshot: objects.Snapshot,
+    def create_export_snapshot(self, context: Context, snapshot: Snapshot,
                                connector: Connector) -> Export:
         """Create a target for a snapshot, which no host may use yet.
 
         No host can change the snapshot.
-
-        :returns: ``provider_location`` and ``provider_auth`` to store
         """
         return snapshot_exports.create(self._backend, context, snapshot)
 
     @translate.cinder_errors(busy='snapshot')
-    def initialize_connection_snapshot(self, snapshot: objects.Snapshot,
+    def initialize_connection_snapshot(self, snapshot: Snapshot,
                                        connector: Connector,
                                        **kwargs: Any) -> dict[str, Any]:
         """Let a host read a snapshot.
@@ -295,7 +287,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return snapshot_exports.connect(self._backend, snapshot, connector)
 
     @translate.cinder_errors(busy='snapshot')
-    def terminate_connection_snapshot(self, snapshot: objects.Snapshot,
+    def terminate_connection_snapshot(self, snapshot: Snapshot,
                                       connector: Connector | None,
                                       **kwargs: Any) -> None:
         """End a host's access to a snapshot, or that of all hosts."""
@@ -303,16 +295,15 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
     @translate.cinder_errors(busy='snapshot')
     def remove_export_snapshot(self, context: Context,
-                               snapshot: objects.Snapshot) -> None:
+                               snapshot: Snapshot) -> None:
         """Remove a snapshot's target; it may be gone already."""
         snapshot_exports.remove(self._backend, context, snapshot)
 
     # Images ---------------------------------------------------------------
 
-    def clone_image(self, context: Context, volume: objects.Volume,
+    def clone_image(self, context: Context, volume: Volume,
                     image_location: Any, image_meta: dict[str, Any],
-                    image_service: Any) -> \
-            tuple[dict[str, Any] | None, bool]:
+                    image_service: Any) -> tuple[dict[str, Any] | None, bool]:
         """Leave it to Cinder, which knows all images on this back end.
 
         If an image is a volume of this back end (``cinder://``, with that
@@ -322,7 +313,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return None, False
 
     @translate.cinder_errors()
-    def copy_image_to_volume(self, context: Context, volume: objects.Volume,
+    def copy_image_to_volume(self, context: Context, volume: Volume,
                              image_service: Any, image_id: str,
                              disable_sparse: bool = False) -> None:
         """Write an image to a volume's LV.
@@ -333,7 +324,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
                         image_id, disable_sparse)
 
     @translate.cinder_errors()
-    def copy_volume_to_image(self, context: Context, volume: objects.Volume,
+    def copy_volume_to_image(self, context: Context, volume: Volume,
                              image_service: Any,
                              image_meta: dict[str, Any]) -> None:
         """Upload a volume's LV as an image."""
@@ -358,21 +349,20 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return managing.get_size(self._backend, existing_object,
                                  existing_ref, object_type)
 
-    def manage_existing_get_size(self, volume: objects.Volume,
+    def manage_existing_get_size(self, volume: Volume,
                                  existing_ref: Any) -> int:
         """Return the size in GiB of an LV to manage as a volume."""
         return self.manage_existing_object_get_size(volume, existing_ref,
                                                     manageable.VOLUME)
 
-    def manage_existing_snapshot_get_size(self, snapshot: objects.Snapshot,
+    def manage_existing_snapshot_get_size(self, snapshot: Snapshot,
                                           existing_ref: Any) -> int:
         """Return the size in GiB of an LV to manage as a snapshot."""
         return self.manage_existing_object_get_size(snapshot, existing_ref,
                                                     manageable.SNAPSHOT)
 
     @translate.cinder_errors()
-    def manage_existing(self, volume: objects.Volume,
-                        existing_ref: Any) -> None:
+    def manage_existing(self, volume: Volume, existing_ref: Any) -> None:
         """Give an LV the name of a volume.
 
         :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
@@ -382,7 +372,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         managing.manage_volume(self._backend, volume, existing_ref)
 
     @translate.cinder_errors()
-    def manage_existing_snapshot(self, snapshot: objects.Snapshot,
+    def manage_existing_snapshot(self, snapshot: Snapshot,
                                  existing_ref: Any) -> None:
         """Give an LV the name of a snapshot.
 
@@ -393,7 +383,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         managing.manage_snapshot(self._backend, snapshot, existing_ref)
 
     @translate.cinder_errors()
-    def unmanage(self, volume: objects.Volume) -> None:
+    def unmanage(self, volume: Volume) -> None:
         """Take the driver's tags off a volume's LV, which keeps its name."""
         managing.unmanage(self._backend, volume)
 
@@ -410,8 +400,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     def get_manageable_snapshots(self, cinder_snapshots: list[Any],
                                  marker: Any, limit: int, offset: int,
                                  sort_keys: list[str],
-                                 sort_dirs: list[str]) -> \
-            list[dict[str, Any]]:
+                                 sort_dirs: list[str]) -> list[dict[str, Any]]:
         """List the LVs that are, or could become, snapshots of Cinder."""
         return managing.list_manageable(
             self._backend, manageable.SNAPSHOT, cinder_snapshots, marker,
@@ -420,9 +409,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     # Migration and retype -------------------------------------------------
 
     @translate.cinder_errors()
-    def migrate_volume(self, ctxt: Context, volume: objects.Volume,
-                       host: Destination, thin: bool = False,
-                       mirror_count: int = 0) -> \
+    def migrate_volume(self, ctxt: Context, volume: Volume, host: Destination,
+                       thin: bool = False, mirror_count: int = 0) -> \
             tuple[bool, dict[str, Any] | None]:
         """Move a volume to another back end of this host.
 
@@ -438,8 +426,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         return migration.migrate(self._backend, volume, host), None
 
     @translate.cinder_errors()
-    def update_migrated_volume(self, ctxt: Context, volume: objects.Volume,
-                               new_volume: objects.Volume,
+    def update_migrated_volume(self, ctxt: Context, volume: Volume,
+                               new_volume: Volume,
                                original_volume_status: str) -> \
             dict[str, str | None]:
         """Rename the LV that Cinder copied a volume to, as the volume's own.
@@ -448,11 +436,11 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :param new_volume: its copy, on this back end
         :returns: the fields of ``volume`` to store
         """
-        return migration.take_over(self._backend, volume, new_volume,
-                                   original_volume_status)
+        return migration.rename_copy(self._backend, volume, new_volume,
+                                     original_volume_status)
 
     @translate.cinder_errors()
-    def retype(self, context: Context, volume: objects.Volume,
+    def retype(self, context: Context, volume: Volume,
                new_type: objects.VolumeType, diff: migration.Diff,
                host: Destination) -> bool:
         """Convert a volume to another type in place, also while attached.

@@ -114,9 +114,9 @@ def _move(backend: backends.Backend, lv: lvm.LogicalVolume,
         backend.remover.remove, lv)
 
 
-def take_over(backend: backends.Backend, volume: objects.Volume,
-              new_volume: objects.Volume,
-              original_status: str) -> dict[str, str | None]:
+def rename_copy(backend: backends.Backend, volume: objects.Volume,
+                new_volume: objects.Volume,
+                original_status: str) -> dict[str, str | None]:
     """Rename the LV that Cinder copied a volume to, as the volume's own.
 
     The LV keeps its name while it is attached, because exports are by name,
