@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that goes on after Cinder was answered."""
+"""Work that continues after a verb has returned to Cinder."""
 
 from collections.abc import Callable
 import threading
 
 
 def start(name: str, work: Callable[[], None]) -> None:
-    """Have work done beside everything else, as long as the process lives.
+    """Do some work in a daemon thread.
 
-    It must be able to stop anywhere: the process does not wait for it.
+    The work may end at any point: the process does not wait for it.
 
-    :param name: of the thread
+    :param name: the name of the thread
     """
     threading.Thread(target=work, name=name, daemon=True).start()

@@ -35,7 +35,7 @@ class DeviceWriter:
     """Writes to block devices with the settings of one back end."""
 
     def __init__(self, settings: options.Settings,
-                 runner: process.RootwrapRunner) -> None:
+                 runner: process.Runner) -> None:
         self._settings = settings
         self._runner = runner
 

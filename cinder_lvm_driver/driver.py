@@ -1,375 +1,455 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver that cinder-volume loads: Cinder's verbs for LVM."""
+"""The driver that cinder-volume loads: Cinder's verbs for LVM.
 
-from collections.abc import Callable
+Each verb states its contract and calls one function of ``operations``.
+"""
+
+from collections.abc import Iterable
 import dataclasses
-import functools
-import logging
 import socket
-from typing import Any
+from typing import Any, TypeAlias
 
 from cinder import context as cinder_context
-from cinder import exception
 from cinder import interface
 from cinder import objects
 from cinder import utils
 from cinder.volume import driver
-from oslo_utils import units
+from oslo_config import cfg
 
-from cinder_lvm_driver import devices
-from cinder_lvm_driver import errors
-from cinder_lvm_driver import health
-from cinder_lvm_driver import layouts
-from cinder_lvm_driver.layouts import base as layouts_base
-from cinder_lvm_driver.layouts import revert
+from cinder_lvm_driver import backend
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver.operations import images
+from cinder_lvm_driver.operations import manageable
 from cinder_lvm_driver.operations import managing
 from cinder_lvm_driver.operations import migration
 from cinder_lvm_driver.operations import snapshot_exports
+from cinder_lvm_driver.operations import snapshots
+from cinder_lvm_driver.operations import startup
+from cinder_lvm_driver.operations import stats
+from cinder_lvm_driver.operations import volumes
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
-from cinder_lvm_driver import stats
 from cinder_lvm_driver import targets
+from cinder_lvm_driver.targets import base as targets_base
 from cinder_lvm_driver import translate
-from cinder_lvm_driver import wiping
+from cinder_lvm_driver import workarounds
 
-LOG = logging.getLogger(__name__)
+Context: TypeAlias = cinder_context.RequestContext
+Connector = targets_base.Connector
+Snapshot: TypeAlias = objects.Snapshot
+Volume: TypeAlias = objects.Volume
+# A back end as the scheduler describes it: 'host' and 'capabilities'.
+Destination = dict[str, Any]
+# The fields to store for a volume or snapshot: provider_location and
+# provider_auth.
+Export = dict[str, str]
 
 
 @interface.volumedriver
-class LVMVolumeDriver(exports.ExportVerbs, images.ImageVerbs,
-                      snapshot_exports.SnapshotAttachVerbs,
-                      managing.ManageVerbs, migration.MoveVerbs,
-                      driver.VolumeDriver):
+class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     """Volumes as LVs of one VG, served by a target helper of this host."""
 
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
 
-    _layout: layouts_base.Layout
+    _backend: backend.Backend
 
+    @translate.cinder_errors()
     def __init__(self, vg_obj: lvm.LVM | None = None, *args: Any,
                  **kwargs: Any) -> None:
         """Read the configuration; runs no command.
 
-        :param vg_obj: the VG to work on in place of the configured one
+        :param vg_obj: the VG to use in place of the configured one
+        :raises exception.InvalidConfigurationValue: the target helper cannot
+            do what an option asks for
         """
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(options.SHARED_OPTIONS)
         self.configuration.append_config_values(options.OWN_OPTIONS)
-        with translate.cinder_errors():
-            self.settings = options.Settings.read(self.configuration)
+        self.settings = options.Settings.read(self.configuration)
         if vg_obj is not None:
             self.settings = dataclasses.replace(
                 self.settings, volume_group=vg_obj.vg_name)
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
-        # LVs of snapshots that could not be deleted, and their volumes'.
-        self._busy_snapshots: dict[str, str] = {}
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
-        self._copier = devices.DeviceWriter(self.settings, self._runner)
-        self._watch = health.Watch(self.backend_name,
-                                   self.settings.autoextend_policy)
-        with translate.cinder_errors():
-            self.target_driver = targets.load(
-                self.settings.target_helper, self.configuration,
-                self._execute, self._runner)
-        self.protocol = (self.target_driver.storage_protocol
-                         or self.target_driver.protocol)
-        self._check_target_options()
-        images.serve_native_threads()
-
-    def _check_target_options(self) -> None:
-        if (self.settings.share_target
-                and not self.target_driver.SHARED_TARGET_SUPPORT):
-            raise exception.InvalidConfigurationValue(
-                option='lvm_share_target', value=True)
-        if (self.settings.secondary_addresses
-                and not self.target_driver.SECONDARY_IP_SUPPORT):
-            raise exception.InvalidConfigurationValue(
-                option='target_secondary_ip_addresses',
-                value=','.join(self.settings.secondary_addresses))
+        self.target_driver = targets.load(
+            self.settings.target_helper, self.configuration, self._execute,
+            self._runner)
+        self.protocol = self.target_driver.storage_protocol
+        startup.check_target_options(self.settings, self.target_driver)
+        workarounds.read_images_in_calling_thread()
 
     @classmethod
-    def get_driver_options(cls) -> list:
-        """Return the options that concern a back end of this driver."""
+    def get_driver_options(cls) -> list[cfg.Opt]:
+        """Return the options of a back end of this driver."""
         return options.driver_options()
 
-    # Setup ----------------------------------------------------------------
-
+    @translate.cinder_errors()
     def check_for_setup_error(self) -> None:
-        """Look that everything the back end needs is there.
+        """Check all that the back end needs, and recover from a crash.
 
-        :raises exception.VolumeBackendAPIException: something is not; the
-            message says what and what to do
+        :raises exception.VolumeBackendAPIException: the back end cannot
+            serve; the message says why and what to do
         """
-        with translate.cinder_errors():
-            try:
-                self._lvm_version = lvm_command.installed_version(
-                    self._runner)
-                self._runner.start_daemon(
-                    lvm_command.probe(self.settings.system_dir))
-            except process.CommandNotFound as exc:
-                raise errors.ConfigurationError(
-                    f'LVM is not installed: {exc}') from exc
-            self.vg = self._given_vg or self._open_vg(
-                self.settings.volume_group)
-            self._remover = wiping.Remover(self.vg, self._copier)
-            self._reverts = revert.Reverts(self.vg)
-            self._layout = layouts.load(
-                self.settings.lvm_type, self.vg, self._copier,
-                self._remover.remove, self.settings.lvm_mirrors)
-            self.target_driver.check_for_setup_error()
-            self._layout.prepare()
-            self._recover()
-            health.give_advice(self._layout, self._runner,
-                               self.settings)
-
-    def _recover(self) -> None:
-        """Go on with what the service was doing when it ended."""
-        volumes = self.vg.get_volumes()
-        self._reverts.recover(volumes, functools.partial(
-            managing.is_snapshot_of_cinder,
-            cinder_context.get_admin_context()))
-        self._layout.recover(volumes.values())
-        for name, lv in volumes.items():
-            if not naming.is_left_over(name):
-                continue
-            # It may be of another back end that shares the VG.
-            if lv.is_open:
-                LOG.warning('LV %s was only needed for a moment and is in '
-                            'use: restart the service when it is not', name)
-            else:
-                LOG.warning('Removing LV %s, which was only needed for a '
-                            'moment', name)
-                errors.attempt(f'LV {name} cannot be removed; that is tried '
-                               f'again at the next start',
-                               self._remover.remove, lv)
-        self._remover.resume(volumes)
-
-    def _open_vg(self, vg_name: str) -> lvm.LVM:
-        return lvm.LVM(vg_name, self._runner, version=self._lvm_version,
-                       system_dir=self.settings.system_dir,
-                       report_timeout=self.settings.report_timeout)
-
-    # Volumes and snapshots ------------------------------------------------
-
-    def create_volume(self, volume: objects.Volume) -> None:
-        """Create an LV of ``volume.size`` GiB."""
-        with translate.cinder_errors():
-            self._with_room(lambda: self._layout.create_volume(
-                volume.name, _size_bytes(volume, volume.size)))
-
-    def create_volume_from_snapshot(self, volume: objects.Volume,
-                                    snapshot: objects.Snapshot) -> None:
-        """Create an LV with a snapshot's data; at once where it is thin."""
-        with translate.cinder_errors():
-            source = naming.snapshot_lv_name(snapshot.name)
-            self._with_room(lambda: self._layout.create_from_snapshot(
-                self.vg.get_volume(source), volume.name,
-                _size_bytes(volume, volume.size)))
-
-    def create_cloned_volume(self, volume: objects.Volume,
-                             src_vref: objects.Volume) -> None:
-        """Create an LV with a volume's data, also of one in use."""
-        with translate.cinder_errors():
-            self._with_room(lambda: self._layout.create_from_volume(
-                self.vg.get_volume(src_vref.name), volume.name,
-                _size_bytes(volume, volume.size)))
-
-    def _with_room(self, step: Callable[[], None]) -> None:
-        """Take a step that leaves nothing behind when there is no space.
-
-        Deleted LVs have theirs until they are wiped. To Cinder they are gone,
-        so what does not fit is tried once more after that.
-
-        :param step: asks LVM for all that it has to know, as some of that
-            may be another while it waits, such as the size of a volume
-        """
-        was_wiping = self._remover.is_working
-        try:
-            step()
-            return
-        except lvm.InsufficientSpace as exc:
-            if not was_wiping:
-                raise
-            LOG.info('Waiting for the space of deleted volumes: %s', exc)
-        self._remover.wait()
-        step()
-
-    def delete_volume(self, volume: objects.Volume) -> None:
-        """Remove a volume's LV; it may be gone already.
-
-        :raises exception.VolumeIsBusy: it is in use, or snapshots of it
-            need it
-        """
-        with translate.cinder_errors(volume=volume):
-            lv = self.vg.find_volume(volume.name)
-            if lv is None:
-                LOG.info('LV %s is not there; nothing to delete', volume.name)
-                return
-            if lv.is_cow_origin:
-                raise lvm.LogicalVolumeInUse(
-                    f'LV {lv.name} has COW snapshots; delete them first')
-            self._check_snapshots(lv.name)
-            self._remove(lv)
-
-    def _check_snapshots(self, lv_name: str) -> None:
-        """Keep a volume whose snapshots Cinder has just failed to delete.
-
-        It deletes the volume next, told to delete all of them with it, and
-        forgets the snapshots. A thin volume could go; the LVs of these would
-        be nobody's.
-
-        :raises lvm.LogicalVolumeInUse: one of them is in use; once for each
-            failure, as it may have been given up meanwhile
-        """
-        busy = [name for name, owner in list(self._busy_snapshots.items())
-                if owner == lv_name]
-        for name in busy:
-            self._busy_snapshots.pop(name, None)
-        if busy:
-            raise lvm.LogicalVolumeInUse(
-                f'LV {lv_name} has snapshots that are in use and were not '
-                f'deleted: ' + ', '.join(busy))
-
-    def create_snapshot(self, snapshot: objects.Snapshot) -> None:
-        """Create a snapshot of the kind that the volume's LV asks for."""
-        with translate.cinder_errors():
-            self._with_room(lambda: self._layout.create_snapshot(
-                self.vg.get_volume(snapshot.volume_name),
-                naming.snapshot_lv_name(snapshot.name)))
-
-    def delete_snapshot(self, snapshot: objects.Snapshot) -> None:
-        """Remove a snapshot's LV; it may be gone already.
-
-        :raises exception.SnapshotIsBusy: it is in use
-        """
-        name = naming.snapshot_lv_name(snapshot.name)
-        with translate.cinder_errors(snapshot=snapshot):
-            try:
-                self._delete_snapshot(snapshot, name)
-            except (lvm.LogicalVolumeInUse, exception.SnapshotIsBusy):
-                self._busy_snapshots[name] = snapshot.volume_name
-                raise
-            self._busy_snapshots.pop(name, None)
-
-    def _delete_snapshot(self, snapshot: objects.Snapshot,
-                         name: str) -> None:
-        # Of one that cinder-backup had attached when it was killed. An object
-        # that is not from the database need not have the field.
-        if (snapshot.get('provider_location')
-                and self.target_driver.SERVES_SNAPSHOTS):
-            self.remove_export_snapshot(
-                cinder_context.get_admin_context(), snapshot)
-        lv = self.vg.find_volume(name)
-        if lv is None:
-            origin = self.vg.find_volume(snapshot.volume_name)
-            if origin is not None and self._reverts.recreates(origin, name):
-                raise lvm.LogicalVolumeInUse(
-                    f'LV {origin.name} is being reverted to {name}, '
-                    f'which is made again when that is done')
-            LOG.info('LV of snapshot %s is not there; nothing to delete',
-                     snapshot.name)
-            return
-        self._remove(lv)
-
-    def _remove(self, lv: lvm.LogicalVolume) -> None:
-        try:
-            self._remover.remove(lv)
-        except lvm.LogicalVolumeNotFound as exc:
-            LOG.info('LV %s was deleted by somebody else: %s', lv.name, exc)
-
-    def revert_to_snapshot(self, context: cinder_context.RequestContext,
-                           volume: objects.Volume,
-                           snapshot: objects.Snapshot) -> None:
-        """Give a volume back the data of a snapshot, which is kept.
-
-        At once where both are thin; what has changed since is copied back
-        where they are thick.
-
-        :raises NotImplementedError: they are of different kinds; Cinder
-            copies then
-        :raises exception.VolumeIsBusy: the volume is in use
-        """
-        with translate.cinder_errors(volume=volume):
-            self._reverts.revert(self.vg.get_volumes(), volume.name,
-                                 naming.snapshot_lv_name(snapshot.name))
-
-    def snapshot_revert_use_temp_snapshot(self) -> bool:
-        """Tell whether a revert is to be preceded by another snapshot.
-
-        A thin volume is as it was when its revert fails.
-        """
-        return self._layout.lvm_type != 'thin'
-
-    def extend_volume(self, volume: objects.Volume, new_size: int) -> None:
-        """Extend a volume's LV to a size in GiB, also in use.
-
-        :raises exception.TargetUpdateFailed: the LV is larger but its
-            target does not show it
-        :raises exception.VolumeBackendAPIException: it does not fit, or it
-            has COW snapshots and is in use
-        """
-        with translate.cinder_errors():
-            size_bytes = _size_bytes(volume, new_size,
-                                     least=volume.size)
-            self._with_room(lambda: self._layout.extend_volume(
-                self.vg.get_volume(volume.name), size_bytes))
-        try:
-            self.target_driver.extend_target(volume)
-        # Target classes of Cinder raise what they like.
-        except Exception as exc:
-            LOG.exception('The target of volume %s does not show its new '
-                          'size', volume.name)
-            raise exception.TargetUpdateFailed(volume_id=volume.id) from exc
+        self._backend = backend.build(
+            settings=self.settings, hostname=self.hostname,
+            runner=self._runner, target=self.target_driver,
+            vg=self._given_vg)
+        self.vg = self._backend.vg
+        startup.start(self._backend)
 
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
-        """Tell how the back end is; also when LVM cannot be asked.
-
-        Cinder asks once in a while: the moment to look whether deleted LVs
-        that somebody had open can be wiped.
-        """
-        self._remover.retry()
-        self._stats = stats.build(
-            settings=self.settings,
-            reading=self._watch.look(self.vg, self._layout),
-            layout=self._layout, hostname=self.hostname,
-            driver_version=self.VERSION, storage_protocol=self.protocol,
+        """Store the stats for the scheduler; never fails because of LVM."""
+        self._stats = stats.collect(
+            self._backend, driver_version=self.VERSION,
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())
 
-    def get_pool(self, volume: objects.Volume) -> str:
+    def get_pool(self, volume: Volume) -> str:
         """Return the name of the back end's only pool."""
         return self.backend_name
 
-    def local_path(self, volume: objects.Volume,
-                   vg: str | None = None) -> str:
-        """Return the device of a volume or snapshot on this host."""
-        return self._path(naming.snapshot_lv_name(volume.name), vg)
+    def local_path(self, volume: Volume, vg: str | None = None) -> str:
+        """Return the path of a volume's or snapshot's device."""
+        return naming.device_mapper_path(
+            vg or self.settings.volume_group,
+            naming.snapshot_lv_name(volume.name))
 
-    def _path(self, lv_name: str, vg: str | None = None) -> str:
-        return naming.device_mapper_path(vg or self.settings.volume_group,
-                                         lv_name)
+    # Volumes --------------------------------------------------------------
 
+    @translate.cinder_errors()
+    def create_volume(self, volume: Volume) -> None:
+        """Create an LV of ``volume.size`` GiB."""
+        volumes.create(self._backend, volume)
 
-def _size_bytes(volume: objects.Volume, size_gib: int,
-                least: int = 1) -> int:
-    """Return the size that a volume is to have.
+    @translate.cinder_errors()
+    def create_volume_from_snapshot(self, volume: Volume,
+                                    snapshot: Snapshot) -> None:
+        """Create an LV with a snapshot's data; no copy if both are thin."""
+        volumes.create_from_snapshot(self._backend, volume, snapshot)
 
-    :param least: in GiB
-    :raises lvm.InvalidRequest: it is less
-    """
-    if size_gib < max(least, 1):
-        raise lvm.InvalidRequest(
-            f'LV {volume.name} cannot be of {size_gib} GiB: ask for '
-            f'{max(least, 1)} GiB or more')
-    return size_gib * units.Gi
+    @translate.cinder_errors()
+    def create_cloned_volume(self, volume: Volume, src_vref: Volume) -> None:
+        """Create an LV with a volume's data, also while that is in use."""
+        volumes.clone(self._backend, volume, src_vref)
+
+    @translate.cinder_errors()
+    def extend_volume(self, volume: Volume, new_size: int) -> None:
+        """Extend a volume's LV to a size in GiB, also while it is in use.
+
+        :raises exception.TargetUpdateFailed: the LV is larger, but its
+            target does not show it
+        :raises exception.VolumeBackendAPIException: there is no space, or
+            the LV has COW snapshots and is in use
+        """
+        volumes.extend(self._backend, volume, new_size)
+
+    @translate.cinder_errors(busy='volume')
+    def delete_volume(self, volume: Volume) -> None:
+        """Remove a volume's LV; it may be gone already.
+
+        :raises exception.VolumeIsBusy: it is in use, or its snapshots need
+            it
+        """
+        volumes.delete(self._backend, volume)
+
+    # Snapshots ------------------------------------------------------------
+
+    @translate.cinder_errors()
+    def create_snapshot(self, snapshot: Snapshot) -> None:
+        """Create a snapshot, thin or COW as the volume's LV requires."""
+        snapshots.create(self._backend, snapshot)
+
+    @translate.cinder_errors(busy='snapshot')
+    def delete_snapshot(self, snapshot: Snapshot) -> None:
+        """Remove a snapshot's LV; it may be gone already.
+
+        :raises exception.SnapshotIsBusy: it is in use
+        """
+        snapshots.delete(self._backend, snapshot)
+
+    @translate.cinder_errors(busy='volume')
+    def revert_to_snapshot(self, context: Context, volume: Volume,
+                           snapshot: Snapshot) -> None:
+        """Give a volume back the data of a snapshot, which is kept.
+
+        Takes no time if both are thin. If both are thick, what has changed
+        since is copied back.
+
+        :raises NotImplementedError: only one is thin; Cinder then copies
+        :raises exception.VolumeIsBusy: the volume is in use
+        """
+        snapshots.revert(self._backend, volume, snapshot)
+
+    def snapshot_revert_use_temp_snapshot(self) -> bool:
+        """Tell whether Cinder is to take another snapshot before a revert.
+
+        A revert that fails leaves a thin volume as it was.
+        """
+        return self._backend.layout.lvm_type != 'thin'
+
+    # Exports of volumes ---------------------------------------------------
+
+    @translate.cinder_errors()
+    def create_export(self, context: Context, volume: Volume,
+                      connector: Connector | None,
+                      vg: str | None = None) -> Export:
+        """Create a target for a volume, which no host may use yet."""
+        return exports.create(self._backend, context, volume, vg)
+
+    @translate.cinder_errors()
+    def ensure_export(self, context: Context, volume: Volume) -> None:
+        """Serve an attached volume as before the service started."""
+        exports.ensure(self._backend, context, volume)
+
+    @translate.cinder_errors()
+    def update_provider_info(self, volumes: Iterable[Volume],
+                             snapshots: Iterable[Snapshot]) -> \
+            tuple[list[Any], list[Any]]:
+        """Serve all attached volumes; Cinder calls this at start.
+
+        :returns: no updates of volumes and of snapshots
+        """
+        exports.serve_all(self._backend, volumes)
+        return [], []
+
+    @translate.cinder_errors()
+    def remove_export(self, context: Context, volume: Volume) -> None:
+        """Remove a volume's target; it may be gone already.
+
+        The target stays if Cinder calls this only because one more host
+        could not be connected: other hosts would lose their disk.
+        """
+        exports.remove(self._backend, context, volume)
+
+    @translate.cinder_errors()
+    def validate_connector(self, connector: Connector) -> bool:
+        """Check that a connector has what the target needs.
+
+        :raises exception.InvalidConnectorException: it lacks something
+        """
+        return self._backend.target.validate_connector(connector)
+
+    @translate.cinder_errors()
+    def initialize_connection(self, volume: Volume,
+                              connector: Connector) -> dict[str, Any]:
+        """Let a host use a volume's target.
+
+        :returns: what os-brick on the host needs to connect
+        """
+        return exports.connect(self._backend, volume, connector)
+
+    @translate.cinder_errors()
+    def terminate_connection(self, volume: Volume, connector: Connector | None,
+                             **kwargs: Any) -> bool:
+        """End a host's access to a volume's target, or that of all hosts.
+
+        :param connector: the host; None means all hosts
+        :returns: whether other attachments need the target
+        """
+        return exports.disconnect(self._backend, volume, connector, **kwargs)
+
+    # Exports of snapshots -------------------------------------------------
+
+    def backup_use_temp_snapshot(self) -> bool:
+        """Tell whether backups of volumes in use read from snapshots.
+
+        They do if the option of this name is set and the target helper
+        serves snapshots.
+        """
+        return snapshot_exports.serve_backups(
+            self._backend.target, super().backup_use_temp_snapshot())
+
+    @translate.cinder_errors(busy='snapshot')
+    def create_export_snapshot(self, context: Context, snapshot: Snapshot,
+                               connector: Connector) -> Export:
+        """Create a target for a snapshot, which no host may use yet.
+
+        No host can change the snapshot.
+        """
+        return snapshot_exports.create(self._backend, context, snapshot)
+
+    @translate.cinder_errors(busy='snapshot')
+    def initialize_connection_snapshot(self, snapshot: Snapshot,
+                                       connector: Connector,
+                                       **kwargs: Any) -> dict[str, Any]:
+        """Let a host read a snapshot.
+
+        :returns: what os-brick on the host needs to connect
+        """
+        return snapshot_exports.connect(self._backend, snapshot, connector)
+
+    @translate.cinder_errors(busy='snapshot')
+    def terminate_connection_snapshot(self, snapshot: Snapshot,
+                                      connector: Connector | None,
+                                      **kwargs: Any) -> None:
+        """End a host's access to a snapshot, or that of all hosts."""
+        snapshot_exports.disconnect(self._backend, snapshot, connector)
+
+    @translate.cinder_errors(busy='snapshot')
+    def remove_export_snapshot(self, context: Context,
+                               snapshot: Snapshot) -> None:
+        """Remove a snapshot's target; it may be gone already."""
+        snapshot_exports.remove(self._backend, context, snapshot)
+
+    # Images ---------------------------------------------------------------
+
+    def clone_image(self, context: Context, volume: Volume,
+                    image_location: Any, image_meta: dict[str, Any],
+                    image_service: Any) -> tuple[dict[str, Any] | None, bool]:
+        """Leave it to Cinder, which knows all images on this back end.
+
+        If an image is a volume of this back end (``cinder://``, with that
+        scheme in ``allowed_direct_url_schemes``), or in the image-volume
+        cache, Cinder calls ``create_cloned_volume`` next.
+        """
+        return None, False
+
+    @translate.cinder_errors()
+    def copy_image_to_volume(self, context: Context, volume: Volume,
+                             image_service: Any, image_id: str,
+                             disable_sparse: bool = False) -> None:
+        """Write an image to a volume's LV.
+
+        :param disable_sparse: the LV holds other data; write zeroes too
+        """
+        images.download(self._backend, context, volume, image_service,
+                        image_id, disable_sparse)
+
+    @translate.cinder_errors()
+    def copy_volume_to_image(self, context: Context, volume: Volume,
+                             image_service: Any,
+                             image_meta: dict[str, Any]) -> None:
+        """Upload a volume's LV as an image."""
+        images.upload(self._backend, context, volume, image_service,
+                      image_meta)
+
+    # Managing -------------------------------------------------------------
+
+    @translate.cinder_errors()
+    def manage_existing_object_get_size(self, existing_object: Any,
+                                        existing_ref: Any,
+                                        object_type: str) -> int:
+        """Return the size of a referenced LV in GiB, rounded up.
+
+        :param existing_ref: ``{'source-name': <LV name>}``
+        :param object_type: ``volume`` or ``snapshot``
+        :raises exception.ManageExistingAlreadyManaged: Cinder manages the
+            LV, and it is in use
+        :raises exception.ManageExistingInvalidReference: the LV cannot be
+            managed as that
+        """
+        return managing.get_size(self._backend, existing_object,
+                                 existing_ref, object_type)
+
+    def manage_existing_get_size(self, volume: Volume,
+                                 existing_ref: Any) -> int:
+        """Return the size in GiB of an LV to manage as a volume."""
+        return self.manage_existing_object_get_size(volume, existing_ref,
+                                                    manageable.VOLUME)
+
+    def manage_existing_snapshot_get_size(self, snapshot: Snapshot,
+                                          existing_ref: Any) -> int:
+        """Return the size in GiB of an LV to manage as a snapshot."""
+        return self.manage_existing_object_get_size(snapshot, existing_ref,
+                                                    manageable.SNAPSHOT)
+
+    @translate.cinder_errors()
+    def manage_existing(self, volume: Volume, existing_ref: Any) -> None:
+        """Give an LV the name of a volume.
+
+        :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
+        :raises exception.ManageExistingInvalidReference: the LV cannot be
+            managed as a volume
+        """
+        managing.manage_volume(self._backend, volume, existing_ref)
+
+    @translate.cinder_errors()
+    def manage_existing_snapshot(self, snapshot: Snapshot,
+                                 existing_ref: Any) -> None:
+        """Give an LV the name of a snapshot.
+
+        :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
+        :raises exception.ManageExistingInvalidReference: the LV cannot be
+            managed as a snapshot of this volume
+        """
+        managing.manage_snapshot(self._backend, snapshot, existing_ref)
+
+    @translate.cinder_errors()
+    def unmanage(self, volume: Volume) -> None:
+        """Take the driver's tags off a volume's LV, which keeps its name."""
+        managing.unmanage(self._backend, volume)
+
+    @translate.cinder_errors()
+    def get_manageable_volumes(self, cinder_volumes: list[Any], marker: Any,
+                               limit: int, offset: int, sort_keys: list[str],
+                               sort_dirs: list[str]) -> list[dict[str, Any]]:
+        """List the LVs that are, or could become, volumes of Cinder."""
+        return managing.list_manageable(
+            self._backend, manageable.VOLUME, cinder_volumes, marker, limit,
+            offset, sort_keys, sort_dirs)
+
+    @translate.cinder_errors()
+    def get_manageable_snapshots(self, cinder_snapshots: list[Any],
+                                 marker: Any, limit: int, offset: int,
+                                 sort_keys: list[str],
+                                 sort_dirs: list[str]) -> list[dict[str, Any]]:
+        """List the LVs that are, or could become, snapshots of Cinder."""
+        return managing.list_manageable(
+            self._backend, manageable.SNAPSHOT, cinder_snapshots, marker,
+            limit, offset, sort_keys, sort_dirs)
+
+    # Migration and retype -------------------------------------------------
+
+    @translate.cinder_errors()
+    def migrate_volume(self, ctxt: Context, volume: Volume, host: Destination,
+                       thin: bool = False, mirror_count: int = 0) -> \
+            tuple[bool, dict[str, Any] | None]:
+        """Move a volume to another back end of this host.
+
+        The LV gets the layout of the destination, whatever ``thin`` and
+        ``mirror_count`` say.
+
+        :param host: the destination
+        :returns: whether the volume was moved, and no update; if not,
+            nothing was changed and Cinder copies through an attachment
+        :raises exception.VolumeBackendAPIException: the other VG has no
+            space, or the copy failed and was removed
+        """
+        return migration.migrate(self._backend, volume, host), None
+
+    @translate.cinder_errors()
+    def update_migrated_volume(self, ctxt: Context, volume: Volume,
+                               new_volume: Volume,
+                               original_volume_status: str) -> \
+            dict[str, str | None]:
+        """Rename the LV that Cinder copied a volume to, as the volume's own.
+
+        :param volume: the volume before the migration
+        :param new_volume: its copy, on this back end
+        :returns: the fields of ``volume`` to store
+        """
+        return migration.rename_copy(self._backend, volume, new_volume,
+                                     original_volume_status)
+
+    @translate.cinder_errors()
+    def retype(self, context: Context, volume: Volume,
+               new_type: objects.VolumeType, diff: migration.Diff,
+               host: Destination) -> bool:
+        """Convert a volume to another type in place, also while attached.
+
+        :param diff: pairs of old and new values, equal pairs among them
+        :param host: the destination
+        :returns: whether the volume now is of the new type; if not, Cinder
+            migrates it, or tells the user that it would have to
+        :raises exception.VolumeBackendAPIException: LVM cannot convert the
+            LV now; Cinder logs that, and migrates
+        """
+        return migration.retype(self._backend, volume, diff, host)

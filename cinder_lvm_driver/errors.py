@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root of every error that this package raises."""
+"""The base classes of all errors of this package."""
 
 from collections.abc import Callable
 import logging
@@ -10,27 +10,27 @@ LOG = logging.getLogger(__name__)
 class DriverError(Exception):
     """Base of our own errors; never raised itself.
 
-    Below it an error names a state of the world (an LV that is in use),
-    not the verb that met it. ``translate`` turns these into the exceptions
-    of Cinder's contract.
+    A subclass names a state (an LV is in use), not the verb that failed
+    because of it. ``translate`` turns these errors into Cinder's exceptions.
     """
 
 
 class ConfigurationError(DriverError):
-    """An option, a file or a program the driver needs is not as it should.
+    """The driver cannot work with an option, a file or a program.
 
-    The message names the option or file and what to do about it.
+    The message names it, and says what to do.
     """
 
 
 def attempt(complaint: str, step: Callable[..., object],
             *arguments: object) -> None:
-    """Take a step, and log its failure instead of raising it.
+    """Take a step; log its error instead of raising it.
 
-    For what others must not suffer from, or what is done while another
-    failure, which is the one to be told, is on its way up.
+    For a step whose failure must not stop others, or must not hide the error
+    that is being handled.
 
-    :param complaint: what is wrong if the step fails, and what to do
+    :param complaint: the message if the step fails: what is wrong, and what
+        to do
     """
     try:
         step(*arguments)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of a back end, and the settings read from them once.
+"""The options of a back end, and the settings that are read from them.
 
-Options that the in-tree driver has too are its own objects: Cinder loads
-that module anyway, and a second definition that differs in one word of help
-is an error as soon as both are registered.
+Options of the in-tree driver are used as its own objects. Cinder loads that
+module too, and registering a second definition fails if one word of its help
+differs.
 """
 
 import dataclasses
@@ -18,9 +18,8 @@ from oslo_config import cfg
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 
-# The in-tree driver names Cinder's objects in its signatures, and these
-# are there only after they were registered: cinder-volume has done so by
-# now, oslo-config-generator has not.
+# The in-tree driver needs Cinder's objects in its signatures. cinder-volume
+# has registered them before; oslo-config-generator has not.
 objects.register_all()
 from cinder.volume.drivers import lvm as in_tree  # noqa: E402
 
@@ -29,49 +28,50 @@ OWN_OPTIONS = [
     cfg.IntOpt('lvm_report_timeout',
                default=120,
                min=1,
-               help='Seconds to wait for a report of LVM (lvs, vgs). One '
-                    'that takes longer waits for a device that does not '
-                    'answer; the operation that asked for it fails then.'),
+               help='Seconds to wait for a report of LVM (lvs, vgs). A '
+                    'report that takes longer waits for a device that does '
+                    'not answer; the operation that needs it then fails.'),
     cfg.IntOpt('lvm_wipe_rate',
                default=100,
                min=0,
-               help='MiB per second at which a deleted thick LV is '
-                    'overwritten where its disks cannot write zeroes by '
-                    'themselves; 0 means as fast as possible. Of use only '
-                    'with volume_clear = zero.'),
+               help='MiB per second to overwrite a deleted thick LV with, '
+                    'if its disks cannot write zeroes themselves; 0 means '
+                    'no limit. Has an effect only with volume_clear = '
+                    'zero.'),
     cfg.IntOpt('lvm_thin_pool_autoextend_threshold',
                default=100,
                min=50,
                max=100,
                help='Fill level in percent, of data or metadata, above which '
-                    'the thin pool is extended within its volume group. It '
-                    'is looked at when Cinder asks how the back end is, once '
-                    'a minute by default. 100 leaves that to LVM '
-                    '(lvm.conf).'),
+                    'the driver extends the thin pool within its volume '
+                    'group. The driver checks it when Cinder collects the '
+                    'stats of the back end, once a minute by default. 100 '
+                    'leaves the extension to LVM (lvm.conf).'),
     cfg.IntOpt('lvm_thin_pool_autoextend_percent',
                default=20,
                min=1,
                max=100,
-               help='By how many percent of its size the thin pool is '
-                    'extended at a time.'),
+               help='Percentage of its size by which the driver extends the '
+                    'thin pool at a time.'),
     cfg.StrOpt('lvm_nvme_key_file',
-               help='JSON file with the DH-HMAC-CHAP keys of hosts, an '
-                    'object of host NQN and key (DHHC-1:...), for '
-                    'target_helper nvmet. It belongs to the user that '
-                    'cinder-volume runs as, and nobody else may read it. It '
-                    'is read anew at each attachment.'),
+               help='JSON file with the DH-HMAC-CHAP keys of hosts for '
+                    'target_helper nvmet: an object that maps each host NQN '
+                    'to its key (DHHC-1:...). The user that cinder-volume '
+                    'runs as must own the file, and no other user may read '
+                    'it. The driver reads it again at each attachment.'),
     cfg.BoolOpt('lvm_nvme_require_keys',
                 default=False,
-                help='Refuse hosts that have no key in lvm_nvme_key_file; '
-                     'otherwise they connect without authentication.'),
+                help='Refuse hosts without a key in lvm_nvme_key_file. '
+                     'Otherwise these hosts connect without '
+                     'authentication.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 DEFAULT_BLOCK_SIZE = '1M'
 _BLOCK_SIZE = re.compile('([1-9][0-9]*)([KMG]?)')
 _UNITS = {'': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30}
-# What every disk can be read and written past all caches in.
+# Direct I/O works on every disk in multiples of this size.
 _SECTOR_BYTES = 4096
-# As much of ionice(1) as the rootwrap filters allow.
+# The options of ionice(1) that the rootwrap filters allow.
 _IONICE = re.compile('-c ?([0-3])(?: -n ?([0-7]))?')
 LOG = logging.getLogger(__name__)
 
@@ -80,9 +80,9 @@ cfg.CONF.register_opts(OWN_OPTIONS,
 
 
 def driver_options() -> list[cfg.Opt]:
-    """Return all options that concern a back end: the in-tree driver's, too.
+    """Return all options of a back end, those of the in-tree driver too.
 
-    Which ones of the base driver are among them differs between releases.
+    Cinder's releases differ in which options of the base driver it returns.
     """
     return [*in_tree.LVMVolumeDriver.get_driver_options(), *OWN_OPTIONS]
 
@@ -94,25 +94,28 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What one back end is told by cinder.conf; nothing writes to it."""
+    """The values of one back end's options in cinder.conf.
+
+    :ivar system_dir: the directory of LVM's configuration
+    :ivar report_timeout: in seconds
+    :ivar autoextend_policy: None leaves the extension of thin pools to LVM
+    :ivar volume_clear_size: MiB to wipe at the start of an LV; 0 means all
+    :ivar wipe_rate: in MiB per second; 0 means no limit
+    """
 
     backend_name: str
     volume_group: str
     lvm_type: str
     lvm_mirrors: int
-    # The folder that LVM takes its configuration from.
     system_dir: str
     report_timeout: int
-    # None leaves it to LVM to extend thin pools.
     autoextend_policy: lvm.AutoextendPolicy | None
     target_helper: str
     share_target: bool
     secondary_addresses: tuple[str, ...]
     volume_clear: str
-    # MiB at the start of an LV to wipe; 0 means all of it.
     volume_clear_size: int
     volume_clear_ionice: str | None
-    # MiB per second; 0 means as fast as possible.
     wipe_rate: int
     dd_blocksize: str
     reserved_percentage: int
@@ -123,7 +126,7 @@ class Settings:
             'Settings':
         """Read a back end's section of cinder.conf.
 
-        :raises errors.ConfigurationError: a value makes no sense; the
+        :raises errors.ConfigurationError: a value cannot be used; the
             message names it and its option
         :raises oslo_config.cfg.ConfigFileValueError: a value is not among
             the choices of its option; the message names both
@@ -152,9 +155,9 @@ class Settings:
 
 
 def _system_dir(conf_file: str) -> str:
-    """Return the folder of an lvm.conf, as the in-tree driver takes it.
+    """Return the directory of an lvm.conf, as the in-tree driver does.
 
-    A file that is not there, or the word None, stand for LVM's own.
+    The word None, or a file that does not exist, mean LVM's own directory.
     """
     if conf_file.lower() != 'none' and os.path.isfile(conf_file):
         return os.path.dirname(conf_file)
@@ -170,26 +173,26 @@ def _autoextend_policy(threshold_percent: int,
 
 
 def _block_size(text: str) -> str:
-    """Return what dd is to read and write at a time.
-
-    As Cinder's own copies do it, one that cannot be is not used.
-    """
+    """Return the block size for dd: the default for an unusable value."""
     match = _BLOCK_SIZE.fullmatch(text)
     if match and int(match[1]) * _UNITS[match[2]] % _SECTOR_BYTES == 0:
         return text
-    LOG.warning("volume_dd_blocksize is '%s', which is no multiple of 4K; "
-                'write for example 512K. %s is used', text,
-                DEFAULT_BLOCK_SIZE)
+    LOG.warning("volume_dd_blocksize is '%s', which is no multiple of 4K. "
+                'Set it to a multiple, such as 512K; copies use %s instead',
+                text, DEFAULT_BLOCK_SIZE)
     return DEFAULT_BLOCK_SIZE
 
 
 def _ionice(text: str | None) -> str | None:
-    """Return the words for ionice(1) as the rootwrap filters spell them."""
+    """Return the options for ionice(1) as the rootwrap filters spell them.
+
+    :raises errors.ConfigurationError: the filters do not allow them
+    """
     if not text:
         return None
     match = _IONICE.fullmatch(text.strip())
     if match is None:
         raise errors.ConfigurationError(
-            f"volume_clear_ionice is '{text}'; write -c3, or -c2 -n7 with a "
-            'class from 0 to 3 and a priority from 0 to 7')
+            f"volume_clear_ionice is '{text}'. Set it to -c3 or, for example, "
+            '-c2 -n7, with a class from 0 to 3 and a priority from 0 to 7')
     return f'-c{match[1]}' + (f' -n{match[2]}' if match[2] else '')

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door through which commands run.
+"""All commands of the driver run through this module.
 
-Commands run as root through oslo.rootwrap: in a rootwrap daemon that is
-started once, through ``cinder-rootwrap`` itself so that sudoers needs no
-change, or, where that daemon cannot be had, with one ``cinder-rootwrap`` per
-command.
+Commands run as root through oslo.rootwrap, in a rootwrap daemon.
+``cinder-rootwrap`` itself starts the daemon, so that sudoers needs no change.
+If the daemon does not start, each command has a ``cinder-rootwrap`` of its
+own.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ _REFUSED = (rootwrap_cmd.RC_UNAUTHORIZED, rootwrap_cmd.RC_NOCOMMAND)
 _NOT_EXECUTABLE = rootwrap_cmd.RC_NOEXECFOUND
 
 FILTER_FILE = 'lvm-driver.filters'
-# Several daemons serve one back end because a daemon's client runs one
-# command at a time: a copy that takes an hour must not hold up ``lvs``.
+# A daemon runs one command at a time: a copy that takes an hour must not
+# delay ``lvs``.
 _DAEMONS_FOR_COMMANDS = 2
 _DAEMONS_FOR_COPIES = 8
 
@@ -63,11 +63,11 @@ class CommandFailed(errors.DriverError):
 
 
 class CommandNotFound(CommandFailed):
-    """A program is not installed, or not where rootwrap looks for it."""
+    """A program is not installed, or not in rootwrap's search path."""
 
     def __str__(self) -> str:
-        return ("'%s' was not found: install it, and see that its directory "
-                "is listed in exec_dirs of rootwrap.conf"
+        return ("'%s' was not found: install it, and add its directory to "
+                "exec_dirs of rootwrap.conf"
                 % _program(self.argv)[0])
 
 
@@ -76,13 +76,13 @@ class CommandRefused(CommandFailed):
 
     def __str__(self) -> str:
         return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
-                "cinder-lvm-driver into a directory named by filters_path in "
+                "cinder-lvm-driver to a directory in filters_path of "
                 "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
                 % (' '.join(_program(self.argv)), FILTER_FILE))
 
 
 class CommandTimedOut(errors.DriverError):
-    """A command did not end within its deadline."""
+    """A command did not end before its timeout."""
 
     def __init__(self, argv: tuple[str, ...], timeout: float) -> None:
         super().__init__(argv, timeout)
@@ -95,7 +95,7 @@ class CommandTimedOut(errors.DriverError):
 
 
 class DaemonFailed(errors.DriverError):
-    """The rootwrap daemon is gone and does not come up again."""
+    """The rootwrap daemon has ended and does not start again."""
 
     def __init__(self, argv: tuple[str, ...], reason: Exception) -> None:
         super().__init__(argv, reason)
@@ -103,28 +103,35 @@ class DaemonFailed(errors.DriverError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return "no rootwrap daemon could be asked to run '%s': %r" % (
+        return "no rootwrap daemon could run '%s': %r" % (
             ' '.join(_program(self.argv)), self.reason)
 
 
 class Runner(Protocol):
-    """Runs commands as root."""
+    """Runs commands."""
 
     def run(self, *argv: str, timeout: float | None = None) -> Completed:
-        """Run a command and wait for it.
+        """Run a command as root, and wait for its end.
 
-        :param timeout: seconds after which to give up; only for commands
-            that change nothing, since the command itself may still go on
+        :param timeout: in seconds; only for commands that change nothing,
+            as the command may continue after it
         :raises CommandFailed: it ended with another status than 0
         :raises CommandRefused: rootwrap does not allow it
         :raises CommandNotFound: there is no such program
-        :raises CommandTimedOut: the deadline has passed
+        :raises CommandTimedOut: it did not end before the timeout
+        :raises DaemonFailed: the rootwrap daemon does not start again
         """
 
     def run_long(self, *argv: str) -> Completed:
-        """Run a command that may take hours, beside all others.
+        """Run a command as root that may take hours; delays no other.
 
-        :raises CommandFailed: see :meth:`run`
+        :raises: as :meth:`run`
+        """
+
+    def run_unprivileged(self, *argv: str) -> Completed:
+        """Run a command as the user of this process.
+
+        :raises: as :meth:`run`
         """
 
 
@@ -162,10 +169,10 @@ class _Daemons:
 
     def run(self, argv: tuple[str, ...],
             timeout: float | None) -> Completed:
-        """Run a command in a daemon that nobody else is using.
+        """Run a command in an idle daemon.
 
-        A command that is given up on keeps its daemon until it ends, so
-        that never more of them hang than there are daemons.
+        A command that timed out keeps its daemon until it ends, so that no
+        more commands hang than there are daemons.
         """
         self._lease(argv, timeout)
         answer: list[tuple[int, str, str] | BaseException] = []
@@ -176,19 +183,19 @@ class _Daemons:
         def ask() -> None:
             try:
                 answer.append(self._call(argv))
-            # It is raised again by whoever waits for the answer.
+            # The waiting thread raises it again.
             except BaseException as exc:  # noqa: BLE001
                 answer.append(exc)
             ended.set()
 
-        # In a thread of its own, also without a deadline: a client opens a
+        # In a thread of its own, also without a timeout: a client opens a
         # connection for each thread that calls it, and closes it when that
         # thread ends, not when the daemon does.
         thread = threading.Thread(target=ask, daemon=True)
         try:
             thread.start()
         except RuntimeError as exc:
-            # This host has no more threads to give; nobody uses the daemon.
+            # This host has no more threads; the daemon stays idle.
             self._free.release()
             raise DaemonFailed(argv, exc) from exc
         if not ended.wait(timeout):
@@ -198,9 +205,10 @@ class _Daemons:
         return _checked(argv, *answer[0])
 
     def _lease(self, argv: tuple[str, ...], timeout: float | None) -> None:
-        """Wait for a daemon, as long as commands of others end.
+        """Wait for an idle daemon, as long as other commands end.
 
-        :raises CommandTimedOut: none did for so long; all of them hang
+        :raises CommandTimedOut: no command ended before the timeout: all
+            hang
         """
         last = self._last_ended
         while not self._free.acquire(timeout=timeout):
@@ -229,10 +237,10 @@ class RootwrapRunner:
     """Runs commands as root through oslo.rootwrap."""
 
     def __init__(self, execute: Execute, root_helper: str) -> None:
-        """Describe how to become root; starts nothing.
+        """Store how to become root; starts nothing.
 
-        :param execute: Cinder's ``execute`` (``processutils.execute``
-            signature), used for one command at a time without a daemon
+        :param execute: Cinder's ``execute`` (with the signature of
+            ``processutils.execute``), for commands without a daemon
         :param root_helper: e.g. ``sudo cinder-rootwrap
             /etc/cinder/rootwrap.conf``
         """
@@ -242,30 +250,30 @@ class RootwrapRunner:
         self._copies: _Daemons | None = None
 
     def start_daemon(self, probe: tuple[str, ...]) -> None:
-        """Have commands run in a rootwrap daemon from now on.
+        """Start a rootwrap daemon, and run commands in it from now on.
 
-        Where rootwrap or the machine does not let the daemon start, one
-        warning says so and each command goes through a ``cinder-rootwrap``
-        of its own: slower, never less safe.
+        If it does not start, a warning says so, and each command has a
+        ``cinder-rootwrap`` of its own: slower, but as safe.
 
         :param probe: a harmless command that the driver's filters allow
-        :raises CommandFailed: the probe cannot be run as root, so no other
-            command can; CommandRefused where the filter file is missing
+        :raises CommandFailed: the probe cannot run as root, and no other
+            command can
+        :raises CommandRefused: the filter file is missing
         """
         helper = self._root_helper.split()
         command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
         try:
             daemons.run(probe, None)
-        # Client raises a bare Exception when its daemon cannot start, and
-        # OSError, EOFError or an authentication error when the start is
-        # only half done; each means the same here.
+        # Client raises a bare Exception if its daemon cannot start, and
+        # OSError, EOFError or an authentication error if the daemon ends
+        # during the start.
         except Exception as exc:  # noqa: BLE001
             self._without_daemon(probe, run_as_root=True)
-            LOG.warning("The rootwrap daemon does not start (%s); every "
-                        "command is run by a '%s' of its own, which is slow. "
+            LOG.warning("The rootwrap daemon does not start (%s), so that "
+                        "each command needs a '%s' of its own, which is slow. "
                         "Check that oslo-rootwrap-daemon is in exec_dirs of "
-                        "%s.", exc, self._root_helper, helper[-1])
+                        "%s", exc, self._root_helper, helper[-1])
             return
         self._commands = daemons
         self._copies = _Daemons(command, _DAEMONS_FOR_COPIES)
@@ -279,7 +287,7 @@ class RootwrapRunner:
         return self._timed(self._copies, argv, None)
 
     def run_unprivileged(self, *argv: str) -> Completed:
-        """Run a command as the user that this process runs as."""
+        """See :meth:`Runner.run_unprivileged`."""
         return self._without_daemon(argv, run_as_root=False)
 
     def _timed(self, daemons: _Daemons | None, argv: tuple[str, ...],
@@ -312,7 +320,7 @@ class RootwrapRunner:
         except processutils.ProcessExecutionError as exc:
             return _checked(argv, exc.exit_code, exc.stdout, exc.stderr)
         # With eventlet, Popen raises the TimeoutExpired of a copy of the
-        # module, of which it has only the name.
+        # subprocess module: only the name is the same.
         except Exception as exc:
             if type(exc).__name__ != subprocess.TimeoutExpired.__name__:
                 raise

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our errors as the exceptions of Cinder's contract: one table."""
 
-from collections.abc import Iterator
-import contextlib
+from collections.abc import Callable
+import functools
+import inspect
 import logging
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from cinder import exception
-from cinder import objects
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
@@ -15,38 +16,59 @@ from cinder_lvm_driver.targets import host
 
 LOG = logging.getLogger(__name__)
 
+_P = ParamSpec('_P')
+_R = TypeVar('_R')
+Busy = Literal['volume', 'snapshot']
 
-@contextlib.contextmanager
-def cinder_errors(volume: objects.Volume | None = None,
-                  snapshot: objects.Snapshot | None = None) -> Iterator[None]:
-    """Raise what Cinder expects in place of our errors.
 
-    :param volume: the volume that the operation is about
-    :param snapshot: the snapshot that it is about
-    :raises exception.InvalidConnectorException: a host did not tell what
-        its access needs
-    :raises exception.SnapshotIsBusy: the snapshot's LV is in use
-    :raises exception.VolumeIsBusy: the volume's LV is in use
-    :raises exception.VolumeBackendAPIException: for every other error
+def cinder_errors(busy: Busy | None = None) -> \
+        Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Have a verb of the driver raise Cinder's exceptions, not ours.
+
+    The decorated verb raises:
+
+    - ``InvalidConnectorException`` if the connector lacks what the target
+      needs;
+    - ``VolumeIsBusy`` or ``SnapshotIsBusy`` if an LV is in use and ``busy``
+      is given: Cinder then keeps the status that the object had;
+    - ``VolumeBackendAPIException`` for every other error.
+
+    :param busy: the argument of the verb that is busy if an LV is in use
     """
-    try:
-        yield
-    except lvm.LogicalVolumeInUse as exc:
-        # The texts that these exceptions come with know of one reason only,
-        # and the manager logs none.
-        if snapshot is not None:
-            LOG.error('Snapshot %s is busy: %s', snapshot.name, exc)
-            raise exception.SnapshotIsBusy(
-                f'Snapshot {snapshot.name} is busy: {exc}',
-                snapshot_name=snapshot.name) from exc
-        if volume is not None:
-            LOG.error('Volume %s is busy: %s', volume.name, exc)
-            raise exception.VolumeIsBusy(
-                f'Volume {volume.name} is busy: {exc}',
-                volume_name=volume.name) from exc
-        raise exception.VolumeBackendAPIException(data=str(exc)) from exc
-    except target_errors.InvalidConnector as exc:
-        raise exception.InvalidConnectorException(
-            missing=exc.missing) from exc
-    except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
-        raise exception.VolumeBackendAPIException(data=str(exc)) from exc
+    def decorate(verb: Callable[_P, _R]) -> Callable[_P, _R]:
+        signature = inspect.signature(verb)
+
+        @functools.wraps(verb)
+        def translated(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return verb(*args, **kwargs)
+            except lvm.LogicalVolumeInUse as exc:
+                if busy is None:
+                    raise exception.VolumeBackendAPIException(
+                        data=str(exc)) from exc
+                raise _busy(
+                    busy, signature.bind(*args, **kwargs).arguments[busy],
+                    exc) from exc
+            except target_errors.InvalidConnector as exc:
+                raise exception.InvalidConnectorException(
+                    missing=exc.missing) from exc
+            except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
+                raise exception.VolumeBackendAPIException(
+                    data=str(exc)) from exc
+        return translated
+    return decorate
+
+
+def _busy(kind: Busy, thing: Any, error: lvm.LogicalVolumeInUse) -> Exception:
+    """Return Cinder's exception for a busy volume or snapshot, and log it.
+
+    The manager logs no reason, and the default texts of these exceptions
+    know only one.
+    """
+    reason = f'{kind.capitalize()} {thing.name} is busy: {error}'
+    LOG.error('%s', reason)
+    busy: Exception = (
+        exception.SnapshotIsBusy(reason, snapshot_name=thing.name)
+        if kind == 'snapshot' else
+        exception.VolumeIsBusy(reason, volume_name=thing.name))
+    return busy

@@ -53,7 +53,7 @@ def probe(system_dir: str) -> tuple[str, ...]:
     return (*_environment(system_dir), 'lvremove', '--version')
 
 
-def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
+def installed_version(runner: process.Runner) -> tuple[int, ...]:
     """Return the version of the installed LVM, e.g. (2, 3, 16).
 
     :raises process.CommandNotFound: LVM is not installed
@@ -73,7 +73,7 @@ def installed_version(runner: process.RootwrapRunner) -> tuple[int, ...]:
     return version
 
 
-def autoextension(runner: process.RootwrapRunner,
+def autoextension(runner: process.Runner,
                   system_dir: str) -> types.Autoextension:
     """Return how lvm.conf has thin pools extended; needs no root.
 

@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cinder's verbs by subject; ``driver`` puts them together."""
+"""What the driver does with Cinder's objects, one module for each subject.
+
+Each function takes the back end first and raises the errors of this package;
+the driver's verbs call one function each.
+"""

@@ -1,220 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver's verbs that serve volumes to hosts."""
+"""Exports of volumes: LVs are activated and served to hosts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 import logging
-import threading
 from typing import Any
 
 from cinder import context as cinder_context
 from cinder import objects
 
+from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
-from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver import options
+from cinder_lvm_driver import naming
 from cinder_lvm_driver.targets import base as targets
-from cinder_lvm_driver.targets import host
-from cinder_lvm_driver import translate
+from cinder_lvm_driver.targets import host as target_host
 
 LOG = logging.getLogger(__name__)
 
 _IN_USE = 'in-use'
 
 
-class ExportVerbs:
-    """Activates LVs and hands them to the target helper."""
+def create(backend: backends.Backend, context: cinder_context.RequestContext,
+           volume: objects.Volume, vg_name: str | None) -> dict[str, str]:
+    """Create a target for a volume, which no host may use yet.
 
-    vg: lvm.LVM
-    settings: options.Settings
-    target_driver: targets.Target
-    _reverts: revert.Reverts
-    # Ids of volumes that the pass over all of them at start-up has served,
-    # so that Cinder's call for each need not look again.
-    _served_at_start: frozenset[str] = frozenset()
-    # The id of a volume that a host could not be let in to while others have
-    # it: Cinder removes its export next, in the same thread. What it does
-    # for other hosts at that moment, it does in other ones.
-    _spared = threading.local()
-
-    def create_export(self, context: cinder_context.RequestContext,
-                      volume: objects.Volume, connector: dict | None,
-                      vg: str | None = None) -> dict[str, str]:
-        """Make a target for a volume; none of the hosts may use it yet.
-
-        :returns: ``provider_location`` and ``provider_auth`` to be stored
-        """
-        with translate.cinder_errors():
-            self._reverts.check_settled(volume.name)
-            self.vg.bring_up(volume.name)
-            export = self.target_driver.create_export(
-                context, volume, self._export_path(volume, vg))
-        return {'provider_location': export['location'],
-                'provider_auth': export['auth']}
-
-    def ensure_export(self, context: cinder_context.RequestContext,
-                      volume: objects.Volume) -> None:
-        """Make sure that an attached volume is served as it was before.
-
-        There is nothing to do for one that Cinder only calls attached
-        (``os-attach`` alone exports nothing).
-        """
-        if not _is_exported(volume):
-            LOG.info('Volume %s is attached to no host', volume.id)
-            return
-        if volume.id in self._served_at_start:
-            self._served_at_start -= {volume.id}
-            return
-        with translate.cinder_errors():
-            self.vg.bring_up(volume.name)
-            self.target_driver.ensure_export(
-                context, volume, self._export_path(volume))
-
-    def update_provider_info(self, volumes: list, snapshots: list) -> \
-            tuple[list, list]:
-        """Serve all attached volumes again; Cinder calls it at start.
-
-        One report and at most one activation, however many volumes there
-        are. A volume that cannot be served does not keep the others from
-        it: Cinder asks for each that is in use once more with
-        ``ensure_export``, and learns there what is wrong with it. For the
-        others, whose status is that of what was done with them while they
-        were attached (an upload, a backup, a retype), this is the only time.
-
-        :returns: no updates for volumes and for snapshots
-        """
-        attached = [volume for volume in volumes
-                    if _is_exported(volume) and (
-                        volume.status == _IN_USE
-                        or targets.connectors(volume))]
-        if attached:
-            try:
-                self._served_at_start = frozenset(self._serve(attached))
-            except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
-                LOG.error('The attached volumes cannot be served in one '
-                          'pass: %s', exc)
-            LOG.info('%d of %d attached volumes are served',
-                     len(self._served_at_start), len(attached))
-        return [], []
-
-    def _serve(self, volumes: list[objects.Volume]) -> Iterator[str]:
-        """Serve volumes and return the ids of those that are."""
-        lvs = self.vg.get_volumes()
-        present = [volume for volume in volumes
-                   if _is_there(volume, lvs.get(volume.name))]
-        inactive = [volume.name for volume in present
-                    if not lvs[volume.name].active]
-        if inactive:
-            present = self._activate(present, inactive)
-        failed = self.target_driver.ensure_exports(
-            cinder_context.get_admin_context(),
-            [(volume, self._export_path(volume)) for volume in present])
-        return (volume.id for volume in present if volume.id not in failed)
-
-    def _activate(self, volumes: list[objects.Volume],
-                  names: list[str]) -> list[objects.Volume]:
-        """Activate LVs, and return the volumes that can be served then."""
-        try:
-            self.vg.activate_lv(*names)
-        except lvm.LVMError as exc:
-            # LVM has activated the others.
-            LOG.error('Not all LVs of attached volumes are active: %s', exc)
-            lvs = self.vg.get_volumes()
-            return [volume for volume in volumes
-                    if volume.name in lvs and lvs[volume.name].active]
-        return volumes
-
-    def remove_export(self, context: cinder_context.RequestContext,
-                      volume: objects.Volume) -> None:
-        """Remove a volume's target; it may be gone already.
-
-        Not where Cinder asks for it only because one more host could not be
-        let in: the other hosts would lose their disk.
-        """
-        if self._spare(volume, False):
-            LOG.warning('Volume %s is still exported, as other hosts have it',
-                        volume.id)
-            return
-        with translate.cinder_errors():
-            self.target_driver.remove_export(context, volume,
-                                             self._export_path(volume))
-
-    def validate_connector(self, connector: dict) -> bool:
-        """Look that a host has told all that the target needs of it.
-
-        :raises exception.InvalidConnectorException: it has not
-        """
-        with translate.cinder_errors():
-            return self.target_driver.validate_connector(connector)
-
-    def initialize_connection(self, volume: objects.Volume,
-                              connector: dict) -> dict[str, Any]:
-        """Let a host use a volume's target.
-
-        :returns: what the host's os-brick needs to connect
-        """
-        self._spare(volume, False)
-        try:
-            with translate.cinder_errors():
-                return self.target_driver.initialize_connection(volume,
-                                                                connector)
-        # Target classes of Cinder raise what they like.
-        except Exception:
-            self._spare(volume, bool(targets.connectors(volume)))
-            raise
-
-    def terminate_connection(self, volume: objects.Volume,
-                             connector: dict | None, **kwargs: Any) -> bool:
-        """End a host's use of a volume's target, or that of all hosts.
-
-        A host that has the volume attached more than once keeps its access
-        until the last of these attachments goes.
-
-        :param connector: the host; None means all hosts
-        :returns: whether the target is needed by other attachments
-        """
-        self._spare(volume, False)
-        attachments = volume.volume_attachment
-        if connector is not None and volume.multiattach:
-            of_this_host = [
-                attachment for attachment in attachments
-                if attachment.connector
-                and self.target_driver.are_same_connector(
-                    attachment.connector, connector)]
-            if len(of_this_host) > 1:
-                return True
-        with translate.cinder_errors():
-            self.target_driver.terminate_connection(volume, connector,
-                                                    **kwargs)
-        return connector is not None and len(attachments) > 1
-
-    def _spare(self, volume: objects.Volume, spare: bool) -> bool:
-        """Have the next removal of a volume's export pass, or take place.
-
-        :returns: what was the case before
-        """
-        was_spared = getattr(self._spared, 'volume_id', None) == volume.id
-        self._spared.volume_id = volume.id if spare else None
-        return was_spared
-
-    def _export_path(self, volume: objects.Volume,
-                     vg: str | None = None) -> str:
-        return '/dev/%s/%s' % (vg or self.settings.volume_group, volume.name)
+    :param vg_name: the VG of the device, if not the back end's
+    :returns: ``provider_location`` and ``provider_auth``
+    :raises lvm.LogicalVolumeInUse: the volume is being reverted
+    """
+    backend.reverts.check_settled(volume.name)
+    backend.vg.bring_up(volume.name)
+    export = backend.target.create_export(
+        context, volume, _path(backend, volume, vg_name))
+    return {'provider_location': export['location'],
+            'provider_auth': export['auth']}
 
 
-def _is_there(volume: objects.Volume, lv: lvm.LogicalVolume | None) -> bool:
-    """Tell whether there is an LV to be served, and log if there is none."""
+def ensure(backend: backends.Backend, context: cinder_context.RequestContext,
+           volume: objects.Volume) -> None:
+    """Serve an attached volume as before the service started.
+
+    A volume that was never exported is attached in Cinder's database only
+    (``os-attach``).
+    """
+    if not _is_exported(volume):
+        LOG.info('Volume %s is attached to no host', volume.id)
+        return
+    if backend.workarounds.served_at_start.pop(volume.id):
+        return
+    backend.vg.bring_up(volume.name)
+    backend.target.ensure_export(context, volume, _path(backend, volume))
+
+
+def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
+              ) -> None:
+    """Serve all attached volumes again when the service starts.
+
+    One report and at most one activation, for any number of volumes. A
+    volume that cannot be served does not affect the others: Cinder calls
+    ``ensure_export`` for each volume in use, which raises the error. Volumes
+    with another status (those being uploaded, backed up or retyped while
+    attached) are served only here.
+    """
+    attached = [volume for volume in volumes
+                if _is_exported(volume) and (
+                    volume.status == _IN_USE or targets.connectors(volume))]
+    if not attached:
+        return
+    served: Iterable[str] = ()
+    try:
+        served = _serve(backend, attached)
+    except (errors.DriverError, *target_host.DAEMON_FAILURES) as exc:
+        LOG.error('The attached volumes cannot be served in one pass: %s',
+                  exc)
+    number = backend.workarounds.served_at_start.replace(served)
+    LOG.info('%d of %d attached volumes are served', number, len(attached))
+
+
+def _serve(backend: backends.Backend,
+           volumes: list[objects.Volume]) -> list[str]:
+    """Serve volumes, and return the IDs of those that are served."""
+    lvs = backend.vg.get_volumes()
+    present = [volume for volume in volumes
+               if _has_lv(volume, lvs.get(volume.name))]
+    inactive = [volume.name for volume in present
+                if not lvs[volume.name].active]
+    if inactive:
+        present = _activate(backend.vg, present, inactive)
+    failed = backend.target.ensure_exports(
+        cinder_context.get_admin_context(),
+        [(volume, _path(backend, volume)) for volume in present])
+    return [volume.id for volume in present if volume.id not in failed]
+
+
+def _has_lv(volume: objects.Volume, lv: lvm.LogicalVolume | None) -> bool:
+    """Tell whether a volume has an LV to serve; log why it has none."""
     if lv is None:
-        LOG.error('Volume %s is attached, but its LV is not there', volume.id)
+        LOG.error('Volume %s is attached, but its LV does not exist',
+                  volume.id)
         return False
     try:
         lvm.check_kind(lv)
     except lvm.LogicalVolumeOfWrongKind as exc:
-        LOG.error('Volume %s is attached, but its LV is another one: %s',
+        LOG.error('Volume %s is attached, but cannot be served: %s',
                   volume.id, exc)
         return False
     return True
 
 
+def _activate(vg: lvm.LVM, volumes: list[objects.Volume],
+              names: list[str]) -> list[objects.Volume]:
+    """Activate LVs, and return the volumes that can be served then."""
+    try:
+        vg.activate_lv(*names)
+    except lvm.LVMError as exc:
+        # LVM has activated the others.
+        LOG.error('Not all LVs of attached volumes are active: %s', exc)
+        lvs = vg.get_volumes()
+        return [volume for volume in volumes
+                if volume.name in lvs and lvs[volume.name].active]
+    return volumes
+
+
+def remove(backend: backends.Backend, context: cinder_context.RequestContext,
+           volume: objects.Volume) -> None:
+    """Remove a volume's target; it may be gone already."""
+    if backend.workarounds.kept_export.pop(volume.id):
+        LOG.warning('Volume %s stays exported: one host could not be '
+                    'connected, and other hosts use it', volume.id)
+        return
+    backend.target.remove_export(context, volume, _path(backend, volume))
+
+
+def connect(backend: backends.Backend, volume: objects.Volume,
+            connector: targets.Connector) -> dict[str, Any]:
+    """Let a host use a volume's target, and return how to connect."""
+    kept_export = backend.workarounds.kept_export
+    kept_export.forget()
+    try:
+        return backend.target.initialize_connection(volume, connector)
+    # Cinder's own target classes may raise anything.
+    except Exception:
+        if targets.connectors(volume):
+            kept_export.keep(volume.id)
+        raise
+
+
+def disconnect(backend: backends.Backend, volume: objects.Volume,
+               connector: targets.Connector | None, **kwargs: Any) -> bool:
+    """End a host's access to a volume's target, or that of all hosts.
+
+    A host that has the volume attached more than once keeps its access until
+    its last attachment ends.
+
+    :param connector: the host; None means all hosts
+    :returns: whether other attachments need the target
+    """
+    backend.workarounds.kept_export.forget()
+    attachments = volume.volume_attachment
+    if connector is not None and volume.multiattach:
+        of_this_host = [
+            attachment for attachment in attachments
+            if attachment.connector
+            and backend.target.are_same_connector(attachment.connector,
+                                                  connector)]
+        if len(of_this_host) > 1:
+            return True
+    backend.target.terminate_connection(volume, connector, **kwargs)
+    return connector is not None and len(attachments) > 1
+
+
 def _is_exported(volume: objects.Volume) -> bool:
     return bool(volume.provider_location or targets.connectors(volume))
+
+
+def _path(backend: backends.Backend, volume: objects.Volume,
+          vg_name: str | None = None) -> str:
+    return naming.device_path(vg_name or backend.settings.volume_group,
+                              volume.name)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver's verbs for LVs that Cinder did not make."""
+"""Managing: LVs that Cinder did not create become its own, and back."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cinder import context as cinder_context
@@ -8,151 +9,125 @@ from cinder import exception
 from cinder import objects
 from cinder.volume import volume_utils
 
+from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
-from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver import manage
 from cinder_lvm_driver import naming
-from cinder_lvm_driver import translate
+from cinder_lvm_driver.operations import manageable
 
 
-class ManageVerbs:
-    """Takes LVs under Cinder's management, and lists those it could take."""
+def get_size(backend: backends.Backend, thing: Any, existing_ref: Any,
+             kind: str) -> int:
+    """Return the size of a referenced LV in GiB, rounded up.
 
-    vg: lvm.LVM
-    _layout: layouts_base.Layout
+    :param thing: the volume or snapshot that the LV is to become
+    :param kind: ``volume`` or ``snapshot``
+    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV,
+        and it is in use
+    :raises exception.ManageExistingInvalidReference: the LV cannot be
+        managed as that
+    """
+    return manageable.size_gib(
+        _referenced(backend, thing, existing_ref, kind))
 
-    def manage_existing_object_get_size(self, existing_object: Any,
-                                        existing_ref: dict,
-                                        object_type: str) -> int:
-        """Return the size in GiB, rounded up, of an LV to be managed.
 
-        :param existing_ref: ``{'source-name': <LV name>}``
-        :param object_type: ``volume`` or ``snapshot``
-        :raises exception.ManageExistingAlreadyManaged: Cinder has it, and it
-            is in use
-        :raises exception.ManageExistingInvalidReference: there is no such
-            LV, or it cannot be managed as that
-        """
-        return manage.size_gib(
-            self._referenced(existing_object, existing_ref, object_type))
+def manage_volume(backend: backends.Backend, volume: objects.Volume,
+                  existing_ref: Any) -> None:
+    """Give an LV the name of a volume.
 
-    def manage_existing_get_size(self, volume: objects.Volume,
-                                 existing_ref: dict) -> int:
-        """Return the size in GiB of an LV to be managed as a volume."""
-        return self.manage_existing_object_get_size(volume, existing_ref,
-                                                    manage.VOLUME)
+    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
+    :raises exception.ManageExistingInvalidReference: the LV cannot be
+        managed as a volume
+    """
+    # First, as it says more than what else may be wrong with the LV.
+    _check_unmanaged(manageable.referenced_name(existing_ref))
+    lv = _referenced(backend, volume, existing_ref, manageable.VOLUME)
+    for tag in filter(naming.is_tag_of_ours, lv.tags):
+        backend.vg.delete_tag(lv.name, tag)
+    _rename(backend.vg, lv.name, volume.name)
 
-    def manage_existing_snapshot_get_size(self, snapshot: objects.Snapshot,
-                                          existing_ref: dict) -> int:
-        """Return the size in GiB of an LV to be managed as a snapshot."""
-        return self.manage_existing_object_get_size(snapshot, existing_ref,
-                                                    manage.SNAPSHOT)
 
-    def manage_existing(self, volume: objects.Volume,
-                        existing_ref: dict) -> None:
-        """Give an LV the name of a volume.
+def manage_snapshot(backend: backends.Backend, snapshot: objects.Snapshot,
+                    existing_ref: Any) -> None:
+    """Give an LV the name of a snapshot.
 
-        :raises exception.ManageExistingAlreadyManaged: Cinder has it
-        :raises exception.ManageExistingInvalidReference: it cannot be
-            managed as a volume
-        """
-        # First: that Cinder has it says more than what else is wrong with it.
-        _check_unmanaged(manage.referenced_name(existing_ref))
-        lv = self._referenced(volume, existing_ref, manage.VOLUME)
-        for tag in filter(naming.is_tag_of_ours, lv.tags):
-            with translate.cinder_errors():
-                self.vg.delete_tag(lv.name, tag)
-        self._rename(lv.name, volume.name)
+    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
+    :raises exception.ManageExistingInvalidReference: the LV cannot be
+        managed as a snapshot of this volume
+    """
+    _check_unmanaged(manageable.referenced_name(existing_ref))
+    lv = _referenced(backend, snapshot, existing_ref, manageable.SNAPSHOT)
+    _rename(backend.vg, lv.name, naming.snapshot_lv_name(snapshot.name))
 
-    def manage_existing_snapshot(self, snapshot: objects.Snapshot,
-                                 existing_ref: dict) -> None:
-        """Give an LV the name of a snapshot.
 
-        :raises exception.ManageExistingAlreadyManaged: Cinder has it
-        :raises exception.ManageExistingInvalidReference: it cannot be
-            managed as a snapshot of this volume
-        """
-        _check_unmanaged(manage.referenced_name(existing_ref))
-        lv = self._referenced(snapshot, existing_ref, manage.SNAPSHOT)
-        self._rename(lv.name, naming.snapshot_lv_name(snapshot.name))
+def unmanage(backend: backends.Backend, volume: objects.Volume) -> None:
+    """Take the driver's tags off a volume's LV, which keeps its name.
 
-    def unmanage(self, volume: objects.Volume) -> None:
-        """Leave a volume's LV to others: its name stays, our tags do not.
+    Cinder forgets the volume even if LVM does not answer.
+    """
+    errors.attempt(
+        f'LV {volume.name} may have tags that begin with "cinder."; remove '
+        f'them with lvchange --deltag', _remove_tags, backend, volume.name)
 
-        Cinder forgets the volume also where LVM cannot be asked.
-        """
-        errors.attempt(
-            f'LV {volume.name} may have tags that begin with "cinder."; take '
-            f'them off with lvchange --deltag', self._take_tags_off,
-            volume.name)
 
-    def _take_tags_off(self, lv_name: str) -> None:
-        lv = self.vg.find_volume(lv_name)
-        if lv is not None:
-            self._layout.recover([lv])
-            for tag in lv.tags:
-                if tag.startswith(naming.REVERT_TAG):
-                    self.vg.delete_tag(lv_name, tag)
+def _remove_tags(backend: backends.Backend, lv_name: str) -> None:
+    lv = backend.vg.find_volume(lv_name)
+    if lv is None:
+        return
+    backend.layout.recover([lv])
+    for tag in lv.tags:
+        if tag.startswith(naming.REVERT_TAG):
+            backend.vg.delete_tag(lv_name, tag)
 
-    def _referenced(self, existing_object: Any, existing_ref: Any,
-                    kind: str) -> lvm.LogicalVolume:
-        lv_name = manage.referenced_name(existing_ref)
-        origin = (existing_object.volume_name if kind == manage.SNAPSHOT
-                  else None)
-        with translate.cinder_errors():
-            lv = self.vg.find_volume(lv_name)
-            # Who has a suspended LV open is stuck in it, and a pool is open
-            # as long as LVs of it are active.
-            if lv and not (lv.is_suspended or lv.is_private):
-                if lv.is_open:
-                    # Cinder asks for the size before all else.
-                    _check_unmanaged(lv_name)
-                lv = self.vg.wait_until_closed(lv)
-        return manage.check(lv, lv_name, kind, self.vg.vg_name, origin)
 
-    def _rename(self, lv_name: str, new_name: str) -> None:
-        if lv_name != new_name:
-            with translate.cinder_errors():
-                self.vg.rename_volume(lv_name, new_name)
+def _referenced(backend: backends.Backend, thing: Any, existing_ref: Any,
+                kind: str) -> lvm.LogicalVolume:
+    lv_name = manageable.referenced_name(existing_ref)
+    origin = thing.volume_name if kind == manageable.SNAPSHOT else None
+    lv = backend.vg.find_volume(lv_name)
+    # A process that has a suspended LV open hangs, and a pool is open while
+    # one of its LVs is active: neither would close.
+    if lv and not (lv.is_suspended or lv.is_private):
+        if lv.is_open:
+            # Cinder asks for the size first of all.
+            _check_unmanaged(lv_name)
+        lv = backend.vg.wait_until_closed(lv)
+    return manageable.check(lv, lv_name, kind, backend.vg.vg_name, origin)
 
-    def get_manageable_volumes(self, cinder_volumes: list, marker: Any,
-                               limit: int, offset: int, sort_keys: list[str],
-                               sort_dirs: list[str]) -> list[dict[str, Any]]:
-        """List the LVs that are, or could be, volumes of Cinder."""
-        return self._manageable(manage.VOLUME, cinder_volumes, marker, limit,
-                                offset, sort_keys, sort_dirs)
 
-    def get_manageable_snapshots(self, cinder_snapshots: list, marker: Any,
-                                 limit: int, offset: int,
-                                 sort_keys: list[str],
-                                 sort_dirs: list[str]) -> \
-            list[dict[str, Any]]:
-        """List the LVs that are, or could be, snapshots of Cinder."""
-        return self._manageable(manage.SNAPSHOT, cinder_snapshots, marker,
-                                limit, offset, sort_keys, sort_dirs)
+def _rename(vg: lvm.LVM, lv_name: str, new_name: str) -> None:
+    if lv_name != new_name:
+        vg.rename_volume(lv_name, new_name)
 
-    def _manageable(self, kind: str, known: list,
+
+def list_manageable(backend: backends.Backend, kind: str,
+                    managed: Iterable[Mapping[str, str]],
                     *page: Any) -> list[dict[str, Any]]:
-        with translate.cinder_errors():
-            volumes = self.vg.get_volumes()
-        found = manage.entries(volumes.values(), kind,
-                               {manage.lv_name(item, kind): item['id']
-                                for item in known})
-        return volume_utils.paginate_entries_list(found, *page)
+    """List the LVs that are, or could become, volumes or snapshots.
+
+    :param kind: ``volume`` or ``snapshot``
+    :param managed: Cinder's own volumes or snapshots on this back end
+    :param page: marker, limit, offset, sort keys and sort directions
+    """
+    found = manageable.entries(
+        backend.vg.get_volumes().values(), kind,
+        {manageable.lv_name(item, kind): item['id'] for item in managed})
+    entries: list[dict[str, Any]] = volume_utils.paginate_entries_list(
+        found, *page)
+    return entries
 
 
 def _check_unmanaged(lv_name: str) -> None:
-    """Look that an LV is neither a volume nor a snapshot of Cinder's.
+    """Check that an LV is no volume and no snapshot of Cinder.
 
     A clone could pass for a snapshot of its source. The LV of a volume that
-    was migrated while it was in use bears the id of one that Cinder has
-    forgotten.
+    was migrated while in use has the ID of a volume that Cinder has deleted
+    from its database.
 
-    :raises exception.ManageExistingAlreadyManaged: it is
+    :raises exception.ManageExistingAlreadyManaged: it is one
     """
     context = cinder_context.get_admin_context()
-    volume_id = manage.cinder_id(lv_name, manage.VOLUME)
+    volume_id = manageable.cinder_id(lv_name, manageable.VOLUME)
     if ((volume_id and (
             volume_utils.check_already_managed_volume(volume_id)
             or objects.VolumeList.get_all(
@@ -163,6 +138,6 @@ def _check_unmanaged(lv_name: str) -> None:
 
 def is_snapshot_of_cinder(context: cinder_context.RequestContext,
                           lv_name: str) -> bool:
-    """Tell whether an LV name is that of a snapshot that Cinder has."""
-    known_id = manage.cinder_id(lv_name, manage.SNAPSHOT)
+    """Tell whether Cinder has a snapshot with an LV of this name."""
+    known_id = manageable.cinder_id(lv_name, manageable.SNAPSHOT)
     return bool(known_id and objects.Snapshot.exists(context, known_id))

@@ -115,4 +115,37 @@ class BackendTestCase(base.TestCase):
         return self.lvm.add(volume.name, volume.size * GIB, **facts)
 
 
+class DriverTestCase(BackendTestCase):
+    """A test of a driver that has been set up.
+
+    :ivar driver: the driver
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+
+    def create(self, size=1, **facts):
+        """Create a volume with the driver."""
+        volume = self.volume(size)
+        self.driver.create_volume(volume)
+        vars(self.lv(volume)).update(content='data', **facts)
+        return volume
+
+    def create_snapshot(self, volume, **facts):
+        snapshot = self.snapshot(volume)
+        self.driver.create_snapshot(snapshot)
+        vars(self.lv(snapshot)).update(facts)
+        return snapshot
+
+    def assert_wiped(self, *names):
+        """Fail unless all of these LVs were wiped and removed, no others."""
+        self.assertEqual([(name, 0, self.lvm.removed[name].size)
+                          for name in self.lvm.removed], self.machine.wiped)
+        for name, removed in zip(names, self.lvm.removed, strict=True):
+            self.assertRegex(removed,
+                             f'^cinder-wipe-{name[-12:]}-[0-9a-f]{{8}}$')
+            self.assertEqual('', self.lvm.removed[removed].content)
+
+
 THIN = {'segtype': 'thin', 'pool': 'vg-pool'}

@@ -56,7 +56,7 @@ class TestState(HealthTestCase):
         self.lvm.add('a')
         self.look()
         self.machine.missing.add('vgs')
-        pool = self.assert_down('LVM cannot be asked')
+        pool = self.assert_down('LVM does not answer')
         # The rest is what was known before.
         self.assertEqual((1, 100), (pool['total_volumes'],
                                     pool['total_capacity_gb']))
@@ -69,7 +69,7 @@ class TestState(HealthTestCase):
         self.lvm.missing.add('/dev/lost')
         self.look()
         self.machine.missing.add('vgs')
-        self.assert_down('LVM cannot be asked')
+        self.assert_down('LVM does not answer')
 
 
 @ddt.ddt
@@ -135,7 +135,8 @@ class TestThinPoolThatFillsUp(HealthTestCase):
     def test_extended_above_the_threshold(self):
         self.assertEqual(10, self.fill('80.00'))
         self.assertEqual(12, self.fill('81.00'))
-        self.assertIn('was filling up and is extended', *self.lines('INFO'))
+        self.assertIn('was filling up and has been extended',
+                      *self.lines('INFO'))
         self.assertEqual((12, 67.5), (
             self.told['total_capacity_gb'],
             self.told['lvm_thin_pool_data_percent']))

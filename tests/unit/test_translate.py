@@ -24,11 +24,14 @@ IN_USE = lvm.LogicalVolumeInUse('LV a is in use')
 @ddt.ddt
 class TestTranslate(base.TestCase):
 
-    def translated(self, error, **about):
+    def translated(self, error, busy=None):
         """Return what Cinder sees of an error."""
+        @translate.cinder_errors(busy=busy)
+        def verb(volume, snapshot):
+            raise error
+
         try:
-            with translate.cinder_errors(**about):
-                raise error
+            verb(VOLUME, snapshot=SNAPSHOT)
         except Exception as exc:  # noqa: BLE001  any may come
             self.assertIs(error, exc.__cause__ or exc)
             return exc
@@ -42,18 +45,18 @@ class TestTranslate(base.TestCase):
         OSError('Premature eof of text'),
         daemon.FailedToDropPrivileges('text exited non-zero'))
     def test_backend_fails(self, error):
-        for about in ({}, {'volume': VOLUME}, {'snapshot': SNAPSHOT}):
-            exc = self.translated(error, **about)
+        for busy in None, 'volume', 'snapshot':
+            exc = self.translated(error, busy)
             self.assertIs(exception.VolumeBackendAPIException, type(exc))
             self.assertIn('text', str(exc))
 
     def test_volume_in_use(self):
-        exc = self.translated(IN_USE, volume=VOLUME)
+        exc = self.translated(IN_USE, 'volume')
         self.assertIs(exception.VolumeIsBusy, type(exc))
         self.assertIn('volume-1', str(exc))
 
     def test_snapshot_in_use(self):
-        exc = self.translated(IN_USE, snapshot=SNAPSHOT)
+        exc = self.translated(IN_USE, 'snapshot')
         self.assertIs(exception.SnapshotIsBusy, type(exc))
         self.assertIn('snapshot-1', str(exc))
 
@@ -73,5 +76,11 @@ class TestTranslate(base.TestCase):
         self.assertIs(error, self.translated(error))
 
     def test_nothing_is_wrong(self):
-        with translate.cinder_errors():
-            pass
+        @translate.cinder_errors()
+        def verb(volume, size=1):
+            """Create it."""
+            return volume, size
+
+        self.assertEqual((VOLUME, 2), verb(VOLUME, size=2))
+        self.assertEqual(('verb', 'Create it.'),
+                         (verb.__name__, verb.__doc__))

@@ -165,7 +165,7 @@ class TestHostThatCannotBeLetIn(ExportTestCase):
         for _ in 'once', 'again':
             self.attach_another()
         self.assertNotIn('remove_export', self.verbs())
-        self.assertIn(f'Volume {self.made.id} is still exported',
+        self.assertIn(f'Volume {self.made.id} stays exported',
                       self.log.output)
         self.driver.remove_export(self.context, self.made)
         self.assertIn('remove_export', self.verbs())
@@ -343,7 +343,7 @@ class TestStart(ExportTestCase):
         volume, gone = self.attached(), self.attached()
         del self.lvm.volumes[gone.name]
         self.update(volume, gone)
-        self.assertIn(f'Volume {gone.id} is attached, but its LV is not',
+        self.assertIn(f'Volume {gone.id} is attached, but its LV does not',
                       self.log.output)
         self.assertEqual([], self.ensure(volume))
         self.assertRaises(exception.VolumeBackendAPIException, self.ensure,
@@ -353,7 +353,7 @@ class TestStart(ExportTestCase):
         volume, pool = self.attached(), self.attached(active=False)
         vars(self.lv(pool)).update(segtype='thin-pool', pool='')
         self.update(volume, pool)
-        self.assertIn(f'Volume {pool.id} is attached, but its LV is another',
+        self.assertIn(f'Volume {pool.id} is attached, but cannot be served',
                       self.log.output)
         self.assertFalse(self.lv(pool).active)
         self.assertEqual([], self.ensure(volume))

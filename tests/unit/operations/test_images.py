@@ -2,14 +2,12 @@
 """Images to volumes and back; what Cinder does for it is Cinder's affair."""
 
 import contextlib
-import threading
 from unittest import mock
 import uuid
 
 from cinder import exception
 from cinder.image import image_utils
 from cinder import objects
-from cinder import utils
 from cinder.volume.flows.manager import create_volume
 from cinder.volume import volume_utils
 import ddt
@@ -195,23 +193,3 @@ class TestOtherVerbs(ImageTestCase):
         upload.assert_called_once_with(
             self.context, 'service', {'id': 'image'},
             self.driver.local_path(self.fresh), self.fresh)
-
-
-class TestNativeThreads(backend.BackendTestCase):
-    """What Cinder's helper hands to eventlet's pool of threads."""
-
-    def make_driver_where(self, threads):
-        with mock.patch.object(utils, 'concurrency_mode_threading',
-                               create=True, return_value=threads):
-            self.make_driver()
-
-    def test_is_done_by_the_thread_that_calls(self):
-        self.make_driver_where(threads=True)
-        self.assertEqual(
-            threading.get_ident(),
-            image_utils.tpool.execute(threading.get_ident))
-
-    def test_is_left_to_it_where_its_loop_runs(self):
-        with mock.patch.object(image_utils, 'tpool') as tpool:
-            self.make_driver_where(threads=False)
-        tpool.set_num_threads.assert_not_called()

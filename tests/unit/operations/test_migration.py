@@ -176,13 +176,14 @@ class TestMigrate(MovingTestCase):
                 break
         # The last one to fail was the wiping of what was moved.
         self.assertTrue(self.machine.has_failed)
-        self.assertIn('was moved to another VG', self.log.output)
+        self.assertIn('was copied to another VG', self.log.output)
         self.assertEqual(names | {volume.name}, set(self.other.volumes))
 
     def test_half_a_copy_is_wiped(self):
         volume = self.volume_with_data()
-        with mock.patch.object(self.driver._copier, 'copy', side_effect=(
-                processutils.ProcessExecutionError)):
+        with mock.patch.object(
+                self.driver._backend.writer, 'copy',
+                side_effect=processutils.ProcessExecutionError):
             self.assertRaises(processutils.ProcessExecutionError,
                               self.migrate, volume, self.place())
         (wiped, *extent), = self.machine.wiped
@@ -193,7 +194,7 @@ class TestMigrate(MovingTestCase):
     def test_end_of_the_service_in_the_middle_of_the_copy(self):
         volume = self.volume_with_data()
         with mock.patch.object(wiping.Remover, 'remove'), \
-                mock.patch.object(self.driver._copier, 'copy',
+                mock.patch.object(self.driver._backend.writer, 'copy',
                                   side_effect=KeyboardInterrupt):
             self.assertRaises(KeyboardInterrupt, self.migrate, volume,
                               self.place())

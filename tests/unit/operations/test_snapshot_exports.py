@@ -152,8 +152,8 @@ class TestBackups(SnapshotTestCase):
                 self.assertIs(value, self.driver.backup_use_temp_snapshot())
 
     def test_target_of_cinder(self):
-        self.driver.target_driver = mock.Mock(
-            SERVES_SNAPSHOTS=intree.InTreeTarget.SERVES_SNAPSHOTS)
-        with self.configured(True):
+        with self.configured(True), mock.patch.object(
+                self.driver.target_driver, 'SERVES_SNAPSHOTS',
+                intree.InTreeTarget.SERVES_SNAPSHOTS):
             self.assertFalse(self.driver.backup_use_temp_snapshot())
-        self.assertIn('does not serve snapshots', self.log.output)
+        self.assertIn('cannot serve snapshots', self.log.output)

@@ -8,9 +8,11 @@ what the driver decides.
 """
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import os
+from unittest import mock
 
 from cinder.interface import util
 from cinder.tests.unit.brick import fake_lvm
@@ -20,18 +22,16 @@ from oslo_concurrency import processutils
 from oslo_utils import importutils
 from oslo_utils import units
 
+from cinder_lvm_driver import backend
 from cinder_lvm_driver import background
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import driver
-from cinder_lvm_driver import layouts
-from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import targets
-from cinder_lvm_driver import wiping
 from tests.unit.upstream import brick
 
 # What is no verb, so that it needs no VG.
@@ -75,7 +75,7 @@ class Options:
         return value
 
 
-class Copier:
+class DeviceWriter:
     """Copies and wipes with the functions of Cinder that tests replace."""
 
     def __init__(self, owner):
@@ -145,21 +145,22 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         reached.append(verb)
         self._verb = verb
         self.settings = options.Settings.read(self.configuration)
-        self._copier = Copier(self)
         fake = self.vg or self._new_fake()
         # A mock has no name to tell.
         name = (fake.vg_name if isinstance(fake.vg_name, str)
                 else self.settings.volume_group)
         self.vg = self._given_vg = brick.Brick(fake, name, self)
         self._note(self.vg, arguments)
-        self._remover = wiping.Remover(self.vg, self._copier)
-        self._reverts = revert.Reverts(self.vg)
-        # Theirs takes all that is not 'thin' for thick until it is set up.
-        self._layout = layouts.load(
-            'thin' if self.settings.lvm_type == 'thin' else 'default',
-            self.vg, self._copier, self._remover.remove)
+        is_thin = self.settings.lvm_type == 'thin'
+        self._backend = backend.build(
+            # Theirs takes all that is not 'thin' for thick until it is set
+            # up.
+            settings=dataclasses.replace(
+                self.settings, lvm_type='thin' if is_thin else 'default'),
+            hostname=self.hostname, runner=self._runner,
+            target=self.target_driver, vg=self.vg)
         # What prepare() would have seen of the pool.
-        self._layout.reads_zeroes = self.settings.lvm_type == 'thin'
+        self._backend.layout.reads_zeroes = is_thin
         try:
             yield
         finally:
@@ -176,9 +177,6 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
     def open_brick(self, vg_name):
         """Return Cinder's own VG object, of a VG that is there."""
         return in_tree.lvm.LVM(vg_name, 'sudo', executor=self._execute)
-
-    def _open_vg(self, vg_name):
-        return brick.Destination(vg_name, self)
 
     def _note(self, double, arguments):
         """Let the double know the sizes and names that a verb is given."""
@@ -198,7 +196,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
     def check_for_setup_error(self):
         super().check_for_setup_error()
         # Theirs notes there what 'auto' has come to.
-        self.configuration.lvm_type = self._layout.lvm_type
+        self.configuration.lvm_type = self._backend.layout.lvm_type
 
     def local_path(self, volume, vg=None):
         return super().local_path(_as_thing(volume), vg)
@@ -245,6 +243,17 @@ def _verbs():
                 name in _VERBS or name in vars(in_tree.LVMVolumeDriver)
                 and name[0] != '_'):
             yield name
+
+
+def _built(build, *, vg, **parts):
+    """Build a back end that writes with Cinder's functions."""
+    with mock.patch.object(devices, 'DeviceWriter',
+                           lambda settings, runner: DeviceWriter(vg.owner)):
+        return build(vg=vg, **parts)
+
+
+def _opened(made, vg_name):
+    return brick.Destination(vg_name, made.vg.owner)
 
 
 def _settings(read, configuration):
@@ -297,6 +306,8 @@ def install():
         LVMVolumeDriver.get_manageable_snapshots)
     util.get_volume_drivers = lambda: [Registered()]
     in_tree.LVMVolumeDriver = LVMVolumeDriver
+    backend.build = functools.partial(_built, backend.build)
+    backend.Backend.open_vg = _opened
     targets.load = functools.partial(_loaded_target, targets.load)
     command.installed_version = lambda runner: (2, 3, 16)
     command.autoextension = lambda runner, system_dir: (

@@ -115,6 +115,7 @@ class Brick:
     """Stands for ``lvm.LVM`` before the VG object of a test.
 
     :ivar fake: the object
+    :ivar owner: the driver
     :ivar known_sizes, known_origins: what the arguments of the verb that is
         running tell of LVs, by their names
     """
@@ -124,13 +125,13 @@ class Brick:
         self.vg_name = vg_name
         self.known_sizes = {}
         self.known_origins = {}
-        self._owner = owner
+        self.owner = owner
         # Their names before they were deleted, by those they have now.
         self._doomed = {}
 
     @property
     def _is_thin(self):
-        return self._owner.configuration.lvm_type == 'thin'
+        return self.owner.configuration.lvm_type == 'thin'
 
     def _volume(self, name, answer):
         return Volume(self, name, answer, self._is_thin)
@@ -200,17 +201,17 @@ class Brick:
         self._run(self.fake.create_thin_pool, name)
 
     def create_volume(self, name, size_bytes):
-        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
+        self._run(self.owner._create_volume, name, _sizestr(size_bytes),
                   'default', 0)
 
     def create_thin_volume(self, name, size_bytes, pool):
-        self._run(self._owner._create_volume, name, _sizestr(size_bytes),
+        self._run(self.owner._create_volume, name, _sizestr(size_bytes),
                   'thin', 0)
 
     def create_cow_snapshot(self, name, origin, size_bytes):
         self.known_origins[name] = origin
         self._run(self.fake.create_lv_snapshot, name, origin,
-                  self._owner.configuration.lvm_type)
+                  self.owner.configuration.lvm_type)
 
     def create_thin_snapshot(self, name, origin, *, activate):
         self._run(self.fake.create_lv_snapshot, name, origin, 'thin')
@@ -219,7 +220,7 @@ class Brick:
                       permanent=True)
 
     def extend_volume(self, name, size_bytes):
-        self._owner.extend_lv(name, size_bytes // GIB)
+        self.owner.extend_lv(name, size_bytes // GIB)
 
     def extend_only(self, name, size_gib):
         self._run(self.fake.extend_volume, name, f'{size_gib}g')
@@ -284,7 +285,7 @@ class Destination(Brick):
                 for group in volume_utils.get_all_volume_groups()]:
             raise lvm.VolumeGroupNotFound(
                 f'VG {self.vg_name} was not found')
-        self.fake = self._owner.open_brick(self.vg_name)
+        self.fake = self.owner.open_brick(self.vg_name)
         return self._facts()
 
     def find_volume(self, name):
@@ -298,7 +299,7 @@ class Destination(Brick):
     def create_volume(self, name, size_bytes):
         self.known_sizes[name] = size_bytes
         # Brick copies to an LV that has its name from the start.
-        self._run(self._owner._create_volume,
+        self._run(self.owner._create_volume,
                   name.removeprefix(naming.arriving('')),
                   _sizestr(size_bytes), 'default', 0, self)
 

@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scheduler is told of a back end."""
+"""Stats: what the scheduler knows of a back end."""
 
 import decimal
 from typing import Any
 
 from oslo_utils import units
 
-from cinder_lvm_driver import health
-from cinder_lvm_driver.layouts import base as layouts_base
-from cinder_lvm_driver import location
-from cinder_lvm_driver import options
+from cinder_lvm_driver import backend as backends
+from cinder_lvm_driver.operations import location
 
 
-def build(*, settings: options.Settings, reading: health.Reading,
-          layout: layouts_base.Layout, hostname: str,
-          driver_version: str, storage_protocol: str,
-          filter_function: str | None,
-          goodness_function: str | None) -> dict[str, Any]:
-    """Return the back end's stats: the in-tree driver's keys and our own.
+def collect(backend: backends.Backend, *, driver_version: str,
+            filter_function: str | None,
+            goodness_function: str | None) -> dict[str, Any]:
+    """Return the back end's stats, also if LVM does not answer.
 
-    Capacities are GiB, rounded to two places as there. Our own keys tell how
-    full a thin pool is; an inactive pool has none.
+    Cinder asks for them once a minute, which is also when the wiping of
+    deleted LVs that were in use is tried again.
+
+    The keys are those of the in-tree driver, and two of our own that tell
+    how full an active thin pool is. Capacities are in GiB, rounded to two
+    places.
     """
-    capacity, lvm_type = reading.capacity, layout.lvm_type
+    backend.remover.retry()
+    reading = backend.watch.look(backend.vg, backend.layout)
+    settings, capacity = backend.settings, reading.capacity
+    lvm_type = backend.layout.lvm_type
     is_thin = lvm_type == 'thin'
     pool = {
         'pool_name': settings.backend_name,
@@ -32,7 +35,7 @@ def build(*, settings: options.Settings, reading: health.Reading,
         'reserved_percentage': settings.reserved_percentage,
         'max_over_subscription_ratio': settings.max_over_subscription_ratio,
         'location_info': location.Location(
-            hostname, settings.volume_group, lvm_type,
+            backend.hostname, settings.volume_group, lvm_type,
             settings.lvm_mirrors).format(),
         'QoS_support': False,
         'thin_provisioning_support': is_thin,
@@ -50,10 +53,10 @@ def build(*, settings: options.Settings, reading: health.Reading,
         'volume_backend_name': settings.backend_name,
         'vendor_name': 'Open Source',
         'driver_version': driver_version,
-        'storage_protocol': storage_protocol,
+        'storage_protocol': backend.target.storage_protocol,
         'pools': [pool],
         'shared_targets': settings.share_target,
-        'sparse_copy_volume': layout.reads_zeroes,
+        'sparse_copy_volume': backend.layout.reads_zeroes,
     }
 
 
@@ -63,4 +66,5 @@ def _percentages(**values: decimal.Decimal | None) -> dict[str, float]:
 
 
 def _gib(size_bytes: int) -> float:
-    return round(size_bytes / units.Gi, 2)
+    size_gib: float = size_bytes / units.Gi
+    return round(size_gib, 2)

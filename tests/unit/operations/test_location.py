@@ -3,7 +3,7 @@
 
 import ddt
 
-from cinder_lvm_driver import location
+from cinder_lvm_driver.operations import location
 from tests import base
 
 PLACE = location.Location('host', 'vg', 'thin', 0)
@@ -27,8 +27,8 @@ class TestLocation(base.TestCase):
     def test_what_is_not_ours(self, text):
         self.assertIsNone(location.parse(text))
 
-    def test_of_host(self):
-        self.assertEqual(PLACE, location.of_host(
+    def test_of_destination(self):
+        self.assertEqual(PLACE, location.of_destination(
             {'host': 'h', 'capabilities': {'location_info': PLACE.format()}}))
         for host in ({}, {'capabilities': None}, {'capabilities': {}}):
-            self.assertIsNone(location.of_host(host))
+            self.assertIsNone(location.of_destination(host))

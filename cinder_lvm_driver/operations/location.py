@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a back end keeps its volumes, and as what, in one line of text.
+"""Where a back end keeps its volumes, and in which layout, as one line.
 
-It is what the stats call ``location_info``, in the in-tree driver's form:
-either driver offers it to the other for a migration on one host.
+The stats call it ``location_info``. It has the in-tree driver's form, so
+that volumes migrate within a host between back ends of either driver.
 """
 
 import dataclasses
@@ -13,12 +13,14 @@ _DRIVER = 'LVMVolumeDriver'
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Location:
-    """A VG of a host, and the layout of the volumes made there."""
+    """A VG of a host, and the layout of new LVs there.
+
+    :ivar mirrors: copies of each LV beside the first one
+    """
 
     hostname: str
     vg_name: str
     lvm_type: str
-    # Copies beside the first one.
     mirrors: int
 
     def format(self) -> str:
@@ -28,9 +30,9 @@ class Location:
 
 
 def parse(text: Any) -> Location | None:
-    """Return what a line of text says, or None for what is not ours.
+    """Return the location that a text names; None for any other text.
 
-    Back ends of any driver call something ``location_info``.
+    Other drivers have a ``location_info`` of their own.
     """
     words = text.split(':') if isinstance(text, str) else []
     if len(words) != 5 or words[0] != _DRIVER:
@@ -41,9 +43,11 @@ def parse(text: Any) -> Location | None:
     return Location(hostname, vg_name, lvm_type, int(mirrors))
 
 
-def of_host(host: dict[str, Any]) -> Location | None:
+def of_destination(destination: dict[str, Any]) -> Location | None:
     """Return the location of a back end as the scheduler describes it.
 
-    :param host: ``{'host': ..., 'capabilities': {'location_info': ...}}``
+    :param destination: ``{'host': ..., 'capabilities': {'location_info':
+        ...}}``
     """
-    return parse((host.get('capabilities') or {}).get('location_info'))
+    return parse((destination.get('capabilities') or {})
+                 .get('location_info'))

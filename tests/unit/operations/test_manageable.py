@@ -8,7 +8,7 @@ import ddt
 from oslo_config import cfg
 
 from cinder_lvm_driver import lvm
-from cinder_lvm_driver import manage
+from cinder_lvm_driver.operations import manageable
 from tests import base
 
 GIB = 2 ** 30
@@ -43,11 +43,11 @@ class TestFacts(base.TestCase):
     @ddt.data((GIB, 1), (GIB + 1, 2), (1028 * 2 ** 20, 2), (1, 1))
     @ddt.unpack
     def test_size_is_rounded_up(self, size_bytes, size_gib):
-        self.assertEqual(size_gib, manage.size_gib(
+        self.assertEqual(size_gib, manageable.size_gib(
             dataclasses.replace(LINEAR, size_bytes=size_bytes)))
 
     def test_size_of_a_cow_snapshot_is_not_that_of_its_store(self):
-        self.assertEqual(1, manage.size_gib(COW))
+        self.assertEqual(1, manageable.size_gib(COW))
 
     @ddt.data((LINEAR, False), (COW, True), (THIN, False), (CLONE, False),
               (THIN_SNAPSHOT, True), (named(CLONE, '_snapshot-1'), True),
@@ -56,15 +56,15 @@ class TestFacts(base.TestCase):
               (named(THIN, f'volume-{ID}'), False))
     @ddt.unpack
     def test_is_snapshot(self, volume, is_snapshot):
-        self.assertIs(is_snapshot, manage.is_snapshot(volume))
+        self.assertIs(is_snapshot, manageable.is_snapshot(volume))
 
     def test_is_snapshot_by_another_name(self):
         """A revert of ours has taken the origin of the in-tree driver's."""
         self.override('snapshot_name_template', 'shot-%s')
-        self.assertTrue(manage.is_snapshot(named(THIN, f'shot-{ID}')))
+        self.assertTrue(manageable.is_snapshot(named(THIN, f'shot-{ID}')))
         self.override('volume_name_template', '%s')
         self.override('snapshot_name_template', '%s')
-        self.assertFalse(manage.is_snapshot(named(THIN, ID)))
+        self.assertFalse(manageable.is_snapshot(named(THIN, ID)))
 
     def override(self, name, value):
         cfg.CONF.set_override(name, value)
@@ -75,7 +75,7 @@ class TestFacts(base.TestCase):
               (f'volume-{ID}', 'snapshot', None), ('x', 'snapshot', None))
     @ddt.unpack
     def test_cinder_id(self, name, kind, found):
-        self.assertEqual(found, manage.cinder_id(name, kind))
+        self.assertEqual(found, manageable.cinder_id(name, kind))
 
 
 @ddt.ddt
@@ -83,13 +83,13 @@ class TestReference(base.TestCase):
 
     @ddt.data({'source-name': 'a'}, 'a')
     def test_name(self, reference):
-        self.assertEqual('a', manage.referenced_name(reference))
+        self.assertEqual('a', manageable.referenced_name(reference))
 
     @ddt.data(None, [], 5, {}, '', {'source-name': ''}, {'source-name': None},
               {'source-id': 'a'}, {'source-name': 1})
     def test_no_name(self, reference):
         self.assertRaises(exception.ManageExistingInvalidReference,
-                          manage.referenced_name, reference)
+                          manageable.referenced_name, reference)
 
     @ddt.data((LINEAR, 'volume', None), (THIN, 'volume', None),
               (CLONE, 'volume', None), (COW, 'snapshot', 'a'),
@@ -97,13 +97,13 @@ class TestReference(base.TestCase):
               (CLONE, 'snapshot', 'thin'))
     @ddt.unpack
     def test_can_be_managed(self, volume, kind, origin):
-        self.assertIs(volume, manage.check(
+        self.assertIs(volume, manageable.check(
             volume, volume.name, kind, 'vg', origin))
 
     @ddt.data(
         (None, 'volume', None, 'no such LV'),
         (POOL, 'volume', None, 'thin pool'),
-        (CACHE, 'volume', None, 'part of others (cache-pool)'),
+        (CACHE, 'volume', None, 'part of other LVs (cache-pool)'),
         (COW, 'volume', None, 'is a snapshot'),
         (THIN_SNAPSHOT, 'volume', None, 'is a snapshot'),
         (named(LINEAR, 'b', is_open=True), 'volume', None, 'in use'),
@@ -113,9 +113,9 @@ class TestReference(base.TestCase):
         (named(COW, 'b', is_invalid=True), 'snapshot', 'a', 'overflowed'))
     @ddt.unpack
     def test_cannot_be_managed(self, volume, kind, origin, reason):
-        error = self.assertRaises(exception.ManageExistingInvalidReference,
-                                  manage.check, volume, 'given', kind, 'vg',
-                                  origin)
+        error = self.assertRaises(
+            exception.ManageExistingInvalidReference, manageable.check,
+            volume, 'given', kind, 'vg', origin)
         self.assertIn(reason, str(error))
         self.assertIn('given', str(error))
 
@@ -125,7 +125,7 @@ class TestEntries(base.TestCase):
     ALL = (LINEAR, COW, THIN, THIN_SNAPSHOT, CLONE, POOL, CACHE)
 
     def entries(self, kind, *volumes, managed=None):
-        return manage.entries(volumes, kind, managed or {})
+        return manageable.entries(volumes, kind, managed or {})
 
     def names(self, kind):
         return [entry['reference']['source-name']

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checking a back end, and completing what the last run left."""
+
+import functools
+import logging
+
+from cinder import context as cinder_context
+from cinder import exception
+
+from cinder_lvm_driver import backend as backends
+from cinder_lvm_driver import errors
+from cinder_lvm_driver import health
+from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import managing
+from cinder_lvm_driver import options
+from cinder_lvm_driver.targets import base as targets
+
+LOG = logging.getLogger(__name__)
+
+
+def check_target_options(settings: options.Settings,
+                         target: targets.Target) -> None:
+    """Check that the target helper can do what the options ask for.
+
+    :raises exception.InvalidConfigurationValue: it cannot
+    """
+    if settings.share_target and not target.SHARED_TARGET_SUPPORT:
+        raise exception.InvalidConfigurationValue(
+            option='lvm_share_target', value=True)
+    if settings.secondary_addresses and not target.SECONDARY_IP_SUPPORT:
+        raise exception.InvalidConfigurationValue(
+            option='target_secondary_ip_addresses',
+            value=','.join(settings.secondary_addresses))
+
+
+def start(backend: backends.Backend) -> None:
+    """Check all that the back end needs, and recover from a crash.
+
+    :raises errors.DriverError: the back end cannot serve
+    """
+    backend.target.check_for_setup_error()
+    backend.layout.prepare()
+    _recover(backend)
+    health.give_advice(backend.layout, backend.runner, backend.settings)
+
+
+def _recover(backend: backends.Backend) -> None:
+    """Complete or undo what the service was doing when it ended."""
+    lvs = backend.vg.get_volumes()
+    backend.reverts.recover(lvs, functools.partial(
+        managing.is_snapshot_of_cinder, cinder_context.get_admin_context()))
+    backend.layout.recover(lvs.values())
+    for name, lv in lvs.items():
+        if not naming.is_left_over(name):
+            continue
+        # Another back end that shares the VG may need it.
+        if lv.is_open:
+            LOG.warning('Temporary LV %s is in use and stays. Restart '
+                        'cinder-volume when it is no longer in use', name)
+        else:
+            LOG.warning('Removing temporary LV %s', name)
+            errors.attempt(f'Temporary LV {name} cannot be removed; the next '
+                           f'start tries again', backend.remover.remove, lv)
+    backend.remover.resume(lvs)

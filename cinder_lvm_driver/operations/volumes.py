@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes: their LVs are created, extended and deleted."""
+
+from collections.abc import Callable
+import logging
+
+from cinder import exception
+from cinder import objects
+from oslo_utils import units
+
+from cinder_lvm_driver import backend as backends
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
+
+
+def create(backend: backends.Backend, volume: objects.Volume) -> None:
+    """Create an LV of ``volume.size`` GiB."""
+    retry_after_wiping(backend, lambda: backend.layout.create_volume(
+        volume.name, _size_bytes(volume, volume.size)))
+
+
+def create_from_snapshot(backend: backends.Backend, volume: objects.Volume,
+                         snapshot: objects.Snapshot) -> None:
+    """Create an LV with the data of a snapshot."""
+    source = naming.snapshot_lv_name(snapshot.name)
+    retry_after_wiping(backend, lambda: backend.layout.create_from_snapshot(
+        backend.vg.get_volume(source), volume.name,
+        _size_bytes(volume, volume.size)))
+
+
+def clone(backend: backends.Backend, volume: objects.Volume,
+          source: objects.Volume) -> None:
+    """Create an LV with the data that another volume has now."""
+    retry_after_wiping(backend, lambda: backend.layout.create_from_volume(
+        backend.vg.get_volume(source.name), volume.name,
+        _size_bytes(volume, volume.size)))
+
+
+def extend(backend: backends.Backend, volume: objects.Volume,
+           new_size_gib: int) -> None:
+    """Extend a volume's LV, and have its target show the new size."""
+    size_bytes = _size_bytes(volume, new_size_gib, at_least_gib=volume.size)
+    retry_after_wiping(backend, lambda: backend.layout.extend_volume(
+        backend.vg.get_volume(volume.name), size_bytes))
+    try:
+        backend.target.extend_target(volume)
+    # Cinder's own target classes may raise anything.
+    except Exception as exc:
+        LOG.exception('The target of volume %s does not show its new size',
+                      volume.name)
+        raise exception.TargetUpdateFailed(volume_id=volume.id) from exc
+
+
+def delete(backend: backends.Backend, volume: objects.Volume) -> None:
+    """Remove a volume's LV; it may be gone already.
+
+    :raises lvm.LogicalVolumeInUse: it is open, or has COW snapshots, or
+        Cinder failed to delete its snapshots a moment ago
+    """
+    lv = backend.vg.find_volume(volume.name)
+    if lv is None:
+        LOG.info('LV %s does not exist; nothing to delete', volume.name)
+        return
+    if lv.is_cow_origin:
+        raise lvm.LogicalVolumeInUse(
+            f'LV {lv.name} has COW snapshots; delete them first')
+    busy = backend.workarounds.busy_snapshots.pop_all(lv.name)
+    if busy:
+        raise lvm.LogicalVolumeInUse(
+            f'LV {lv.name} has snapshots that are in use and were not '
+            f'deleted: ' + ', '.join(busy))
+    remove_lv(backend, lv)
+
+
+def remove_lv(backend: backends.Backend, lv: lvm.LogicalVolume) -> None:
+    """Remove the LV of a volume or snapshot; it may be gone already."""
+    try:
+        backend.remover.remove(lv)
+    except lvm.LogicalVolumeNotFound as exc:
+        LOG.info('LV %s was deleted outside this service: %s', lv.name, exc)
+
+
+def retry_after_wiping(backend: backends.Backend,
+                       step: Callable[[], None]) -> None:
+    """Take a step, and once more if space becomes free meanwhile.
+
+    For Cinder, deleted volumes are gone; in the VG they take space until
+    they are wiped.
+
+    :param step: leaves nothing behind when it fails; asks LVM for all that
+        it needs, as that may change during the wait
+    :raises lvm.InsufficientSpace: there is no space, also after wiping
+    """
+    was_wiping = backend.remover.is_working
+    try:
+        step()
+        return
+    except lvm.InsufficientSpace as exc:
+        if not was_wiping:
+            raise
+        LOG.info('Waiting for the space of deleted volumes: %s', exc)
+    backend.remover.wait()
+    step()
+
+
+def _size_bytes(volume: objects.Volume, size_gib: int,
+                at_least_gib: int = 1) -> int:
+    """Return the size that a volume is to have.
+
+    :raises lvm.InvalidRequest: it is too small
+    """
+    least = max(at_least_gib, 1)
+    if size_gib < least:
+        raise lvm.InvalidRequest(
+            f'{size_gib} GiB is too small for LV {volume.name}: ask for '
+            f'{least} GiB or more')
+    size_bytes: int = size_gib * units.Gi
+    return size_bytes

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a back end starts, and what it does about the end of the last run."""
+
+from cinder import exception
+
+from cinder_lvm_driver import lvm
+from cinder_lvm_driver.targets import errors as target_errors
+from tests.fakes import backend
+from tests.fakes import lvm as fake_lvm
+
+GIB = backend.GIB
+BACKEND_ERROR = exception.VolumeBackendAPIException
+THIN = {'lvm_type': 'thin'}
+THICK = {'lvm_type': 'default'}
+
+
+class TestSetup(backend.BackendTestCase):
+
+    def set_up(self, *arguments, **settings):
+        made = self.construct(*arguments, **settings)
+        made.do_setup(self.context)
+        made.check_for_setup_error()
+        return made
+
+    def assert_fails(self, *texts, **settings):
+        error = self.assertRaises(BACKEND_ERROR, self.set_up, **settings)
+        for text in texts:
+            self.assertIn(text, str(error))
+
+    def test_thin(self):
+        made = self.set_up(**THIN)
+        self.assertEqual({'vg-pool'}, self.machine.names())
+        self.assertEqual([('check_for_setup_error',)],
+                         made.target_driver.calls)
+        self.assertEqual(1, len(self.machine.started))
+
+    def test_thick(self):
+        self.set_up(**THICK)
+        self.assertEqual(set(), self.machine.names())
+
+    def test_auto_finds_other_volumes(self):
+        self.lvm.add('a')
+        self.set_up(lvm_type='auto')
+        self.assertEqual({'a'}, self.machine.names())
+
+    def test_again(self):
+        made = self.set_up()
+        made.check_for_setup_error()
+        self.assertEqual({'vg-pool'}, self.machine.names())
+
+    def test_group_that_was_handed_in(self):
+        other = fake_lvm.FakeLVM('other')
+        made = self.set_up(lvm.LVM('other', other, version=(2, 3, 16)))
+        self.assertEqual({'other-pool'}, set(other.volumes))
+        self.assertEqual(set(), self.machine.names())
+        self.assertEqual('other', made.vg.vg_name)
+
+    def test_no_such_group(self):
+        self.assert_fails('VG nope was not found', 'volume_group',
+                          volume_group='nope')
+
+    def test_lvm_is_not_installed(self):
+        self.machine.missing.add('lvm')
+        self.assert_fails('LVM is not installed')
+
+    def test_lvm_is_not_where_rootwrap_looks(self):
+        self.machine.missing.add('lvremove')
+        self.assert_fails('LVM is not installed', 'exec_dirs')
+
+    def test_filter_file_is_missing(self):
+        self.machine.refused.add('lvremove')
+        self.assert_fails('lvm-driver.filters', 'filters_path')
+
+    def test_daemon_does_not_start(self):
+        self.machine.daemon_starts = False
+        made = self.set_up()
+        made.create_volume(self.volume())
+        self.assertEqual(1, self.log.output.count('WARNING cinder'))
+        self.assertEqual(self.machine.as_root, self.machine.one_by_one)
+
+    def test_thin_volumes_cannot_be_mirrored(self):
+        self.assert_fails('lvm_mirrors', 'lvm_type', lvm_mirrors=1, **THIN)
+
+    def test_pool_is_none(self):
+        self.lvm.add('vg-pool')
+        self.assert_fails('not a thin pool', 'lvm_type', **THIN)
+
+    def test_target_helper_cannot_serve(self):
+        made = self.construct()
+        made.target_driver.failures['check_for_setup_error'] = (
+            target_errors.TargetConfigurationError('no configfs'))
+        error = self.assertRaises(BACKEND_ERROR, made.check_for_setup_error)
+        self.assertIn('no configfs', str(error))
+
+
+class TestRecovery(backend.DriverTestCase):
+
+    settings = THICK
+
+    def test_wipe_that_fails_is_tried_again_at_the_next_start(self):
+        volume = self.create()
+        self.machine.refused.add('blkdiscard')
+        self.driver.delete_volume(volume)
+        doomed, = self.machine.names()
+        self.assertIn(f'LV {doomed} of a deleted volume is not wiped',
+                      self.log.output)
+        self.assertEqual(0, self.driver.get_volume_stats(True)[
+            'pools'][0]['total_volumes'])
+        self.machine.refused.clear()
+        self.make_driver()
+        self.assert_wiped(volume.name)
+
+    def test_deleted_volume_that_somebody_has_opened_is_kept(self):
+        lv = self.lvm.add('cinder-wipe-x-01234567', GIB, is_open=True,
+                          content='x')
+        driver = self.make_driver()
+        self.assertEqual('x', lv.content)
+        lv.is_open = False
+        driver.get_volume_stats(True)
+        self.assert_wiped('x')
+
+    def test_interrupted_extension_is_taken_back(self):
+        volume = self.create()
+        lv = self.lvm.volumes[volume.name]
+        lv.size = 2 * GIB
+        lv.tags.add(f'cinder.extend={GIB}-{2 * GIB}')
+        self.make_driver()
+        self.assertEqual((GIB, set()), (lv.size, lv.tags))
+
+    def test_what_an_interrupted_clone_left_is_removed(self):
+        origin = self.create().name
+        removed, kept = (f'clone-snap-{self.volume().name}' for _ in '12')
+        arrived = f'cinder-arriving-{self.volume().name}'
+        exported = f'cinder-export-{self.volume().name}'
+        for name, is_open in ((removed, False), (kept, True),
+                              (arrived, False),
+                              (exported, True),
+                              ('clone-snap-of-the-operator', False)):
+            self.lvm.add(name, GIB, origin=origin, is_open=is_open)
+        self.make_driver()
+        self.assert_wiped(arrived, removed)
+        self.assertEqual({origin, kept, exported,
+                          'clone-snap-of-the-operator'},
+                         self.machine.names())
+
+    def test_left_over_that_cannot_be_removed_stops_nothing(self):
+        origin = self.create(is_open=True).name
+        kept, removed = sorted(
+            f'clone-snap-{self.volume().name}' for _ in '12')
+        for name in kept, removed:
+            self.lvm.add(name, GIB, origin=origin)
+        split = self.lvm._lvconvert
+
+        def fail_once(options, words):
+            self.lvm._lvconvert = split
+            raise fake_lvm.Failure('Broken by the test.')
+
+        self.lvm._lvconvert = fail_once
+        self.make_driver()
+        self.assertEqual({origin, kept}, self.machine.names())
+        self.assertIn(f'LV {kept} cannot be removed; the next start tries '
+                      'again', self.log.output)
+
+
+class TestThinRecovery(backend.DriverTestCase):
+
+    def test_interrupted_revert_is_looked_after_at_the_next_start(self):
+        volume = self.create()
+        lv = self.lvm.volumes.pop(volume.name)
+        lv.name = f'cinder-revert-from-{volume.name}'
+        self.lvm.volumes[lv.name] = lv
+        self.make_driver()
+        self.assertEqual('data', self.lv(volume).content)
