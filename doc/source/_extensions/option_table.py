@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The directive ``option-table``: a back end's options, from the code.
 
-Its argument is ``own`` or ``shared``: those of this driver alone, or those
-that it has in common with Cinder's in-tree one.
+Its argument is ``own`` for the options of this driver only, or ``shared`` for
+those that Cinder's in-tree driver has, too.
 
-oslo.config has a directive of its own, which finds options through the entry
-points of installed packages; the manual is built from a checkout.
+The directive of oslo.config finds options through the entry points of
+installed packages, but the manual is built from a checkout.
 """
 
 from docutils import nodes
@@ -29,12 +29,12 @@ def _lines(option):
 
 
 class OptionTable(docutils.SphinxDirective):
-    """Describes every option of one of the two kinds."""
+    """Describes every option that the argument selects."""
 
     required_arguments = 1
 
     def run(self):
-        """Return the nodes that the directive is replaced by."""
+        """Return the nodes that replace the directive."""
         from cinder_lvm_driver import options
         self.env.note_dependency(options.__file__)
         lines = statemachine.StringList()

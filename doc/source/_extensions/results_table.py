@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directive ``openstack-results``: the runs of tempest on record.
+"""The directive ``openstack-results``: the recorded runs of tempest.
 
-It reads the heads of the files that ``tools/openstack tempest --save`` wrote.
+It reads the headers of the files that ``tools/openstack tempest --save``
+wrote.
 """
 
 import pathlib
@@ -11,13 +12,13 @@ from docutils import statemachine
 from sphinx.util import docutils
 
 _FOLDER = 'openstack-results'
-# What all others are compared with stands first.
+# All other runs are compared with these, so they come first.
 _FIRST = 'upstream-'
 _SHOWN = ('driver', 'settings', 'date', 'total', 'remark')
 
 
 def _head(text):
-    """Return what the comments at the head of a file say, by name."""
+    """Return the values in the header comments of a file, by name."""
     found = {}
     for line in text.splitlines():
         name, colon, value = line.removeprefix('# ').partition(': ')
@@ -40,10 +41,10 @@ def _lines(folder):
 
 
 class ResultsTable(docutils.SphinxDirective):
-    """Lists the files of results with what their heads say."""
+    """Lists the files of results with their headers."""
 
     def run(self):
-        """Return the nodes that the directive is replaced by."""
+        """Return the nodes that replace the directive."""
         source = pathlib.Path(self.env.doc2path(self.env.docname))
         folder = source.parent / _FOLDER
         lines = statemachine.StringList()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directive ``upstream-table``: what the driver does to Cinder's tests.
+"""The directive ``upstream-table``: results of Cinder's own tests.
 
-It shows the very list that the unit tests check.
+It shows the list that the unit tests check.
 """
 
 from docutils import nodes
@@ -32,7 +32,7 @@ class UpstreamTable(docutils.SphinxDirective):
     """Lists Cinder's unit tests of its LVM driver with their outcomes."""
 
     def run(self):
-        """Return the nodes that the directive is replaced by."""
+        """Return the nodes that replace the directive."""
         from tests.unit.upstream import table
         self.env.note_dependency(table.__file__)
         lines = statemachine.StringList()
