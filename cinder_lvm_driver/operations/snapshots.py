@@ -62,11 +62,7 @@ def _delete(backend: backends.Backend, snapshot: objects.Snapshot,
 
 def revert(backend: backends.Backend, volume: objects.Volume,
            snapshot: objects.Snapshot) -> None:
-    """Give a volume the data of a snapshot, which is kept.
-
-    :raises lvm.LogicalVolumeInUse: the volume is open
-    :raises NotImplementedError: one LV is thin and the other thick
-    """
+    """Give a volume the data of a snapshot, which is kept."""
     vg = backend.vg
     lvs = vg.get_volumes()
     names = volume.name, naming.snapshot_lv_name(snapshot.name)
