@@ -44,10 +44,9 @@ class KeptExport:
 class BusySnapshots:
     """Snapshots that could not be deleted because they are in use.
 
-    For a cascaded delete, ``delete_volume`` deletes the snapshots and then
-    the volume. ``delete_snapshot`` hides from it that a snapshot is busy;
-    after the volume, Cinder would forget the snapshot too, and nobody would
-    own its LV.
+    In a cascaded delete, ``delete_volume`` calls ``delete_snapshot``, which
+    hides that a snapshot is busy, and then deletes the volume. Cinder would
+    forget both, and the LV of the snapshot would have no owner.
     """
 
     def __init__(self) -> None:

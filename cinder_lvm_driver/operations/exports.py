@@ -25,7 +25,6 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
     """Create a target for a volume, which no host may use yet.
 
     :param vg_name: the VG of the device, if not the back end's
-    :returns: ``provider_location`` and ``provider_auth``
     :raises lvm.LogicalVolumeInUse: the volume is being reverted
     """
     backend.reverts.check_settled(volume.name)
@@ -152,9 +151,6 @@ def disconnect(backend: backends.Backend, volume: objects.Volume,
 
     A host that has the volume attached more than once keeps its access until
     its last attachment ends.
-
-    :param connector: the host; None means all hosts
-    :returns: whether other attachments need the target
     """
     backend.workarounds.kept_export.forget()
     attachments = volume.volume_attachment

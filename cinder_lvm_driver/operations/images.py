@@ -29,8 +29,6 @@ def download(backend: backends.Backend,
 
     A fresh thin LV gets only what is not zero, so that the holes of the
     image take no blocks of the pool.
-
-    :param disable_sparse: the LV holds other data; write zeroes too
     """
     lv = _bring_up(backend, volume)
     device = _path(backend, volume)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which LVs Cinder can manage, and which it cannot.
 
-These LVs count as snapshots: COW snapshots; thin LVs with an origin that
-boots do not activate, as LVM creates thin snapshots but Cinder no clones; and
-LVs with the name of a snapshot and not of a volume.
+These LVs count as snapshots: COW snapshots; thin LVs with an origin and the
+activation skip flag, which LVM sets for thin snapshots (lvmthin(7)) and the
+driver clears for clones; and LVs with the name of a snapshot and not of a
+volume.
 """
 
 from collections.abc import Iterable, Mapping

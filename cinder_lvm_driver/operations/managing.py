@@ -21,11 +21,6 @@ def get_size(backend: backends.Backend, thing: Any, existing_ref: Any,
     """Return the size of a referenced LV in GiB, rounded up.
 
     :param thing: the volume or snapshot that the LV is to become
-    :param kind: ``volume`` or ``snapshot``
-    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV,
-        and it is in use
-    :raises exception.ManageExistingInvalidReference: the LV cannot be
-        managed as that
     """
     return manageable.size_gib(
         _referenced(backend, thing, existing_ref, kind))
@@ -33,12 +28,7 @@ def get_size(backend: backends.Backend, thing: Any, existing_ref: Any,
 
 def manage_volume(backend: backends.Backend, volume: objects.Volume,
                   existing_ref: Any) -> None:
-    """Give an LV the name of a volume.
-
-    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
-    :raises exception.ManageExistingInvalidReference: the LV cannot be
-        managed as a volume
-    """
+    """Give an LV the name of a volume, and take the driver's tags off."""
     # First, as it says more than what else may be wrong with the LV.
     _check_unmanaged(manageable.referenced_name(existing_ref))
     lv = _referenced(backend, volume, existing_ref, manageable.VOLUME)
@@ -49,12 +39,7 @@ def manage_volume(backend: backends.Backend, volume: objects.Volume,
 
 def manage_snapshot(backend: backends.Backend, snapshot: objects.Snapshot,
                     existing_ref: Any) -> None:
-    """Give an LV the name of a snapshot.
-
-    :raises exception.ManageExistingAlreadyManaged: Cinder manages the LV
-    :raises exception.ManageExistingInvalidReference: the LV cannot be
-        managed as a snapshot of this volume
-    """
+    """Give an LV the name of a snapshot."""
     _check_unmanaged(manageable.referenced_name(existing_ref))
     lv = _referenced(backend, snapshot, existing_ref, manageable.SNAPSHOT)
     _rename(backend.vg, lv.name, naming.snapshot_lv_name(snapshot.name))
@@ -105,7 +90,6 @@ def list_manageable(backend: backends.Backend, kind: str,
                     *page: Any) -> list[dict[str, Any]]:
     """List the LVs that are, or could become, volumes or snapshots.
 
-    :param kind: ``volume`` or ``snapshot``
     :param managed: Cinder's own volumes or snapshots on this back end
     :param page: marker, limit, offset, sort keys and sort directions
     """

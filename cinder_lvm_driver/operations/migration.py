@@ -35,10 +35,7 @@ def migrate(backend: backends.Backend, volume: objects.Volume,
 
     In the same VG, the LV is converted if LVM can do that.
 
-    :param destination: a back end as the scheduler describes it
     :returns: whether the volume was moved; if not, nothing was changed
-    :raises lvm.InsufficientSpace: the other VG has no space
-    :raises process.CommandFailed: the copy failed and was removed
     """
     place = location.of_destination(destination)
     if (place is None or place.hostname != backend.hostname
@@ -117,10 +114,6 @@ def rename_copy(backend: backends.Backend, volume: objects.Volume,
     The LV keeps its name while it is attached, because exports are by name,
     and if an LV has the volume's name: the one it was copied from, in the
     same VG.
-
-    :param volume: the volume before the migration
-    :param new_volume: its copy, on this back end
-    :returns: the fields of ``volume`` to store
     """
     name = cfg.CONF.volume_name_template % volume.id
     if (original_status == 'available'
@@ -150,11 +143,6 @@ def retype(backend: backends.Backend, volume: objects.Volume, diff: Diff,
     Cinder asks the back end that has the volume, also if the destination is
     another one. The LV becomes what the destination makes of new volumes
     now, which may have changed since the volume was created.
-
-    :param destination: a back end as the scheduler describes it
-    :returns: whether the volume now is of the new type
-    :raises lvm.LVMError: LVM cannot convert the LV now, for example because
-        there are too few PVs
     """
     if _changed(diff, 'encryption'):
         return False

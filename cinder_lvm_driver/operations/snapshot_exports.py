@@ -66,8 +66,6 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
 
     If the target cannot refuse writes, it serves a clone of a thin snapshot,
     which is removed with the export.
-
-    :returns: ``provider_location`` and ``provider_auth``
     """
     vg, target = backend.vg, backend.target
     lv = vg.get_volume(naming.snapshot_lv_name(snapshot.name))

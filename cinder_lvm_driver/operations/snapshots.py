@@ -61,10 +61,6 @@ def _delete(backend: backends.Backend, snapshot: objects.Snapshot,
 
 def revert(backend: backends.Backend, volume: objects.Volume,
            snapshot: objects.Snapshot) -> None:
-    """Give a volume the data of a snapshot, which is kept.
-
-    :raises lvm.LogicalVolumeInUse: the volume is open
-    :raises NotImplementedError: one LV is thin and the other thick
-    """
+    """Give a volume the data of a snapshot, which is kept."""
     backend.reverts.revert(backend.vg.get_volumes(), volume.name,
                            naming.snapshot_lv_name(snapshot.name))

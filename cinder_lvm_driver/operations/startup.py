@@ -34,10 +34,7 @@ def check_target_options(settings: options.Settings,
 
 
 def start(backend: backends.Backend) -> None:
-    """Check all that the back end needs, and recover from a crash.
-
-    :raises errors.DriverError: the back end cannot serve
-    """
+    """Check all that the back end needs, and recover from a crash."""
     backend.target.check_for_setup_error()
     backend.layout.prepare()
     _recover(backend)

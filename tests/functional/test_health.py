@@ -172,7 +172,7 @@ class CowSnapshotTest(HealthTestCase, test_lvm.LVMTestCase):
             self.pool(driver)
         for size, level, pattern in (
                 (10, logging.WARNING, 's is more than 80 % full.*lvextend'),
-                (16, logging.ERROR, 's has overflowed.*delete')):
+                (16, logging.ERROR, 's has overflowed.*Delete')):
             self.write(self.device('a'), 'data', size=size * MIB)
             with self.assertLogs(health.LOG, level) as logged:
                 self.pool(driver)
