@@ -193,7 +193,9 @@ class TestScenario(testtools.TestCase):
 
         cinder.create_volume.side_effect = create
         work = scenario.Scenario(cinder, mock.Mock(), 'vg', False)
-        with mock.patch.object(storage, 'volumes', return_value={}):
+        with mock.patch.object(storage, 'volumes', return_value={}), \
+                mock.patch.object(storage, 'initiator_records',
+                                  return_value=[]):
             self.assertRaises(errors.CloudError, work.create)
         work.clean()
         cinder.delete.assert_called_once_with('volume', 'w')
