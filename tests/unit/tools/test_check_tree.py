@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each check of tools/check_tree.py finds what it is there to find."""
 
-import importlib.util
 import os
 import pathlib
 
 import ddt
 import fixtures
 
+import check_tree
 from tests import base
-
-TREE = pathlib.Path(__file__).parents[3]
-
-
-def _load():
-    spec = importlib.util.spec_from_file_location(
-        'check_tree', TREE / 'tools' / 'check_tree.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-check_tree = _load()
 
 
 @ddt.ddt

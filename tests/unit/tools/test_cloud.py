@@ -3,14 +3,10 @@
 
 import json
 import os
-import pathlib
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import compute
 from cloud_lib import errors

@@ -3,15 +3,11 @@
 
 import configparser
 import os
-import pathlib
 import socket
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import arguments
 from cloud_lib import errors

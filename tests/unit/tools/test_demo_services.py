@@ -5,15 +5,11 @@ import http.client
 import io
 import json
 import os
-import pathlib
 import sqlite3
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from demo_lib import images
 from demo_lib import leftovers

@@ -5,12 +5,13 @@ What DevStack does in which phase is its own affair: here is what the plugin
 asks of it.
 """
 
-import pathlib
 import subprocess
 
 import testtools
 
-PLUGIN = pathlib.Path(__file__).parents[3] / 'devstack'
+from tests.unit import tools
+
+PLUGIN = tools.TREE / 'devstack'
 _STAGE = """
 set -eu
 define_plugin() { :; }

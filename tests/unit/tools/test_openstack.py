@@ -4,17 +4,13 @@
 import configparser
 import json
 import os
-import pathlib
 import signal
 import stat
-import sys
 import types
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import errors
 from openstack_lib import access

@@ -3,7 +3,6 @@
 
 import datetime
 import os
-import pathlib
 import signal
 import socket
 import sys
@@ -11,8 +10,6 @@ from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import errors
 from cloud_lib import logs

@@ -6,14 +6,11 @@ import json
 import os
 import pathlib
 import re
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
 from testtools import content
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import errors
 from openstack_lib import facts

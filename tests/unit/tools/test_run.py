@@ -2,14 +2,13 @@
 """How tools/demo, tools/openstack and tools/testvm start."""
 
 import os
-import pathlib
 import shutil
 import subprocess
 
 import fixtures
 import testtools
 
-TOOLS = pathlib.Path(__file__).parents[3] / 'tools'
+from tests.unit import tools
 
 
 class TestRun(testtools.TestCase):
@@ -22,7 +21,7 @@ class TestRun(testtools.TestCase):
         self.bin = os.path.join(self.tools, 'bin')
         os.makedirs(self.bin)
         for name in 'run', 'demo':
-            shutil.copy(TOOLS / name, self.tools)
+            shutil.copy(tools.TOOLS / name, self.tools)
         for name in 'bash', 'dirname', 'readlink', 'cp':
             os.symlink(shutil.which(name), os.path.join(self.bin, name))
         self._write('python', 'printf "%s\\n" "$@"')

@@ -2,13 +2,14 @@
 """What tools/setup reads out of bindep.txt and the requirements."""
 
 import os
-import pathlib
 import subprocess
 
 import fixtures
 import testtools
 
-SETUP = pathlib.Path(__file__).parents[3] / 'tools' / 'setup'
+from tests.unit import tools
+
+SETUP = tools.TOOLS / 'setup'
 
 
 class TestSetup(testtools.TestCase):

@@ -12,14 +12,12 @@ from unittest import mock
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
+from tests.unit import tools
 from testvm_lib import cache
 from testvm_lib import errors
 from testvm_lib import options
 from testvm_lib import report
 
-TREE = pathlib.Path(__file__).parents[3]
 MIB = 1 << 20
 
 
@@ -257,7 +255,7 @@ class TestCache(testtools.TestCase):
 
 class TestProgram(testtools.TestCase):
 
-    PROGRAM = str(TREE / 'tools' / 'testvm')
+    PROGRAM = str(tools.TOOLS / 'testvm')
 
     def _run(self, *argv):
         return subprocess.run([self.PROGRAM, *argv], check=False, text=True,

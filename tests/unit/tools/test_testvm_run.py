@@ -12,8 +12,6 @@ from unittest import mock
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
 from testvm_lib import errors
 from testvm_lib import job
 from testvm_lib import kernel
