@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the clouds of ``tools/demo`` and ``tools/openstack`` share.
+"""Code shared by ``tools/demo`` and ``tools/openstack``.
 
-``rest``       a user's client
-``compute``    the compute node: os-brick and the attached devices
-``storage``    volume groups, and what targets and initiators hold
-``scenario``   a user's steps
-``steps``      runs steps and writes down how they went
-``table``      how the steps are shown
-``waiting``    waits for a condition, with a deadline
-``preparing``  what tools/setup installs
-``logs``       what a log complains about
-``errors``     what can go wrong
+``arguments``   command line arguments that both programs accept
+``programs``    the other programs in tools/, and the environment of ours
+``stored``      settings that one process writes and another reads
+``logs``        errors and last lines of a log
+``waiting``     waits for a condition, with a deadline
+``errors``      the exception that both programs report
+
+In the test machine:
+
+``deployment``  Cinder on a storage node: user, configuration, processes
+``storage``     volume groups, and the state of targets and initiators
+``rest``        a client of Cinder's REST API
+``compute``     what nova-compute does with os-brick, and the block devices
+``user``        a user with volumes, attachments and a host
+``scenario``    the steps of that user
+``steps``       runs steps and records their outcome
+``table``       renders the outcomes
 """

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of ``tools/demo``: a small real cloud, and a user who works it.
+"""The parts of ``tools/demo``: a small real cloud and its user.
 
-On the machine that the demo is started on:
+On the machine that runs ``tools/demo``:
 
 ``options``    the command line
-``launch``     sets up, boots the test machine, prints the closing table
-``kept``       the folders of results, and clouds that were left running
+``launch``     prepares, boots the test machine, prints the closing table
+``kept``       the folders of results, and clouds left running by --keep
 
 In the test machine:
 
-``guest``      conducts: storage, cloud, the user's steps, clean-up (root)
-``settings``   what the cloud is made of, and its cinder.conf
+``guest``      runs all steps: storage, cloud, user, clean-up (root)
+``settings``   what the cloud consists of, and its cinder.conf
 ``cloud``      Cinder in one process (user cinder)
-``bus``        its messages, in memory
-``images``     a little image service
-``leftovers``  what is still there when all was deleted
+``bus``        the message bus of that process, in memory
+``images``     a small image service
+``leftovers``  what remains after everything was deleted
 
-What the user does, and how it is written down, is in ``cloud_lib``.
+The user's steps and their records are in ``cloud_lib``.
 """

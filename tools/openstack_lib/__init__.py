@@ -1,33 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of ``tools/openstack``: a real OpenStack around the driver.
 
-On the machine that it is started on:
+On the machine that runs ``tools/openstack``:
 
 ``options``        the command line
-``settings``       what the cloud is made of, where it lives and listens
-``passwords``      made once, and read by nobody else
-``launch``         the verbs
-``services``       processes: started, watched, stopped by their id
-``configuration``  keystone.conf, glance-api.conf, cinder.conf (two of them)
-``control``        the control plane, from nothing to a scheduler
+``launch``         its commands
+``settings``       what a cloud consists of, its folder and its ports
+``passwords``      created once, readable by their owner only
+``cloud``          one cloud: settings, folder, processes, passwords
+``services``       starts, watches and stops processes
+``configuration``  keystone.conf, glance-api.conf, cinder.conf of both machines
+``control``        the control plane
 ``database``       MariaDB
 ``bus``            RabbitMQ
-``apis``           what gunicorn serves (services' environment)
-``register``       users, catalogue, types, an image (services' environment)
-``access``         how clients get at it
+``apis``           the applications that gunicorn runs (services' environment)
+``register``       users, catalog, types, an image (services' environment)
+``access``         credentials of the clients
 ``node``           the storage node, from outside
-``tempest``        its configuration and its run
-``follow``         tells of each test as it ends (tempest's environment)
-``results``        lines, files and comparisons of results
-``facts``          what stands at the head of results
+``tempest``        configures and runs tempest
+``follow``         reports each test when it ends (tempest's environment)
+``results``        results of tests: lines, files, comparisons
+``facts``          the head of a file of results
 
 In the test machine:
 
 ``guest``          the storage node, from inside (root)
-``disk``           what is still there after a reboot
+``disk``           what survives a reboot
 ``volume``         cinder-volume (user cinder)
-``attach``         a user's steps that tempest without nova cannot do
+``attach``         steps that need attached volumes, which tempest leaves out
+``features``       more of these steps
+``survive``        attached volumes across restarts
 
-``remote`` is between the two. What a user does, and how it is written down,
-is in ``cloud_lib``.
+``remote`` connects the two. The steps of an ordinary user and their records
+are in ``cloud_lib``.
 """

@@ -62,7 +62,8 @@ class TestSettings(testtools.TestCase):
         return conf
 
     def test_round_trip(self):
-        wanted = _settings(extra=('a=b',), keep=True).with_ports(1, 2)
+        wanted = _settings(extra=('a=b',), keep=True, api_port=1,
+                           stop_port=2)
         self.assertEqual(wanted,
                          settings.Settings.from_json(wanted.to_json()))
 
@@ -141,7 +142,7 @@ class TestSteps(testtools.TestCase):
 class TestTable(testtools.TestCase):
 
     def test_nothing(self):
-        self.assertEqual('nothing was run\n', table.render([]))
+        self.assertEqual('no step was run\n', table.render([]))
 
     def test_rows(self):
         text = table.render([
@@ -303,7 +304,7 @@ class TestCommand(testtools.TestCase):
     def _command(self, *argv):
         chosen = options.parse(argv)
         wanted = _settings(lvm_type=chosen.lvm_type,
-                           keep=chosen.keep).with_ports(11, 12)
+                           keep=chosen.keep, api_port=11, stop_port=12)
         return launch.testvm_command(chosen, wanted)
 
     def test_plain(self):

@@ -15,8 +15,8 @@ import testtools
 from cloud_lib import errors
 from openstack_lib import access
 from openstack_lib import bus
+from openstack_lib import cloud
 from openstack_lib import configuration
-from openstack_lib import control
 from openstack_lib import database
 from openstack_lib import launch
 from openstack_lib import options
@@ -39,6 +39,7 @@ def _read(text):
 
 
 NEW = settings.Settings()
+PORTS = NEW.ports
 
 
 def _wanted(*argv, known=NEW):
@@ -124,14 +125,14 @@ class TestSettings(testtools.TestCase):
         self.assertEqual(
             [('lvm-1', 'cinder-volumes-1', 'thin'),
              ('lvm-2', 'cinder-volumes-2', 'default')],
-            [(one.name, one.group, one.lvm_type)
+            [(one.name, one.vg, one.lvm_type)
              for one in wanted.back_ends()])
         self.assertEqual(1, len(settings.Settings().back_ends()))
 
     def test_ports_are_a_row(self):
-        ports = settings.Ports(100)
+        ports = settings.Ports.starting_at(100)
         self.assertEqual(
-            list(ports.row),
+            list(range(100, 108)),
             [ports.keystone, ports.glance, ports.cinder, ports.database,
              ports.bus, ports.names, ports.distribution, ports.node])
 
@@ -219,14 +220,14 @@ class TestConfiguration(testtools.TestCase):
 class TestAccess(testtools.TestCase):
 
     def test_clouds(self):
-        clouds = json.loads(access.clouds(settings.Ports(), SECRET))['clouds']
+        clouds = json.loads(access.clouds(PORTS, SECRET))['clouds']
         self.assertEqual('demo-word', clouds['demo']['auth']['password'])
         self.assertEqual('http://127.0.0.1:18700/v3',
                          clouds['admin']['auth']['auth_url'])
 
     def test_variables(self):
         for user in 'admin', 'demo':
-            found = access.variables(settings.Ports(), SECRET, '/c', user)
+            found = access.variables(PORTS, SECRET, '/c', user)
             self.assertEqual(
                 [user, user, f'{user}-word'],
                 [found[f'OS_{name}']
@@ -242,7 +243,7 @@ class TestAccess(testtools.TestCase):
         connection = mock.Mock(getresponse=lambda: answer)
         with mock.patch('http.client.HTTPConnection',
                         return_value=connection):
-            return access.token(settings.Ports(), SECRET), connection
+            return access.token(PORTS, SECRET), connection
 
     def test_token(self):
         token, connection = self._token(201)
@@ -286,7 +287,7 @@ class TestServers(testtools.TestCase):
         self.assertFalse(os.path.exists(self.places.path('mariadb')))
 
     def test_bus(self):
-        made = bus.Bus(self.places, settings.Ports(), 'bus-word')
+        made = bus.Bus(self.places, PORTS, 'bus-word')
         made.create()
         path = self.places.path('rabbitmq', 'rabbitmq.conf')
         self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
@@ -304,66 +305,66 @@ class TestServers(testtools.TestCase):
     def test_concurrency(self):
         wanted = settings.Settings(concurrency='threading')
         venv = self.places.root
-        self.assertEqual({}, control.concurrency(settings.Settings(), venv))
-        self.assertRaises(errors.CloudError, control.concurrency, wanted,
+        self.assertEqual({}, cloud.concurrency(settings.Settings(), venv))
+        self.assertRaises(errors.CloudError, cloud.concurrency, wanted,
                           venv)
         folder = self.places.path('lib/python3.11/site-packages/cinder')
         os.makedirs(folder)
         with open(f'{folder}/monkey_patch.py', 'w') as file:
-            file.write(f"os.environ.get('{control.NATIVE_THREADS}')\n")
-        self.assertEqual({control.NATIVE_THREADS: 'true'},
-                         control.concurrency(wanted, venv))
+            file.write(f"os.environ.get('{cloud.NATIVE_THREADS}')\n")
+        self.assertEqual({cloud.NATIVE_THREADS: 'true'},
+                         cloud.concurrency(wanted, venv))
 
 
 class TestRegister(testtools.TestCase):
 
     def test_network_is_nowhere(self):
-        found = register.endpoints(settings.Ports())
+        found = register.endpoints(PORTS)
         self.assertEqual('http://127.0.0.1:18700/no-network',
                          found['nothing'][1])
         self.assertEqual('http://127.0.0.1:18702/v3',
                          found['cinder'][1])
 
     def test_what_is_there_is_not_made_again(self):
-        cloud = mock.MagicMock()
-        cloud.image.find_image.return_value = mock.Mock(
+        connection = mock.MagicMock()
+        connection.image.find_image.return_value = mock.Mock(
             id='image-id', status='active')
         self.assertEqual({'image': 'image-id'},
-                         register.resources(cloud, ['lvm-1'], '/none'))
-        cloud.block_storage.create_type.assert_not_called()
-        cloud.create_image.assert_not_called()
+                         register.resources(connection, ['lvm-1'], '/none'))
+        connection.block_storage.create_type.assert_not_called()
+        connection.create_image.assert_not_called()
 
     def test_half_made_image_is_made_again(self):
-        cloud = mock.MagicMock()
-        cloud.image.find_image.return_value.status = 'queued'
+        connection = mock.MagicMock()
+        connection.image.find_image.return_value.status = 'queued'
         with mock.patch('openstack_lib.register.make_image') as make:
-            register.resources(cloud, ['lvm-1'], '/none')
-        cloud.image.delete_image.assert_called_once()
+            register.resources(connection, ['lvm-1'], '/none')
+        connection.image.delete_image.assert_called_once()
         make.assert_called_once_with('/none')
 
     def test_types(self):
-        cloud = mock.MagicMock()
-        cloud.block_storage.find_type.return_value = None
-        cloud.image.find_image.return_value.status = 'active'
-        register.resources(cloud, ['lvm-1', 'lvm-2'], '/none')
+        connection = mock.MagicMock()
+        connection.block_storage.find_type.return_value = None
+        connection.image.find_image.return_value.status = 'active'
+        register.resources(connection, ['lvm-1', 'lvm-2'], '/none')
         self.assertEqual(
             [mock.call(name=name, extra_specs={'volume_backend_name': name})
              for name in ('lvm-1', 'lvm-2')],
-            cloud.block_storage.create_type.call_args_list)
+            connection.block_storage.create_type.call_args_list)
 
     def test_identities(self):
-        cloud = mock.MagicMock()
-        cloud.identity.roles.return_value = [
+        connection = mock.MagicMock()
+        connection.identity.roles.return_value = [
             types.SimpleNamespace(name=name)
             for name in ('admin', 'service', 'member')]
-        cloud.identity.find_user.return_value = None
-        cloud.identity.endpoints.return_value = []
-        register.identities(cloud, settings.Ports(), SECRET)
+        connection.identity.find_user.return_value = None
+        connection.identity.endpoints.return_value = []
+        register.identities(connection, PORTS, SECRET)
         made = {call.kwargs['name']: call.kwargs['password']
-                for call in cloud.identity.create_user.call_args_list}
+                for call in connection.identity.create_user.call_args_list}
         self.assertEqual({'glance': 'glance-word', 'cinder': 'cinder-word',
                           'demo': 'demo-word'}, made)
-        self.assertEqual(12, cloud.identity.create_endpoint.call_count)
+        self.assertEqual(12, connection.identity.create_endpoint.call_count)
 
 
 class TestTempestConfiguration(testtools.TestCase):
@@ -432,7 +433,7 @@ class TestLaunch(testtools.TestCase):
         settings.write_private(os.path.join(self.folder, 'settings.json'),
                                settings.Settings().to_json())
         one = self._launch('up', '--lvm-type', 'default')
-        with mock.patch('cloud_lib.preparing.setup') as setup:
+        with mock.patch('cloud_lib.programs.setup') as setup:
             error = self.assertRaises(errors.CloudError, one.run)
         self.assertIn("lvm_type: 'thin', not 'default'", str(error))
         setup.assert_not_called()
@@ -440,7 +441,7 @@ class TestLaunch(testtools.TestCase):
     def test_ports_of_another_cloud(self):
         with mock.patch('openstack_lib.services.listens',
                         side_effect=lambda port: port == 18706), \
-                mock.patch('cloud_lib.preparing.setup') as setup:
+                mock.patch('cloud_lib.programs.setup') as setup:
             error = self.assertRaises(errors.CloudError,
                                       self._launch('up').run)
         self.assertIn('port 18706', str(error))
@@ -473,7 +474,7 @@ class TestLaunch(testtools.TestCase):
                     self.folder, 'passwords.json'), '{"of_old": "secret"}')
             with mock.patch('builtins.print') as said:
                 self._launch('down', '--wipe').run()
-            self.assertIn('another version' if not known else 'to its end',
+            self.assertIn('another version' if not known else 'incomplete',
                           said.call_args_list[0].args[0])
             self.assertEqual([], os.listdir(self.folder))
 
@@ -518,11 +519,11 @@ class TestLaunch(testtools.TestCase):
         with mock.patch('openstack_lib.remote.Node.ask', side_effect=away):
             self.assertRaises(remote.NodeAway, self._launch('tempest').run)
         with mock.patch('openstack_lib.remote.Node.ask',
-                        return_value='cinder-volume ended with status 1\n'), \
+                        return_value='cinder-volume exited with status 1\n'), \
                 mock.patch('openstack_lib.tempest.Tempest.run') as run:
             error = self.assertRaises(errors.CloudError,
                                       self._launch('tempest').run)
-        self.assertIn('cinder-volume ended with status 1', str(error))
+        self.assertIn('cinder-volume exited with status 1', str(error))
         run.assert_not_called()
 
     def _shell(self, **variables):
@@ -601,8 +602,8 @@ class TestLaunch(testtools.TestCase):
     def test_folder_that_cannot_be(self):
         self._touch('file')
         for folder, reason in (
-                ('/dev/shm/openstack', 'does not see'),
-                ('/run/openstack', 'does not see'),
+                ('/dev/shm/openstack', 'cannot see'),
+                ('/run/openstack', 'cannot see'),
                 (os.path.join(self.folder, 'file'), 'File exists'),
                 (os.path.join(self.folder, 'file', 'x'), 'Not a directory')):
             error = self.assertRaises(
@@ -618,7 +619,7 @@ class TestLaunch(testtools.TestCase):
 
     def test_one_at_a_time(self):
         one = self._launch('down')
-        with one._alone():
+        with one._lock():
             error = self.assertRaises(errors.CloudError,
                                       self._launch('down').run)
         self.assertIn('another', str(error))

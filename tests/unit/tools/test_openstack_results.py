@@ -234,7 +234,7 @@ class TestFacts(testtools.TestCase):
         self.assertEqual('Linux 6.12.1, LVM 2.03.16(2) (2022-05-18), KVM',
                          facts.machine(agent))
         agent.run.side_effect = remote.NodeAway('away')
-        self.assertEqual('not asked', facts.machine(agent))
+        self.assertEqual('unknown', facts.machine(agent))
 
     def test_head(self):
         head = facts.gather(
