@@ -66,6 +66,18 @@ class TestSetup(testtools.TestCase):
                       f'CINDER_LVM_CACHE="/a b/" bash "{SETUP}" cache'))
 
 
+    def test_cache_folder(self):
+        for environ, path in (
+                ({'CINDER_LVM_CACHE': '/a', 'XDG_CACHE_HOME': '/b'}, '/a'),
+                ({'XDG_CACHE_HOME': '/b'}, '/b/cinder-lvm-driver'),
+                ({'CINDER_LVM_CACHE': '', 'XDG_CACHE_HOME': ''},
+                 '/var/cache/cinder-lvm-driver'),
+                ({}, '/var/cache/cinder-lvm-driver')):
+            self.assertEqual(f'{path}\n', subprocess.run(
+                [SETUP, 'cache'], env={'PATH': os.environ['PATH'], **environ},
+                check=True, text=True, stdout=subprocess.PIPE).stdout)
+
+
 class TestServices(testtools.TestCase):
     """What may run, now and at the next boot, is as it was."""
 

@@ -357,8 +357,8 @@ class TestJob(testtools.TestCase):
                          error.sentence)
 
     def test_death_tells_what_became_of_qemu(self):
-        for status, words in ((-9, '; QEMU was ended by SIGKILL'),
-                              (1, '; QEMU ended with status 1')):
+        for status, words in ((-9, '; QEMU was killed by SIGKILL'),
+                              (1, '; QEMU exited with status 1')):
             one = self._job()
             one._processes.append(mock.Mock())
             one._processes[0].wait.return_value = status
