@@ -105,20 +105,24 @@ class Cinder:
             return []
         return list(answer['pools'])
 
-    def create_volume(self, **fields: Any) -> str:
-        """Create a volume, wait until it is available and return its ID."""
-        answer = self.request('POST', '/volumes',
-                              {'volume': {'size': 1, **fields}})
-        volume = str(answer['volume']['id'])
+    def _create(self, resource: str, **fields: Any) -> dict[str, Any]:
+        """Create a resource and return it."""
+        answer = self.request('POST', f'/{resource}s', {resource: fields})
+        return dict(answer[resource])
+
+    def create_volume(self, size: int = 1, **fields: Any) -> str:
+        """Create a volume, wait until it is available and return its ID.
+
+        :param size: in GiB
+        """
+        volume = str(self._create('volume', size=size, **fields)['id'])
         self.wait('volume', volume, 'available')
         return volume
 
     def create_snapshot(self, volume: str, name: str) -> str:
         """Create a snapshot, wait until it is available, return its ID."""
-        answer = self.request(
-            'POST', '/snapshots',
-            {'snapshot': {'volume_id': volume, 'name': name}})
-        snapshot = str(answer['snapshot']['id'])
+        snapshot = str(self._create('snapshot', volume_id=volume,
+                                    name=name)['id'])
         self.wait('snapshot', snapshot, 'available')
         return snapshot
 
@@ -150,9 +154,8 @@ class Cinder:
 
     def create_backup(self, volume: str, name: str) -> str:
         """Start a backup, even of a volume in use; return its ID."""
-        answer = self.request('POST', '/backups', {'backup': {
-            'volume_id': volume, 'name': name, 'force': True}})
-        return str(answer['backup']['id'])
+        return str(self._create('backup', volume_id=volume, name=name,
+                                force=True)['id'])
 
     def restore(self, backup: str, volume: str) -> None:
         """Restore a backup to a volume."""
@@ -208,9 +211,8 @@ class Cinder:
     def create_attachment(self, volume: str, connector: dict[str, Any]
                           ) -> tuple[str, dict[str, Any]]:
         """Return the ID and the connection information of an attachment."""
-        answer = self.request('POST', '/attachments', {'attachment': {
-            'volume_uuid': volume, 'connector': connector, 'mode': 'rw'}})
-        attachment = answer['attachment']
+        attachment = self._create('attachment', volume_uuid=volume,
+                                  connector=connector, mode='rw')
         return str(attachment['id']), dict(attachment['connection_info'])
 
     def complete_attachment(self, attachment: str, volume: str) -> None:

@@ -7,15 +7,15 @@ Each run has a folder in the cache, which the test machine writes to.
 from collections.abc import Callable
 import contextlib
 import os
-import shutil
 import socket
 import time
+
+from testvm_lib import cache
 
 LOG = 'cinder.log'
 COMPUTE_LOG = 'os-brick.log'
 JOURNAL = 'steps.jsonl'
 SETTINGS = 'settings.json'
-_RUNNING = 'running'
 KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
 
@@ -23,9 +23,8 @@ STOP_WORD = b'stop\n'
 def new_folder(parent: str) -> str:
     """Create a folder for results and return it; remove the oldest ones."""
     os.makedirs(parent, mode=0o755, exist_ok=True)
-    others = [path for path in folders(parent) if not is_running(path)]
-    for path in others[:-(KEEP_FOLDERS - 1)]:
-        shutil.rmtree(path, ignore_errors=True)
+    for path in folders(parent)[:-(KEEP_FOLDERS - 1)]:
+        cache.remove_unused(path)
     stamp = time.strftime('%Y%m%d-%H%M%S')
     path = os.path.join(parent, f'{stamp}-{os.getpid()}')
     os.mkdir(path, 0o755)
@@ -39,29 +38,6 @@ def folders(parent: str) -> list[str]:
                       if entry.is_dir())
     except FileNotFoundError:
         return []
-
-
-def mark_running(folder: str) -> None:
-    """Record that this process uses a folder."""
-    with open(os.path.join(folder, _RUNNING), 'w') as file:
-        file.write(f'{os.getpid()}\n')
-
-
-def mark_ended(folder: str) -> None:
-    """Record that no process uses a folder."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, _RUNNING))
-
-
-def is_running(folder: str) -> bool:
-    """Return whether the process that uses a folder is alive."""
-    try:
-        with open(os.path.join(folder, _RUNNING)) as file:
-            process = int(file.read())
-        with open(f'/proc/{process}/cmdline', 'rb') as file:
-            return b'demo' in file.read()
-    except (OSError, ValueError):
-        return False
 
 
 def instructions(venv: str, api_port: int, token: str,

@@ -19,6 +19,7 @@ from cloud_lib import waiting
 from demo_lib import kept
 from demo_lib import options
 from demo_lib import settings
+from testvm_lib import cache
 from testvm_lib import processes
 
 # Long enough for all steps, emulated, and the shutdown.
@@ -143,7 +144,7 @@ class Launch:
 def kept_clouds(parent: str) -> dict[str, int]:
     """Return the stop port of each kept cloud, by folder."""
     found = {}
-    for folder in filter(kept.is_running, kept.folders(parent)):
+    for folder in filter(cache.is_in_use, kept.folders(parent)):
         with contextlib.suppress(FileNotFoundError):
             wanted = settings.Settings.read(f'{folder}/{kept.SETTINGS}')
             if wanted.keep:
@@ -189,8 +190,5 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.stop:
         return stop(parent)
     results = kept.new_folder(parent)
-    kept.mark_running(results)
-    try:
+    with cache.in_use(results):
         return Launch(chosen, results).run()
-    finally:
-        kept.mark_ended(results)

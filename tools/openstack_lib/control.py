@@ -130,7 +130,7 @@ class Control:
              '--graceful-timeout', '10', '--no-control-socket',
              f'openstack_lib.apis:{function}()'],
             self._environment(), port,
-            lambda: services.answers(f'http://{settings.LOOPBACK}:{port}/'))
+            lambda: services.answers(port))
 
     def _apis(self) -> list[services.Service]:
         return [self._web('glance', self._ports.glance),

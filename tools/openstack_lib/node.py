@@ -28,7 +28,6 @@ END_SECONDS = 240.0
 # For the stop and the start of a service.
 RESTART_SECONDS = 200.0
 LOOK_SECONDS = 2.0
-_POOLS = '/v3/scheduler-stats/get_pools?detail=true'
 
 
 def _utc(timestamp: float) -> datetime.datetime:
@@ -121,8 +120,9 @@ class Storage:
 
     def _wait_for_cinder(self, start: datetime.datetime) -> None:
         ports = self._cloud.settings.ports
-        api = rest.Api(ports.cinder, access.token(ports,
-                                                  self._cloud.passwords))
+        token = access.token(ports, self._cloud.passwords)
+        cinder = rest.Cinder(rest.Api(ports.cinder, token),
+                             rest.Api(ports.glance, token))
         wanted = {f'{configuration.NODE_HOST}@{backend.name}'
                   for backend in self._cloud.settings.back_ends()}
         if self._cloud.settings.backup:
@@ -131,9 +131,9 @@ class Storage:
         def ready() -> bool:
             self._services.require_alive(NAME)
             self.require_services()
-            listed = api.send('GET', '/v3/os-services')['services']
-            pools = api.send('GET', _POOLS)['pools']
-            return wanted <= running(listed, start) | serving(pools, start)
+            listed = cinder.request('GET', '/os-services')['services']
+            return wanted <= (running(listed, start)
+                              | serving(cinder.pools(), start))
 
         self._services.wait_until('cinder-volume', ready, DRIVER_SECONDS,
                                   LOOK_SECONDS)

@@ -11,11 +11,10 @@ import os
 import signal
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 
 from cloud_lib import errors
 from cloud_lib import logs
+from cloud_lib import rest
 from cloud_lib import waiting
 from openstack_lib import settings
 
@@ -65,16 +64,13 @@ def listens(port: int) -> bool:
         return trial.connect_ex((settings.LOOPBACK, port)) == 0
 
 
-def answers(url: str) -> bool:
+def answers(port: int) -> bool:
     """Return whether a web server answers without a server error."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=30):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
+        response, _ = rest.send(settings.LOOPBACK, port, 'GET', '/')
+    except errors.CloudError:
         return False
+    return response.status < 500
 
 
 class Services:

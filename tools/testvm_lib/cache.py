@@ -111,7 +111,10 @@ def remove_leftovers(path: str) -> None:
 
 @contextlib.contextmanager
 def in_use(path: str) -> Iterator[None]:
-    """Protect a folder from :func:`remove_unused` until this process ends."""
+    """Protect a folder from :func:`remove_unused`.
+
+    The protection ends with the process, even if that is killed.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -120,16 +123,22 @@ def in_use(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_unused(path: str) -> None:
-    """Remove a folder unless a process uses it."""
+def is_in_use(path: str) -> bool:
+    """Return whether a process protects a folder with :func:`in_use`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        return
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
-        pass
+        return True
     finally:
         os.close(descriptor)
+    return False
+
+
+def remove_unused(path: str) -> None:
+    """Remove a folder unless a process uses it."""
+    if not is_in_use(path):
+        shutil.rmtree(path, ignore_errors=True)

@@ -19,6 +19,7 @@ from demo_lib import kept
 from demo_lib import launch
 from demo_lib import options
 from demo_lib import settings
+from testvm_lib import cache
 
 
 def _settings(**changes):
@@ -176,18 +177,17 @@ class TestKept(testtools.TestCase):
     def test_running_folder_stays(self):
         old = os.path.join(self.parent, '2019')
         os.mkdir(old)
-        with mock.patch.object(kept, 'is_running',
-                               side_effect=lambda path: path == old):
+        with cache.in_use(old):
             for number in range(8):
                 os.mkdir(os.path.join(self.parent, f'2020-{number}'))
             kept.new_folder(self.parent)
         self.assertIn(old, kept.folders(self.parent))
 
-    def test_marks(self):
-        self.assertFalse(kept.is_running(self.parent))
-        kept.mark_running(self.parent)
-        kept.mark_ended(self.parent)
-        self.assertFalse(kept.is_running(self.parent))
+    def test_in_use(self):
+        self.assertFalse(cache.is_in_use(self.parent))
+        with cache.in_use(self.parent):
+            self.assertTrue(cache.is_in_use(self.parent))
+        self.assertFalse(cache.is_in_use(self.parent))
 
     def test_no_parent(self):
         self.assertEqual([], kept.folders('/does/not/exist'))

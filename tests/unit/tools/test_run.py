@@ -21,8 +21,9 @@ class TestRun(testtools.TestCase):
         self.bin = os.path.join(self.tools, 'bin')
         os.makedirs(self.bin)
         for name in 'run', 'demo':
-            shutil.copy(tools.TOOLS / name, self.tools)
-        for name in 'bash', 'dirname', 'readlink', 'cp':
+            shutil.copy(tools.TOOLS / name, self.tools,
+                        follow_symlinks=False)
+        for name in 'bash', 'basename', 'dirname', 'readlink', 'cp':
             os.symlink(shutil.which(name), os.path.join(self.bin, name))
         self._write('python', 'printf "%s\\n" "$@"')
         self._write('setup', f'echo "setup $*"; '
