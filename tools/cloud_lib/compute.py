@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What nova-compute does with a volume through os-brick."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import hashlib
 import mmap
@@ -30,17 +31,6 @@ class Device:
     def path(self) -> str:
         """The block device."""
         return str(self.info['path'])
-
-
-@dataclasses.dataclass(frozen=True)
-class Plain:
-    """The decrypted device of an encrypted volume.
-
-    :ivar close: removes it
-    """
-
-    path: str
-    close: Callable[[], None]
 
 
 class _Keys:
@@ -96,9 +86,12 @@ class Host:
         self._protocol(device.connection).disconnect_volume(
             device.connection, device.info)
 
-    def decrypt(self, device: Device, encryption: dict[str, Any],
-                key: bytes) -> Plain:
-        """Open an encrypted device; format one that was never used.
+    @contextlib.contextmanager
+    def decrypted(self, device: Device, encryption: dict[str, Any],
+                  key: bytes) -> Iterator[str]:
+        """Open an encrypted device and yield the path of the decrypted one.
+
+        A device that was never used is formatted.
 
         :param encryption: the encryption metadata of Cinder
         """
@@ -111,8 +104,10 @@ class Host:
                               'device_path': device.path}},
             _Keys(key), **encryption)
         encryptor.attach_volume(None, **encryption)
-        return Plain(f'/dev/mapper/{encryptor.dev_name}',
-                     lambda: encryptor.detach_volume(**encryption))
+        try:
+            yield f'/dev/mapper/{encryptor.dev_name}'
+        finally:
+            encryptor.detach_volume(**encryption)
 
     def extend(self, device: Device) -> int:
         """Rescan a device after an extend; return its size in bytes."""

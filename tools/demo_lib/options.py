@@ -19,8 +19,8 @@ steps passed.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser."""
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(
         prog='tools/demo', description=_DESCRIPTION, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,12 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     add('--timeout', metavar='SECONDS', type=int, default=None,
         help=f'stop the test machine after this time (default: {TIMEOUT}, or '
         'a week with --keep)')
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a command line."""
-    chosen = build_parser().parse_args(argv)
+    chosen = parser.parse_args(argv)
     if chosen.timeout is None:
         chosen.timeout = KEEP_TIMEOUT if chosen.keep else TIMEOUT
     return chosen

@@ -90,13 +90,10 @@ class Features(user.User):
     def _decrypted(self, volume: str) -> Iterator[str]:
         """Attach and decrypt a volume; yield the path of the device."""
         device = self._attach(volume)
-        plain = self._host.decrypt(device, self._cinder.encryption(volume),
-                                   self._key)
-        try:
-            yield plain.path
-        finally:
-            plain.close()
-            self._detach(device)
+        with self._host.decrypted(device, self._cinder.encryption(volume),
+                                  self._key) as path:
+            yield path
+        self._detach(device)
 
     def encrypted(self) -> str:
         """The LVs of an encrypted volume and its clone are encrypted."""

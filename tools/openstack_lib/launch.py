@@ -30,27 +30,21 @@ from openstack_lib import tempest
 _NOT_SHARED = ('/dev/', '/proc/', '/run/', '/sys/')
 
 
-class Progress:
-    """Prints lines with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
-              flush=True)
-
-
 class Launch:
     """One run of tools/openstack: each public method is a command."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self._chosen = chosen
-        self._say = Progress()
+        self._start = time.monotonic()
         folder = chosen.folder or os.path.join(programs.setup('cache'),
                                                'openstack')
         self._places = settings.Places(os.path.realpath(folder))
         self._services = services.Services(self._places)
+
+    def _say(self, text: str) -> None:
+        """Print a line of progress with the seconds since the start."""
+        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
+              flush=True)
 
     def run(self) -> int:
         """Run the chosen command; return the exit status."""

@@ -413,11 +413,15 @@ class TestLaunch(testtools.TestCase):
         # The test process has its own.
         self.signals = self.useFixture(
             fixtures.MockPatch('signal.signal')).mock
-        self._touch('lock')
+        self._write('lock')
 
-    def _touch(self, name):
-        with open(os.path.join(self.folder, name), 'w'):
-            pass
+    def _write(self, name, text=''):
+        with open(os.path.join(self.folder, name), 'w') as file:
+            file.write(text)
+
+    def _write_cloud(self, environments='{"services": "/v"}'):
+        self._write('settings.json', NEW.to_json())
+        self._write('environments.json', environments)
 
     def _launch(self, *argv):
         return launch.Launch(options.parse(
@@ -430,8 +434,7 @@ class TestLaunch(testtools.TestCase):
             self.assertTrue(callable(getattr(launch.Launch, verb)), verb)
 
     def test_other_settings_are_refused(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write('settings.json', NEW.to_json())
         one = self._launch('up', '--lvm-type', 'default')
         with mock.patch('cloud_lib.programs.setup') as setup:
             error = self.assertRaises(errors.CloudError, one.run)
@@ -459,7 +462,7 @@ class TestLaunch(testtools.TestCase):
                 ('settings.json', '{"extra": [], "of_old": 1}'),
                 ('environments.json', '{"services": "/v"}'),
                 ('passwords.json', '{"of_old": "secret"}')):
-            settings.write_private(os.path.join(self.folder, name), text)
+            self._write(name, text)
         for verb in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
                                       self._launch(verb).run)
@@ -467,11 +470,9 @@ class TestLaunch(testtools.TestCase):
             self.assertIn('down --wipe', str(error))
         for known in None, settings.Settings().to_json():
             if known:
-                self._touch('lock')
-                settings.write_private(
-                    os.path.join(self.folder, 'settings.json'), known)
-                settings.write_private(os.path.join(
-                    self.folder, 'passwords.json'), '{"of_old": "secret"}')
+                self._write('lock')
+                self._write('settings.json', known)
+                self._write('passwords.json', '{"of_old": "secret"}')
             with mock.patch('builtins.print') as said:
                 self._launch('down', '--wipe').run()
             self.assertIn('another version' if not known else 'incomplete',
@@ -479,14 +480,12 @@ class TestLaunch(testtools.TestCase):
             self.assertEqual([], os.listdir(self.folder))
 
     def test_files_that_a_crash_has_emptied(self):
-        self._touch('passwords.json')
+        self._write('passwords.json')
         self.assertRaises(errors.CloudError, passwords.ensure,
                           os.path.join(self.folder, 'passwords.json'))
-        self._touch('environments.json')
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write_cloud('')
         self.assertRaises(errors.CloudError, self._launch('shell').run)
-        self._touch('settings.json')
+        self._write('settings.json')
         for verb in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
                                       self._launch(verb).run)
@@ -502,19 +501,14 @@ class TestLaunch(testtools.TestCase):
         self.assertIn('another version', str(error))
 
     def test_cloud_that_was_not_made_to_its_end(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write('settings.json', NEW.to_json())
         for verb in 'tempest', 'attach', 'shell':
             error = self.assertRaises(errors.CloudError,
                                       self._launch(verb).run)
             self.assertIn('"tools/openstack up"', str(error))
 
     def test_tempest_of_a_cloud_that_is_down(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v", "tempest": "/t"}')
+        self._write_cloud('{"services": "/v", "tempest": "/t"}')
         away = remote.NodeAway('it does not answer')
         with mock.patch('openstack_lib.remote.Node.ask', side_effect=away):
             self.assertRaises(remote.NodeAway, self._launch('tempest').run)
@@ -528,11 +522,7 @@ class TestLaunch(testtools.TestCase):
 
     def _shell(self, **variables):
         """Return the environment of a shell that is opened from another."""
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        self._write_cloud()
         with mock.patch.dict('os.environ', variables, clear=True), \
                 mock.patch('os.execvpe') as become:
             self._launch('shell', '--user', 'demo', '--', 'cinder').run()
@@ -551,28 +541,19 @@ class TestLaunch(testtools.TestCase):
                          self._shell(no_proxy='intra')['no_proxy'])
 
     def test_shell_without_such_a_command(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        self._write_cloud()
         error = self.assertRaises(
             errors.CloudError, self._launch('shell', '--', 'no-such').run)
         self.assertIn('no-such: No such file', str(error))
 
     def test_status_of_a_cloud_that_is_down(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write('settings.json', NEW.to_json())
         with mock.patch('builtins.print') as said:
             self.assertEqual(1, self._launch('status').run())
         self.assertIn('does not run', said.call_args.args[0])
 
     def test_status_of_a_service_of_the_node_that_ended(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        self._write_cloud()
         for states, status in (
                 ('cinder-volume runs\n', 0),
                 ('cinder-volume runs\ncinder-backup is stopped\n', 1)):
@@ -585,13 +566,13 @@ class TestLaunch(testtools.TestCase):
 
     def test_wipe_leaves_nothing_but_the_folder(self):
         os.mkdir(os.path.join(self.folder, 'mariadb'))
-        self._touch('disk.raw')
+        self._write('disk.raw')
         with mock.patch('builtins.print'):
             self._launch('down', '--wipe').run()
         self.assertEqual([], os.listdir(self.folder))
 
     def test_folder_of_something_else(self):
-        self._touch('disk.raw')
+        self._write('disk.raw')
         os.unlink(os.path.join(self.folder, 'lock'))
         for verb in ['up'], ['down', '--wipe']:
             error = self.assertRaises(errors.CloudError,
@@ -600,7 +581,7 @@ class TestLaunch(testtools.TestCase):
         self.assertEqual(['disk.raw'], os.listdir(self.folder))
 
     def test_folder_that_cannot_be(self):
-        self._touch('file')
+        self._write('file')
         for folder, reason in (
                 ('/dev/shm/openstack', 'cannot see'),
                 ('/run/openstack', 'cannot see'),

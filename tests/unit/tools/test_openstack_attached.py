@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of tools/openstack that need attached volumes."""
 
+import contextlib
 import json
 import os
 from unittest import mock
@@ -39,8 +40,8 @@ class Cloud:
         self.host = mock.create_autospec(compute.Host, instance=True)
         self.host.attach.side_effect = lambda connection: {
             'path': connection['path']}
-        self.host.decrypt.side_effect = lambda device, *_: compute.Plain(
-            device.path, mock.Mock())
+        self.host.decrypted.side_effect = (
+            lambda device, *_: contextlib.nullcontext(device.path))
 
     def create_volume(self, **fields):
         volume = f'v{len(self.listed["volume"])}'
