@@ -43,7 +43,8 @@ function configure_cinder_lvm_driver {
         then
             iniset "$CINDER_CONF" "$name" nvmeof_conn_info_version 2
             # DevStack gives all back ends the same port, but each needs its
-            # own: hosts that connect before all disks are back lose them.
+            # own: otherwise a host that connects before all VGs are active
+            # drops the missing volumes.
             port=$(iniget "$CINDER_CONF" "$name" target_port)
             iniset "$CINDER_CONF" "$name" target_port \
                 $((${port:-4420} + others))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the programs in tools/, which import from there."""
+"""Tests of tools/ and devstack/; they import from tools/."""
 
 import pathlib
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each check of tools/check_tree.py finds what it is there to find."""
+"""The checks of tools/check_tree.py."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the clouds of tools/demo and tools/openstack share."""
+"""The code that tools/demo and tools/openstack share."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/demo is asked for, what it writes down and how it shows it."""
+"""tools/demo: options, settings, journal and report."""
 
 import configparser
 import os
@@ -200,8 +200,7 @@ class TestKept(testtools.TestCase):
 
     def test_stop(self):
         port = kept.free_port(0)
-        # Connections wait in the queue of the socket, so asking first works
-        # without a thread: from the check, when the port listens.
+        # No thread is needed: a connection waits in the backlog of the socket.
         asked = []
 
         def check():

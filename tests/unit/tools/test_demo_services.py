@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's little image service, and its look at what is left."""
+"""tools/demo: its image service and its search for leftovers."""
 
 import http.client
 import io
@@ -16,7 +16,7 @@ from demo_lib import leftovers
 
 
 class _Socket:
-    """A connection that holds one request and keeps the answer."""
+    """A connection with one request; keeps the answer."""
 
     def __init__(self, request):
         self._request = request
@@ -30,7 +30,7 @@ class _Socket:
 
 
 class _Answer:
-    """What http.client needs to read an answer from bytes."""
+    """A socket from which http.client reads an answer."""
 
     def __init__(self, data):
         self._data = data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/openstack is asked for, and the files it writes."""
+"""tools/openstack: options, configuration files and commands."""
 
 import configparser
 import json
@@ -378,7 +378,7 @@ class TestTempestConfiguration(testtools.TestCase):
         conf = self._conf()
         available = conf['service_available']
         self.assertEqual('false', available['nova'])
-        # Classes that need no network skip themselves without one.
+        # Otherwise classes that need no network would be skipped.
         self.assertEqual('true', available['neutron'])
         self.assertEqual('image-id', conf['compute']['image_ref'])
 
@@ -410,7 +410,7 @@ class TestLaunch(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
-        # The test process has its own.
+        # Keep the handlers of the test process.
         self.signals = self.useFixture(
             fixtures.MockPatch('signal.signal')).mock
         self._write('lock')
@@ -427,11 +427,11 @@ class TestLaunch(testtools.TestCase):
         return launch.Launch(options.parse(
             ['--folder', self.folder, *argv]))
 
-    def test_verbs_are_there(self):
+    def test_every_command_has_a_method(self):
         parser = options.build_parser()
-        verbs = parser._subparsers._group_actions[0].choices
-        for verb in verbs:
-            self.assertTrue(callable(getattr(launch.Launch, verb)), verb)
+        actions = parser._subparsers._group_actions[0].choices
+        for action in actions:
+            self.assertTrue(callable(getattr(launch.Launch, action)), action)
 
     def test_other_settings_are_refused(self):
         self._write('settings.json', NEW.to_json())
@@ -448,7 +448,7 @@ class TestLaunch(testtools.TestCase):
             error = self.assertRaises(errors.CloudError,
                                       self._launch('up').run)
         self.assertIn('port 18706', str(error))
-        # The advice can be followed: nothing is there that it contradicts.
+        # Another --port-base must work: no settings were written.
         setup.assert_not_called()
         self.assertEqual(['lock'], os.listdir(self.folder))
 
@@ -463,9 +463,9 @@ class TestLaunch(testtools.TestCase):
                 ('environments.json', '{"services": "/v"}'),
                 ('passwords.json', '{"of_old": "secret"}')):
             self._write(name, text)
-        for verb in 'up', 'status':
+        for action in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('another version', str(error))
             self.assertIn('down --wipe', str(error))
         for known in None, settings.Settings().to_json():
@@ -486,9 +486,9 @@ class TestLaunch(testtools.TestCase):
         self._write_cloud('')
         self.assertRaises(errors.CloudError, self._launch('shell').run)
         self._write('settings.json')
-        for verb in 'up', 'status':
+        for action in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('down --wipe', str(error))
         with mock.patch('builtins.print'):
             self._launch('down', '--wipe').run()
@@ -502,9 +502,9 @@ class TestLaunch(testtools.TestCase):
 
     def test_cloud_that_was_not_made_to_its_end(self):
         self._write('settings.json', NEW.to_json())
-        for verb in 'tempest', 'attach', 'shell':
+        for action in 'tempest', 'attach', 'shell':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('"tools/openstack up"', str(error))
 
     def test_tempest_of_a_cloud_that_is_down(self):
@@ -521,7 +521,7 @@ class TestLaunch(testtools.TestCase):
         run.assert_not_called()
 
     def _shell(self, **variables):
-        """Return the environment of a shell that is opened from another."""
+        """Return the environment of the shell."""
         self._write_cloud()
         with mock.patch.dict('os.environ', variables, clear=True), \
                 mock.patch('os.execvpe') as become:
@@ -574,9 +574,9 @@ class TestLaunch(testtools.TestCase):
     def test_folder_of_something_else(self):
         self._write('disk.raw')
         os.unlink(os.path.join(self.folder, 'lock'))
-        for verb in ['up'], ['down', '--wipe']:
+        for action in ['up'], ['down', '--wipe']:
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(*verb).run)
+                                      self._launch(*action).run)
             self.assertIn('choose', str(error))
         self.assertEqual(['disk.raw'], os.listdir(self.folder))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of tools/openstack, here and on its storage node."""
+"""tools/openstack: the processes of both machines."""
 
 import datetime
 import os
@@ -127,7 +127,7 @@ class TestRemote(testtools.TestCase):
         self.port = agent.server_address[1]
         self.node = remote.Node(self.port, 'word')
 
-    def test_verbs(self):
+    def test_actions(self):
         self.assertEqual('hi you\n', self.node.ask('hello', 'you'))
         error = self.assertRaises(errors.CloudError, self.node.ask, 'fail')
         self.assertEqual('it cannot be done', str(error))
@@ -160,7 +160,7 @@ class TestRemote(testtools.TestCase):
         self.assertEqual(['the password is wrong\n'], said)
         self.assertRaises(errors.CloudError, stranger.ask, 'hello', 'you')
 
-    def test_nonsense_gets_no_answer(self):
+    def test_invalid_request_gets_no_answer(self):
         with socket.create_connection(('127.0.0.1', self.port)) as one:
             one.sendall(b'GET / HTTP/1.1\r\n\r\n')
             self.assertEqual(b'', one.recv(10))
@@ -231,7 +231,7 @@ class TestStorage(_Scratch):
         self.assertIn('cinder-backup exited with status 1', str(error))
 
     def _up(self, ask):
-        """Call ``up`` while the machine runs; return what waits since when."""
+        """Call ``up`` while the machine runs; return the start of the wait."""
         self._mark(node.NAME, f'{os.getpid()} '
                    f'{services.started_at(os.getpid())}')
         with open(self.services.log(node.NAME), 'w'):
@@ -245,9 +245,9 @@ class TestStorage(_Scratch):
 
     def test_up_starts_what_has_ended(self):
         begin = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        since = self._up(lambda verb, *words, **_: (
+        since = self._up(lambda action, *_, **__: (
             'cinder-volume exited with status -9\ncinder-backup runs\n'
-            if verb == 'states' else 'started\n'))
+            if action == 'states' else 'started\n'))
         self.assertEqual(
             [mock.call('states'), mock.call(
                 'restart', 'cinder-volume', seconds=node.RESTART_SECONDS)],
@@ -255,11 +255,11 @@ class TestStorage(_Scratch):
         self.assertEqual(
             ['cinder-volume exited with status -9: restarting it'],
             self.said)
-        # What it told the scheduler before it ended is no answer.
+        # Stats from before the restart must not count.
         self.assertGreaterEqual(since, begin)
 
     def test_second_up_changes_nothing(self):
-        since = self._up(lambda verb: 'cinder-volume runs\n')
+        since = self._up(lambda action: 'cinder-volume runs\n')
         self.assertEqual(self.storage._started(), since)
 
     def test_up_while_the_machine_boots(self):

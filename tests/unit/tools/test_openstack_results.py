@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/openstack makes of tempest's results."""
+"""tools/openstack: results of tempest and their comparison."""
 
 import datetime
 import json
@@ -79,7 +79,7 @@ class TestComparison(testtools.TestCase):
             _results(a='FAIL', b='skip'), _results(a='FAIL', b='ok')).good)
 
     def test_several_runs_on_record(self):
-        """A test fails there if it never passed there."""
+        """A recorded test counts as failed if it never passed."""
         record = [*_results(a='FAIL', b='ok', c='skip'),
                   *_results(a='ok', b='skip', c='FAIL')]
         for there in record, record[::-1]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How tools/demo, tools/openstack and tools/testvm start."""
+"""The start of tools/demo, tools/openstack and tools/testvm."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ class TestRun(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        # A folder of that name is where people put things.
+        # The path contains a space.
         self.tools = os.path.join(
             self.useFixture(fixtures.TempDir()).path, 'my tools')
         self.bin = os.path.join(self.tools, 'bin')

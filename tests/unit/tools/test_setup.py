@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/setup reads out of bindep.txt and the requirements."""
+"""tools/setup: packages, requirements, and the services it forbids."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SETUP = tools.TOOLS / 'setup'
 class TestSetup(testtools.TestCase):
 
     def _ask(self, script):
-        """Return the words that a script says with setup's functions."""
+        """Return the output of a script that uses setup's functions."""
         done = subprocess.run(
             ['bash', '-c', f'source "{SETUP}" cache >/dev/null; {script}'],
             text=True, env={'PATH': os.environ['PATH'],
@@ -79,7 +79,7 @@ class TestSetup(testtools.TestCase):
 
 
 class TestServices(testtools.TestCase):
-    """What may run, now and at the next boot, is as it was."""
+    """The installation starts and enables no service."""
 
     FOREIGN = 'exit 101\n'
 
@@ -101,7 +101,7 @@ class TestServices(testtools.TestCase):
             file.write(text)
 
     def _install(self, end):
-        """Play an installation that brings a service; return what is left.
+        """Simulate the installation of a service; return the result.
 
         :returns: the services, and whether they are forbidden
         """

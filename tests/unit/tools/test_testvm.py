@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/testvm is asked for, and what it keeps between runs."""
+"""tools/testvm: options and cache."""
 
 import io
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/testvm boots: Debian's kernel and its first root."""
+"""tools/testvm: the kernel and the initramfs."""
 
 import lzma
 import os
@@ -56,7 +56,7 @@ class TestKernel(testtools.TestCase):
         self.assertEqual(
             'linux-image-6.18.117+deb12-cloud-amd64',
             self._find('6.12', linux_image_cloud_amd64=newest))
-        # 6.12 is no 6.1.
+        # The prefix 6.1 does not match 6.12.
         self.assertIsNone(
             self._find('6.1', linux_image_cloud_amd64=self.DEPENDS))
 

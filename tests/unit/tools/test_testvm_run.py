@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of tools/testvm that run: command lines, streams, limits."""
+"""tools/testvm: command lines, streams and time limits."""
 
 import os
 import pathlib
@@ -110,7 +110,7 @@ class TestMachine(testtools.TestCase):
 class TestSignals(testtools.TestCase):
 
     def _handled(self, ignored):
-        """Return the signals that the program answers to in its own way."""
+        """Return the signals with a handler of the program."""
         def before(signum):
             return signal.SIG_IGN if signum in ignored else signal.SIG_DFL
 
@@ -275,7 +275,7 @@ class TestJob(testtools.TestCase):
         parts = job.Parts(kernel.Kernel('6.9', '/image', '/kernel'), b'',
                           'tcg', '/job')
         reporter = report.Reporter()
-        # A test runner's own standard output may be no real file.
+        # The test runner may replace standard output by an object.
         with mock.patch.object(job.sys, 'stdout', sys.__stdout__):
             return job.Job(chosen, parts, reporter)
 
@@ -316,7 +316,7 @@ class TestJob(testtools.TestCase):
         one = self._job()
         one._reader.feed(f'{one._token} stage 3.1 udev\n'.encode())
 
-        # QEMU's end is virtiofsd's too.
+        # virtiofsd ends with QEMU.
         one._pump.closed = {pump.OUTPUT, pump.VIRTIOFSD, pump.CONSOLE}
         error = self.assertRaises(errors.MachineError, one._check)
         self.assertEqual('the machine died while booting (it was at: udev)',
