@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much longer one export takes beside hundreds of others.
+"""Measures an export beside hundreds of others; see benchmarks/run.
 
-As root, in the test machine::
-
-    tools/testvm -- "$PWD/benchmarks/run" "$(tools/setup venv)" many [OTHERS]
-
-The verbs of each helper are called in the process, without the daemon that
-runs them as root in a deployment: what is measured is the kernel, tgtd, and
-what the verbs read of them.
+The privileged functions run in this process, without the privsep daemon of a
+deployment: this measures the kernel, tgtd, and what the functions read.
 """
 
 import contextlib
@@ -34,8 +29,6 @@ SECRET = 'secret123456'
 
 
 class Lio:
-    """LIO; also what the others are like."""
-
     name = 'lioadm'
     list_all = staticmethod(lio.list_targets)
 
@@ -90,9 +83,9 @@ class Tgt:
 
 @contextlib.contextmanager
 def devices(count):
-    """Give the paths of devices that read as zeroes.
+    """Yield the paths of devices that read as zeroes.
 
-    udev would take an emulated machine minutes for what nobody looks at.
+    Without udev, which would take minutes on an emulated machine.
     """
     names = [f'many-{number}' for number in range(count)]
     dmsetup = ['dmsetup', '--noudevsync', '--noudevrules']
@@ -111,8 +104,8 @@ def devices(count):
 
 
 def measure(helper, device):
-    """Return the median seconds of an export's life, and of a report."""
-    lives, reports = [], []
+    """Return the median seconds of an export's life and of a listing."""
+    lives, listings = [], []
     for _ in range(ROUNDS):
         began = time.monotonic()
         helper.create(0, device)
@@ -121,20 +114,20 @@ def measure(helper, device):
         ended = time.monotonic()
         helper.list_all()
         lives.append(ended - began)
-        reports.append(time.monotonic() - ended)
-    return statistics.median(lives), statistics.median(reports)
+        listings.append(time.monotonic() - ended)
+    return statistics.median(lives), statistics.median(listings)
 
 
 def compare(helper, paths):
-    """Print what one export takes alone and among the others."""
+    """Print the seconds of one export alone and beside the others."""
     measure(helper, paths[0])
     alone, _ = measure(helper, paths[0])
     for number, path in enumerate(paths[1:], 1):
         helper.create(number, path)
-    among, report = measure(helper, paths[0])
+    beside, listing = measure(helper, paths[0])
     print(f'{helper.name:8} alone {alone:.3f} s, beside {len(paths) - 1} '
-          f'{among:.3f} s, ratio {among / alone:.1f}; all of them listed in '
-          f'{report:.3f} s', flush=True)
+          f'{beside:.3f} s, ratio {beside / alone:.1f}; all listed in '
+          f'{listing:.3f} s', flush=True)
     for number in range(1, len(paths)):
         helper.delete(number)
 

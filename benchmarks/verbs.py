@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of two drivers on one VG, in turn.
+"""Compares the operations of two drivers on one VG; see benchmarks/run.
 
-Seconds differ between machines, and in the test machine, which is emulated,
-they say nothing by themselves. What is told is how many times less or more
-the same verb takes of the other driver in the same run.
+Seconds differ between machines, and those of an emulated machine mean nothing
+alone. The result is the ratio of both drivers in the same run.
 """
 
 import collections
@@ -13,7 +12,7 @@ from unittest import mock
 
 from tests.functional import base
 
-# So many volumes are there that nothing is done with.
+# Volumes that exist but are not used.
 BYSTANDERS = 10
 PAGE = (None, 100, 0, ['reference'], ['asc'])
 CONNECTOR = {'initiator': 'iqn.1993-08.org.debian:01:benchmark',
@@ -22,7 +21,7 @@ OURS, THEIRS = 'this driver', 'in-tree driver'
 
 
 class Rounds(base.TestCase):
-    """Takes the verbs through the life of a thin volume."""
+    """The life of a thin volume with each driver."""
 
     pv_sizes = (8 * base.GIB,)
     rounds = 3
@@ -30,7 +29,7 @@ class Rounds(base.TestCase):
     def runTest(self):
         drivers = {OURS: self.make_driver(),
                    THEIRS: self.make_driver(base.in_tree.LVMVolumeDriver)}
-        # What Cinder's database would tell it of a volume.
+        # Replaces Cinder's database, which their target reads.
         self.stored = {}
         drivers[THEIRS].target_driver.db = mock.Mock(
             volume_get=lambda context, volume_id: self.stored[volume_id])
@@ -44,18 +43,18 @@ class Rounds(base.TestCase):
         print_table(self.seconds_taken, self.processes)
 
     def live(self, name, driver, *, counts):
-        """Measure each verb once."""
-        for step, verb, *arguments in self.steps(driver):
+        """Measure each operation once."""
+        for step, operation, *arguments in self.steps(driver):
             with self.root.trace_programs() as trace:
                 began = time.monotonic()
-                verb(*arguments)
+                operation(*arguments)
                 taken = time.monotonic() - began
             if counts:
                 self.seconds_taken[step, name].append(taken)
                 self.processes[step, name].append(trace.programs.total())
 
     def steps(self, driver):
-        """Yield a name, a verb and its arguments, in the order of a life."""
+        """Yield the name, function and arguments of each operation."""
         volume, copy, clone = self.volume(), self.volume(), self.volume()
         self.stored[volume.id] = volume
         snapshot = self.snapshot(volume)
@@ -73,7 +72,7 @@ class Rounds(base.TestCase):
             yield 'delete a volume', driver.delete_volume, each
 
     def serve(self, driver, volume):
-        """Export a volume, let a host in and out, and remove the export."""
+        """Export a volume, connect and disconnect a host, unexport it."""
         for key, value in driver.create_export(
                 self.context, volume, CONNECTOR).items():
             setattr(volume, key, value)
@@ -83,7 +82,7 @@ class Rounds(base.TestCase):
 
 
 def print_table(seconds, processes):
-    """Print the medians of both drivers and the ratios of theirs to ours."""
+    """Print the medians of both drivers and the ratio of theirs to ours."""
     form = '{:24} {:>10} {:>10} {:>10} {:>10} {:>8}'
     print(form.format('', *(f'{what}, {whose}'
                             for what in ('proc.', 's')

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check what no linter checks: the shape of this tree.
+"""Check the files of this tree for what no linter checks.
 
 usage: tools/check_tree.py CHECK [FILE...]
 
-Without files it looks at every file that git knows or would know.
-.pre-commit-config.yaml calls it once for each check.
+Without files it checks all files that git does not ignore. The hooks of
+.pre-commit-config.yaml run one check each.
 """
 
 from collections.abc import Callable
@@ -15,27 +15,24 @@ import os
 import pathlib
 import subprocess
 import sys
-import tomllib
-
-import yaml
 
 PACKAGE = pathlib.PurePath('cinder_lvm_driver')
 UNIT_TESTS = pathlib.PurePath('tests/unit')
-# What other programs printed is kept as they printed it.
+# Recorded output of other programs, which stays as it is.
 RECORDED = pathlib.PurePath('tests/samples')
-# reno makes these files, and they become part of one document.
+# reno creates these files and joins them to one document.
 NOTES = pathlib.PurePath('releasenotes/notes')
 LICENCE_TAG = 'SPDX-License-Identifier: Apache-2.0'
-# A licence tag stands below a shebang and an encoding line at most.
+# The licence tag may follow a shebang and an encoding line.
 LICENCE_LINES = 4
-# A module whose name says nothing collects what nobody found a place for.
-DRAWERS = frozenset(['common', 'helper', 'helpers', 'misc', 'util', 'utils'])
+# Names that do not tell what is in a module.
+VAGUE = frozenset(['common', 'helper', 'helpers', 'misc', 'util', 'utils'])
 
 Problems = Iterator[str]
 
 
 def _lines(path: pathlib.Path) -> list[str] | None:
-    """Return the lines of a text file with their ends; None if not text."""
+    """Return the lines of a file with their ends, None if it is binary."""
     try:
         with path.open(encoding='utf-8', newline='') as file:
             text = file.read()
@@ -45,7 +42,7 @@ def _lines(path: pathlib.Path) -> list[str] | None:
 
 
 def check_text(path: pathlib.Path) -> Problems:
-    """No blanks at line ends, Unix line ends, one newline at the end."""
+    """No trailing blanks, Unix line ends, one newline at the end."""
     lines = _lines(path)
     if not lines or path.is_relative_to(RECORDED):
         return
@@ -60,19 +57,8 @@ def check_text(path: pathlib.Path) -> Problems:
         yield f'{path}: empty lines at the end of the file'
 
 
-def check_syntax(path: pathlib.Path) -> Problems:
-    """YAML and TOML files can be read."""
-    try:
-        if path.suffix in ('.yaml', '.yml'):
-            yaml.safe_load(path.read_text(encoding='utf-8'))
-        elif path.suffix == '.toml':
-            tomllib.loads(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
-        yield f'{path}: {error}'
-
-
 def check_programs(path: pathlib.Path) -> Problems:
-    """A file is executable exactly if it begins with a shebang."""
+    """A file is executable if and only if it starts with a shebang."""
     with path.open('rb') as file:
         has_shebang = file.read(2) == b'#!'
     is_executable = bool(path.stat().st_mode & 0o100)
@@ -93,15 +79,15 @@ def check_licence(path: pathlib.Path) -> Problems:
 
 
 def check_names(path: pathlib.Path) -> Problems:
-    """No module is named like a drawer."""
+    """The name of a module tells what is in it."""
     if path.suffix == '.py':
         parts = [*path.parts[1:-1], path.stem]
-        for part in DRAWERS.intersection(part.strip('_') for part in parts):
-            yield f'{path}: "{part}" says nothing; name what is in it'
+        for part in VAGUE.intersection(part.strip('_') for part in parts):
+            yield f'{path}: "{part}" is vague; name what is in it'
 
 
 def check_mirror(paths: Iterable[pathlib.Path]) -> Problems:
-    """Each module of the package has a unit test file of its name."""
+    """Each module of the package has a unit test of the same name."""
     paths = list(paths)
     for path in paths:
         if (not path.is_relative_to(PACKAGE) or path.suffix != '.py'
@@ -117,7 +103,7 @@ def check_mirror(paths: Iterable[pathlib.Path]) -> Problems:
 
 
 def check_packages(paths: Iterable[pathlib.Path]) -> Problems:
-    """Folders of modules are packages: discovery skips any other."""
+    """Folders of modules are packages, or test discovery skips them."""
     paths = list(paths)
     folders = {folder for path in paths if path.suffix == '.py'
                and path.parts[0] in (PACKAGE.name, UNIT_TESTS.parts[0])
@@ -129,7 +115,6 @@ def check_packages(paths: Iterable[pathlib.Path]) -> Problems:
 
 FILE_CHECKS: dict[str, Callable[[pathlib.Path], Problems]] = {
     'text': check_text,
-    'syntax': check_syntax,
     'programs': check_programs,
     'licence': check_licence,
     'names': check_names,
@@ -141,7 +126,7 @@ TREE_CHECKS: dict[str, Callable[[Iterable[pathlib.Path]], Problems]] = {
 
 
 def tree_files() -> list[pathlib.Path]:
-    """Return the files git knows, and the new ones it does not ignore."""
+    """Return all files that git does not ignore."""
     listing = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others',
          '--exclude-standard'],
@@ -152,7 +137,7 @@ def tree_files() -> list[pathlib.Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one check and print its findings."""
+    """Run one check and print its findings; return the exit status."""
     if not arguments or arguments[0] not in (*FILE_CHECKS, *TREE_CHECKS):
         print(__doc__, file=sys.stderr)
         print('checks:', *FILE_CHECKS, *TREE_CHECKS, file=sys.stderr)

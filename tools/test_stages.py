@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the stages of the test run and count what they say.
+"""Run the stages of the tests and count their results.
 
-Each stage is a function that returns an Outcome.  A stage never ends the
-run: the later ones still tell what they know.
+Each stage is a function that returns an Outcome. The other stages run even if
+one fails.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import os
 import pathlib
 import re
 import shutil
@@ -19,52 +20,33 @@ import tempfile
 import time
 import zipfile
 
-import subunit
-import testtools
-
+import check_tree
 from test_lib import guests
 from test_lib import report
+from test_lib import stream
 
 HOOK = re.compile(
     r'(?P<name>.+?)\.{3,}(?:\(.*\))?(?P<status>Passed|Failed|Skipped)')
-# How tests/unit/upstream names its verdicts on Cinder's tests.
+# How tests/unit/upstream classifies Cinder's own tests.
 UPSTREAM_TEST = re.compile(r'\.upstream\..*\.test_(holds|differs|elsewhere)_')
 
 EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
-(tests/unit and tests/contract, no root), docs (manual and release notes
-without a warning), package (wheel built, installed, imported), guest
-(tests/functional on a real kernel, in two test machines; needs root for
-Debian packages).  REGEX alone means: the matching tests of unit and guest.
-The last line counts everything; the exit status is 0 only if every stage
-asked for ran and nothing failed.
+(tests/unit and tests/contract, no root), docs (build the manual and the
+release notes without a warning), package (build, install and import the
+wheel), guest (tests/functional on a real kernel, in two test machines; needs
+root). REGEX without other options selects tests of unit and guest. The last
+line is the total; the exit status is 0 only if all selected stages ran and
+nothing failed.
 """
-
-
-def cache_folder() -> str:
-    """Return the folder that tools/setup keeps things in."""
-    return subprocess.run(
-        [report.TREE / 'tools' / 'setup', 'cache'], check=True, text=True,
-        stdout=subprocess.PIPE).stdout.strip()
-
-
-def tree_files() -> list[str]:
-    """Return what git knows and what it would know, not what it ignores."""
-    names = subprocess.run(
-        ['git', 'ls-files', '-z', '--cached', '--others',
-         '--exclude-standard'],
-        cwd=report.TREE, env=report.environment(), check=True, text=True,
-        stdout=subprocess.PIPE).stdout
-    return sorted({name for name in names.split('\0')
-                   if name and (report.TREE / name).is_file()})
 
 
 def run_checked(outcome: report.Outcome, title: str, argv: list[str],
                 cwd: pathlib.Path = report.TREE,
                 extra: Mapping[str, str] | None = None) -> bool:
-    """Run a program that says something only when it fails; count it."""
+    """Run a program and count it; show its output only if it fails."""
     done = subprocess.run(
-        argv, cwd=cwd, env={**report.environment(), **(extra or {})},
+        argv, cwd=cwd, env={**os.environ, **(extra or {})},
         text=True, errors='replace', stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
@@ -81,25 +63,26 @@ def run_style(_regex: str | None) -> report.Outcome:
     outcome = report.Outcome()
     texts: list[tuple[str, list[str]]] = []
     others: list[str] = []
-    status: str | int = 0
-    # It writes a small database; a folder per run needs no rights elsewhere.
+
+    def take(line: str) -> None:
+        hook = HOOK.fullmatch(line)
+        if hook is None:
+            (texts[-1][1] if texts else others).append(line)
+            return
+        print(line, flush=True)
+        if hook['status'] == 'Passed':
+            outcome.passed += 1
+        elif hook['status'] == 'Skipped':
+            outcome.skip(f'style: {hook["name"]}: no file to check')
+        else:
+            texts.append((f'style: {hook["name"]}', []))
+
+    # pre-commit keeps a database; a temporary folder is always writable.
     with tempfile.TemporaryDirectory(prefix='pre-commit-') as home:
-        for status in report.output_lines(
-                ['pre-commit', 'run', '--color', 'never', '--files',
-                 *tree_files()], {'PRE_COMMIT_HOME': home}):
-            if isinstance(status, int):
-                break
-            hook = HOOK.fullmatch(status)
-            if hook is None:
-                (texts[-1][1] if texts else others).append(status)
-                continue
-            print(status, flush=True)
-            if hook['status'] == 'Passed':
-                outcome.passed += 1
-            elif hook['status'] == 'Skipped':
-                outcome.skip(f'style: {hook["name"]}: no file to check')
-            else:
-                texts.append((f'style: {hook["name"]}', []))
+        status = report.run_lines(
+            ['pre-commit', 'run', '--color', 'never', '--files',
+             *map(str, check_tree.tree_files())], take,
+            {'PRE_COMMIT_HOME': home})
     for title, lines in texts:
         outcome.fail(title, '\n'.join(lines))
     if status and not texts:
@@ -117,33 +100,24 @@ def run_unit(regex: str | None) -> report.Outcome:
 
     def count(test: dict) -> None:
         name = test['id']
+        texts = stream.texts(test)
         details = '\n'.join(
-            f'{key}:\n{content.as_text()}'
-            for key, content in sorted(test['details'].items())
-            if content.content_type.type == 'text').strip()
+            f'{key}:\n{text}' for key, text in texts.items()).strip()
         if test['status'] in ('success', 'xfail'):
             outcome.passed += 1
             upstream.update(UPSTREAM_TEST.findall(name))
         elif test['status'] == 'skip':
-            reason = test['details'].get('reason')
-            outcome.skip(f'{name}: {reason.as_text() if reason else ""}')
+            outcome.skip(f'{name}: {texts.get("reason", "")}')
         elif test['status'] == 'inprogress':
-            outcome.fail(name, 'it never ended: its process died\n' + details)
+            outcome.fail(name, 'the process of the test died\n' + details)
         elif test['status'] != 'exists':
             outcome.fail(name, details)
 
     argv = ['stestr', 'run', '--subunit', *([regex] if regex else [])]
     with tempfile.TemporaryFile('w+', errors='replace') as stderr:
-        with subprocess.Popen(argv, cwd=report.TREE, env=report.environment(),
-                              stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=stderr) as child:
-            result = testtools.StreamToDict(count)
-            result.startTestRun()
-            subunit.ByteStreamToStreamResult(
-                child.stdout, non_subunit_name='stdout').run(result)
-            result.stopTestRun()
+        status = stream.run(argv, count, stderr=stderr)
         stderr.seek(0)
-        said = stderr.read()
+        errors = stderr.read()
     if upstream:
         report.say(
             "Cinder's own tests of its LVM driver: {holds} hold, {differs} "
@@ -151,15 +125,15 @@ def run_unit(regex: str | None) -> report.Outcome:
                 upstream))
     if outcome.passed + outcome.failed + outcome.skipped == 0 and regex:
         report.say(f'unit: no test matches {regex!r}')
-    elif not outcome.failed and (child.returncode or not outcome.passed):
-        outcome.fail('unit: stestr', f'exit status {child.returncode}\n{said}')
+    elif not outcome.failed and (status or not outcome.passed):
+        outcome.fail('unit: stestr', f'exit status {status}\n{errors}')
     return outcome
 
 
 # --- documentation ----------------------------------------------------------
 
 def run_docs(_regex: str | None) -> report.Outcome:
-    """Build the manual and the release notes; a warning is a failure."""
+    """Build the manual and the release notes without a warning."""
     outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='docs-') as folder:
         for title, source, prefix in (
@@ -175,7 +149,7 @@ def run_docs(_regex: str | None) -> report.Outcome:
 
 # --- package ----------------------------------------------------------------
 
-# What cinder-volume does: register its objects, then import the driver.
+# As cinder-volume does: register the objects, then import the driver.
 IMPORT_ALL = """
 import importlib, sys
 from cinder import objects
@@ -187,34 +161,30 @@ for name in sys.argv[2:]:
 
 
 def copy_tree(target: pathlib.Path) -> None:
-    """Copy the files git knows, but not git's own: as an archive has them."""
-    for name in tree_files():
-        copy = target / name
+    """Copy the files of the tree without the .git folder."""
+    for path in check_tree.tree_files():
+        copy = target / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(report.TREE / name, copy, follow_symlinks=False)
+        shutil.copy2(path, copy, follow_symlinks=False)
 
 
 def wheel_faults(wheel: pathlib.Path) -> Iterator[str]:
-    """Compare what is in the wheel with what is in the tree."""
+    """Compare the contents of the wheel with the tree."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     packed = {re.sub(r'^[^/]+\.data/data/', '', name) for name in names}
-    wanted = {name for name in tree_files()
+    wanted = {name for name in map(str, check_tree.tree_files())
               if name.startswith(('cinder_lvm_driver/',
                                   'etc/cinder/rootwrap.d/'))}
-    for name in ('cinder_lvm_driver/py.typed',
-                 'etc/cinder/rootwrap.d/lvm-driver.filters'):
-        if name not in wanted:
-            yield f'not in the tree: {name}'
     for name in sorted(wanted - packed):
         yield f'not in the wheel: {name}'
     for name in sorted(packed):
         if name.startswith(('tests/', 'tools/', 'doc/')):
-            yield f'in the wheel, where it has no business: {name}'
+            yield f'in the wheel, but not part of the package: {name}'
 
 
 def run_package(_regex: str | None) -> report.Outcome:
-    """Build the wheel, look into it, install it, import it."""
+    """Build the wheel, check its contents, install and import it."""
     outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='package-') as name:
         folder = pathlib.Path(name)
@@ -267,18 +237,18 @@ STAGES: dict[str, Callable[[str | None], report.Outcome]] = {
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Return the command line's ``stages`` and ``regex``."""
+    """Return the ``stages`` and the ``regex`` of a command line."""
     parser = argparse.ArgumentParser(
-        prog='tools/test', description='Test all of it, or a part.',
+        prog='tools/test', description='Run all tests or a part of them.',
         epilog=EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     part = parser.add_mutually_exclusive_group()
     part.add_argument('--quick', action='store_true',
-                      help='only style and unit')
+                      help='run only the stages style and unit')
     part.add_argument('--only', choices=STAGES, action='append', default=[],
-                      help='only this stage; repeatable')
+                      help='run only this stage; repeatable')
     parser.add_argument('regex', nargs='?', metavar='REGEX',
-                        help='only the tests whose name it is found in')
+                        help='run only tests whose name matches')
     result = parser.parse_args(arguments)
     if result.only:
         result.stages = [name for name in STAGES if name in result.only]
@@ -290,18 +260,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def run_stage(name: str, regex: str | None) -> report.Outcome:
-    """Run a stage; a stage that breaks has failed."""
+    """Run a stage; a stage that raises an error has failed."""
     try:
         return STAGES[name](regex)
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         outcome = report.Outcome()
-        outcome.fail(name, f'the stage itself broke: {error!r}')
+        outcome.fail(name, f'the stage cannot run: {error!r}')
         return outcome
 
 
 def main(arguments: list[str]) -> int:
-    """Run the stages that the command line asks for."""
+    """Run the stages of a command line; return the exit status."""
     options = parse(arguments)
+    report.enter()
     total = report.Outcome()
     for name in options.stages:
         report.say(name)
@@ -314,7 +285,7 @@ def main(arguments: list[str]) -> int:
         total.fail('everything', 'no test ran')
     for line in total.skips:
         print(f'skipped: {line}')
-    # The short list goes first: of a long output, CI keeps only a part.
+    # A short list first: CI truncates long output.
     for title, text in total.failures:
         *_, last = '', *text.rstrip().splitlines()
         print(f'failed: {title}: {last[:200]}')

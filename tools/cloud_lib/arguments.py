@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command lines take that make a cloud around the driver."""
+"""Command line arguments of tools/demo and tools/openstack."""
 
 import argparse
 import re
@@ -10,9 +10,10 @@ _OPTION = re.compile(r'[a-z][a-z0-9_]* *=.*')
 
 
 def matching(pattern: re.Pattern[str], text: str, complaint: str) -> str:
-    """Return an argument that is of a form.
+    """Return an argument that matches a pattern.
 
-    :param complaint: the words after the argument in the error
+    :param complaint: follows the argument in the error message
+    :raises argparse.ArgumentTypeError: the argument does not match
     """
     if not pattern.fullmatch(text):
         raise argparse.ArgumentTypeError(f'{text!r} {complaint}')
@@ -20,12 +21,11 @@ def matching(pattern: re.Pattern[str], text: str, complaint: str) -> str:
 
 
 def driver(text: str) -> str:
-    """Return the name of a driver's class."""
-    return matching(_CLASS, text,
-                    f'is no class; write for example {DEFAULT_DRIVER}')
+    """Return the import path of a driver class."""
+    return matching(
+        _CLASS, text, f'is not the path of a class such as {DEFAULT_DRIVER}')
 
 
 def backend_option(text: str) -> str:
-    """Return a line for a back end's section of cinder.conf."""
-    return matching(_OPTION, text, 'is no setting; write NAME=VALUE, as in '
-                    'cinder.conf')
+    """Return a line for the section of a back end in cinder.conf."""
+    return matching(_OPTION, text, 'is not an option of the form NAME=VALUE')

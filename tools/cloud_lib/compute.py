@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compute node: what nova-compute does with a volume, through os-brick."""
+"""What nova-compute does with a volume through os-brick."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import hashlib
 import mmap
@@ -17,8 +18,8 @@ LOCK_PATH = '/run/demo-compute'
 class Device:
     """An attached volume.
 
-    :ivar connection: what the attachments API told
-    :ivar info: what os-brick told, empty until it is connected
+    :ivar connection: the connection information of the attachments API
+    :ivar info: the device information of os-brick, empty until connected
     """
 
     volume: str
@@ -32,40 +33,28 @@ class Device:
         return str(self.info['path'])
 
 
-@dataclasses.dataclass(frozen=True)
-class Plain:
-    """The readable side of an encrypted device.
-
-    :ivar close: ends it
-    """
-
-    path: str
-    close: Callable[[], None]
-
-
 class _Keys:
-    """A key manager with one key, as os-brick asks it."""
+    """A key manager with one key, for os-brick."""
 
     def __init__(self, key: bytes) -> None:
         from castellan.common.objects import symmetric_key
         self._key = symmetric_key.SymmetricKey('AES', len(key) * 8, key)
 
     def get(self, context: object, identity: str) -> Any:
-        """Return the key, whichever is asked for."""
+        """Return the key, for every ID."""
         return self._key
 
 
 class Host:
-    """This machine as an initiator; the process must be root's.
+    """This machine as an initiator; the process must run as root.
 
-    os-brick's privileged functions then run in this very process: a daemon
-    of their own would be one more slow Python start.
+    The privileged functions of os-brick run in this process: a privsep
+    daemon would take seconds to start on an emulated processor.
     """
 
     def __init__(self) -> None:
-        # Cinder sets it too; without it eventlet brings a DNS library along.
+        # As Cinder does: otherwise eventlet imports a DNS library.
         os.environ['EVENTLET_NO_GREENDNS'] = 'yes'
-        os.environ.setdefault('PYTHONWARNINGS', 'ignore')
         import os_brick
         from os_brick.initiator import connector
         from os_brick import privileged
@@ -79,7 +68,7 @@ class Host:
         self._connector = connector
 
     def properties(self) -> dict[str, Any]:
-        """Return what this initiator tells Cinder about itself."""
+        """Return the connector properties of this machine."""
         return dict(self._connector.get_connector_properties(
             'sudo', '127.0.0.1', False, False))
 
@@ -89,21 +78,22 @@ class Host:
             use_multipath=False, device_scan_attempts=5)
 
     def attach(self, connection: dict[str, Any]) -> dict[str, Any]:
-        """Log in and return what os-brick tells about the device."""
+        """Connect to a volume; return the device information of os-brick."""
         return dict(self._protocol(connection).connect_volume(connection))
 
     def detach(self, device: Device) -> None:
-        """Log out; the device goes away."""
+        """Disconnect from a volume, which removes the device."""
         self._protocol(device.connection).disconnect_volume(
             device.connection, device.info)
 
-    def decrypt(self, device: Device, encryption: dict[str, Any],
-                key: bytes) -> 'Plain':
-        """Put what decrypts it between a device and its user.
+    @contextlib.contextmanager
+    def decrypted(self, device: Device, encryption: dict[str, Any],
+                  key: bytes) -> Iterator[str]:
+        """Open an encrypted device and yield the path of the decrypted one.
 
-        A device that nothing was written to becomes an encrypted one.
+        A device that was never used is formatted.
 
-        :param encryption: what Cinder tells of it
+        :param encryption: the encryption metadata of Cinder
         """
         from os_brick import encryptors
         encryptor = encryptors.get_volume_encryptor(
@@ -114,11 +104,13 @@ class Host:
                               'device_path': device.path}},
             _Keys(key), **encryption)
         encryptor.attach_volume(None, **encryption)
-        return Plain(f'/dev/mapper/{encryptor.dev_name}',
-                     lambda: encryptor.detach_volume(**encryption))
+        try:
+            yield f'/dev/mapper/{encryptor.dev_name}'
+        finally:
+            encryptor.detach_volume(**encryption)
 
     def extend(self, device: Device) -> int:
-        """Look at the device again; return its size in bytes."""
+        """Rescan a device after an extend; return its size in bytes."""
         return int(self._protocol(device.connection).extend_volume(
             device.connection))
 
@@ -133,10 +125,14 @@ def size_of(path: str) -> int:
 
 
 def write_random(path: str, offset: int, size: int) -> str:
-    """Write random bytes, past the page cache; return their checksum."""
+    """Write random bytes with direct I/O and return their checksum.
+
+    :param offset: in bytes
+    :param size: in bytes, a multiple of 1 MiB
+    """
     digest = hashlib.blake2b(digest_size=16)
     descriptor = os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_SYNC)
-    # Direct I/O wants aligned memory, as anonymous maps are.
+    # Direct I/O needs aligned memory, see open(2); mmap returns pages.
     with mmap.mmap(-1, MIB) as block:
         try:
             for start in range(offset, offset + size, MIB):
@@ -150,7 +146,11 @@ def write_random(path: str, offset: int, size: int) -> str:
 
 
 def checksum(path: str, offset: int, size: int) -> str:
-    """Return the checksum of what is on a device, past the page cache."""
+    """Return the checksum of a part of a device, read with direct I/O.
+
+    :param offset: in bytes
+    :param size: in bytes, a multiple of 1 MiB
+    """
     digest = hashlib.blake2b(digest_size=16)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT)
     with mmap.mmap(-1, MIB) as block:
@@ -165,6 +165,6 @@ def checksum(path: str, offset: int, size: int) -> str:
 
 
 def discard(path: str, offset: int, size: int) -> None:
-    """Give blocks back."""
+    """Discard a part of a device, given in bytes."""
     subprocess.run(['blkdiscard', '-o', str(offset), '-l', str(size), path],
                    check=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong."""
+"""The exception that tools/demo and tools/openstack report."""
 
 
 class CloudError(Exception):
-    """Something is not as it should be; the text says what, in a sentence."""
+    """A step failed; the text gives the reason and the remedy, if any."""

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user's client: Cinder's REST API, as it is documented.
+"""A client of Cinder's REST API (Block Storage API v3).
 
-Plain requests instead of a client library: what goes over the wire is what
-can be read here, and nothing has to be imported on the slow machine.
+It sends plain HTTP requests: a client library would take seconds to import
+on an emulated processor.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import http.client
 import json
@@ -13,60 +14,75 @@ from typing import Any
 from cloud_lib import errors
 from cloud_lib import waiting
 
-# Of cinder 26 already. 3.67 and later: no project in the URL; 3.66: a
-# snapshot of a volume in use without force; 3.42: extend while in use.
+# Cinder 26 supports it. 3.67: no project in the URL; 3.66: snapshots of
+# volumes in use without "force"; 3.42: extends volumes in use.
 MICROVERSION = '3.70'
 
 REQUEST_SECONDS = 300.0
 STATUS_SECONDS = 600.0
-# On an emulated processor each look takes what is looked at from its work.
+# Each poll slows an emulated processor down.
 LOOK_SECONDS = 1.0
 
 
-class NotThere(errors.CloudError):
+class NotFound(errors.CloudError):
     """The API answered 404."""
+
+
+def send(address: str, port: int, method: str, path: str, body: Any = None,
+         headers: Mapping[str, str] | None = None
+         ) -> tuple[http.client.HTTPResponse, str]:
+    """Send a JSON request; return the response and its text.
+
+    :raises errors.CloudError: the server does not answer
+    """
+    connection = http.client.HTTPConnection(address, port,
+                                            timeout=REQUEST_SECONDS)
+    try:
+        connection.request(
+            method, path, None if body is None else json.dumps(body),
+            {'Content-Type': 'application/json', **(headers or {})})
+        response = connection.getresponse()
+        return response, response.read().decode()
+    except OSError as error:
+        raise errors.CloudError(
+            f'{method} {path}: no answer from port {port} ({error})'
+        ) from error
+    finally:
+        connection.close()
 
 
 @dataclasses.dataclass(frozen=True)
 class Api:
-    """Where a service listens, and what it knows the user by."""
+    """The endpoint of a service, and the user's token."""
 
     port: int
     token: str = dataclasses.field(repr=False)
-    host: str = '127.0.0.1'
+    address: str = '127.0.0.1'
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the decoded answer to a request, None when it is empty.
+        """Send a request; return the decoded answer, None if it is empty.
 
-        :raises NotThere: for 404
-        :raises errors.CloudError: for every other answer that is no success
+        :raises NotFound: the status is 404
+        :raises errors.CloudError: the status is another error, or the
+            service does not answer
         """
-        connection = http.client.HTTPConnection(self.host, self.port,
-                                                timeout=REQUEST_SECONDS)
-        try:
-            connection.request(
-                method, path, body=None if body is None else json.dumps(body),
-                headers={'X-Auth-Token': self.token,
-                         'Content-Type': 'application/json',
-                         'OpenStack-API-Version': f'volume {MICROVERSION}'})
-            answer = connection.getresponse()
-            text = answer.read().decode()
-        except OSError as error:
+        response, text = send(
+            self.address, self.port, method, path, body,
+            {'X-Auth-Token': self.token,
+             'OpenStack-API-Version': f'volume {MICROVERSION}'})
+        if response.status == http.client.NOT_FOUND:
+            raise NotFound(f'{method} {path}: 404')
+        if not 200 <= response.status < 300:
             raise errors.CloudError(
-                f'{method} {path}: no answer from port {self.port} ({error})'
-            ) from error
-        finally:
-            connection.close()
-        if answer.status == http.client.NOT_FOUND:
-            raise NotThere(f'{method} {path}: 404')
-        if not 200 <= answer.status < 300:
-            raise errors.CloudError(
-                f'{method} {path}: {answer.status} {text[:500]}')
+                f'{method} {path}: {response.status} {text[:500]}')
         return json.loads(text) if text else None
 
 
 class Cinder:
     """A user of the volume service.
+
+    Methods that take a ``resource`` expect 'volume', 'snapshot', 'backup' or
+    'attachment'.
 
     :param volume: the volume service
     :param image: the image service
@@ -77,11 +93,11 @@ class Cinder:
         self._image = image
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the volume service's answer to a request."""
+        """Send a request to the volume service; return its answer."""
         return self._volume.send(method, f'/v3{path}', body)
 
     def pools(self) -> list[dict[str, Any]]:
-        """Return the pools that the scheduler knows, none if it is away."""
+        """Return the scheduler's pools, none if it does not answer."""
         try:
             answer = self.request('GET',
                                   '/scheduler-stats/get_pools?detail=true')
@@ -89,27 +105,32 @@ class Cinder:
             return []
         return list(answer['pools'])
 
-    def create_volume(self, **fields: Any) -> str:
-        """Return the id of a new volume, once it is available."""
-        answer = self.request('POST', '/volumes',
-                              {'volume': {'size': 1, **fields}})
-        volume = str(answer['volume']['id'])
+    def _create(self, resource: str, **fields: Any) -> dict[str, Any]:
+        """Create a resource and return it."""
+        answer = self.request('POST', f'/{resource}s', {resource: fields})
+        return dict(answer[resource])
+
+    def create_volume(self, size: int = 1, **fields: Any) -> str:
+        """Create a volume, wait until it is available and return its ID.
+
+        :param size: in GiB
+        """
+        volume = str(self._create('volume', size=size, **fields)['id'])
         self.wait('volume', volume, 'available')
         return volume
 
     def create_snapshot(self, volume: str, name: str) -> str:
-        """Return the id of a new snapshot, once it is available."""
-        answer = self.request(
-            'POST', '/snapshots',
-            {'snapshot': {'volume_id': volume, 'name': name}})
-        snapshot = str(answer['snapshot']['id'])
+        """Create a snapshot, wait until it is available, return its ID."""
+        snapshot = str(self._create('snapshot', volume_id=volume,
+                                    name=name)['id'])
         self.wait('snapshot', snapshot, 'available')
         return snapshot
 
     def extend(self, volume: str, size: int, status: str) -> None:
-        """Extend a volume to a size in GiB.
+        """Extend a volume.
 
-        :param status: what the volume was before and is to be afterwards
+        :param size: in GiB
+        :param status: the status of the volume before and afterwards
         """
         self.act(volume, {'os-extend': {'new_size': size}})
 
@@ -123,7 +144,7 @@ class Cinder:
                       extended, STATUS_SECONDS, LOOK_SECONDS)
 
     def upload(self, volume: str, name: str, disk_format: str) -> str:
-        """Return the id of an image made of a volume, once it is there."""
+        """Upload a volume to a new image; return the ID of the image."""
         answer = self.act(volume, {'os-volume_upload_image': {
             'image_name': name, 'disk_format': disk_format,
             'container_format': 'bare', 'force': False,
@@ -132,20 +153,19 @@ class Cinder:
         return str(answer['os-volume_upload_image']['image_id'])
 
     def create_backup(self, volume: str, name: str) -> str:
-        """Return the id of a new backup of a volume, also of one in use."""
-        answer = self.request('POST', '/backups', {'backup': {
-            'volume_id': volume, 'name': name, 'force': True}})
-        return str(answer['backup']['id'])
+        """Start a backup, even of a volume in use; return its ID."""
+        return str(self._create('backup', volume_id=volume, name=name,
+                                force=True)['id'])
 
     def restore(self, backup: str, volume: str) -> None:
-        """Give a volume the data of a backup."""
+        """Restore a backup to a volume."""
         self.request('POST', f'/backups/{backup}/restore',
                      {'restore': {'volume_id': volume}})
-        for kind, identity in (('backup', backup), ('volume', volume)):
-            self.wait(kind, identity, 'available')
+        self.wait('backup', backup, 'available')
+        self.wait('volume', volume, 'available')
 
     def create_type(self, name: str, specs: dict[str, str]) -> str:
-        """Return the id of a new volume type."""
+        """Create a volume type and return its ID."""
         answer = self.request('POST', '/types', {'volume_type': {
             'name': name, 'extra_specs': specs}})
         return str(answer['volume_type']['id'])
@@ -155,99 +175,103 @@ class Cinder:
         self.request('DELETE', f'/types/{volume_type}')
 
     def encrypt(self, volume_type: str) -> None:
-        """Have the hosts encrypt all volumes of a type."""
+        """Make the volumes of a type encrypted by the hosts."""
         self.request('POST', f'/types/{volume_type}/encryption', {
             'encryption': {'provider': 'luks', 'cipher': 'aes-xts-plain64',
                            'key_size': 256, 'control_location': 'front-end'}})
 
     def encryption(self, volume: str) -> dict[str, Any]:
-        """Return what a host must know to encrypt a volume."""
+        """Return the encryption metadata of a volume."""
         return dict(self.request('GET', f'/volumes/{volume}/encryption'))
 
-    def migrate(self, volume: str, host: str) -> None:
-        """Move a volume to another back end."""
+    def migrate(self, volume: str, destination: str) -> None:
+        """Migrate a volume.
+
+        :param destination: a pool, HOST@BACKEND#POOL
+        """
         self.act(volume, {'os-migrate_volume': {
-            'host': host, 'force_host_copy': False, 'lock_volume': False}})
+            'host': destination, 'force_host_copy': False,
+            'lock_volume': False}})
 
         def arrived() -> bool:
             seen = self.show('volume', volume)
             if seen['migration_status'] == 'error':
-                raise errors.CloudError(f'volume {volume} did not move')
-            return bool(seen['os-vol-host-attr:host'] == host
+                raise errors.CloudError(
+                    f'the migration of volume {volume} failed')
+            return bool(seen['os-vol-host-attr:host'] == destination
                         and seen['status'] == 'available')
 
-        waiting.until(f'volume {volume} to be at {host}', arrived,
+        waiting.until(f'volume {volume} to be in {destination}', arrived,
                       STATUS_SECONDS, LOOK_SECONDS)
 
     def act(self, volume: str, action: dict[str, Any]) -> Any:
-        """Ask for an action on a volume."""
+        """Request an action on a volume."""
         return self.request('POST', f'/volumes/{volume}/action', action)
 
     def create_attachment(self, volume: str, connector: dict[str, Any]
                           ) -> tuple[str, dict[str, Any]]:
-        """Return the id of an attachment and its connection information."""
-        answer = self.request('POST', '/attachments', {'attachment': {
-            'volume_uuid': volume, 'connector': connector, 'mode': 'rw'}})
-        attachment = answer['attachment']
+        """Return the ID and the connection information of an attachment."""
+        attachment = self._create('attachment', volume_uuid=volume,
+                                  connector=connector, mode='rw')
         return str(attachment['id']), dict(attachment['connection_info'])
 
     def complete_attachment(self, attachment: str, volume: str) -> None:
-        """Tell that the device is in use now."""
+        """Mark the device as attached and wait until the volume is in use."""
         self.request('POST', f'/attachments/{attachment}/action',
                      {'os-complete': {}})
         self.wait('volume', volume, 'in-use')
 
     def delete_attachment(self, attachment: str, volume: str,
                           status: str = 'available') -> None:
-        """End an attachment; the volume has the status then."""
+        """Delete an attachment and wait for the new status of the volume."""
         self.request('DELETE', f'/attachments/{attachment}')
         self.wait('volume', volume, status)
 
-    def show(self, kind: str, identity: str) -> dict[str, Any]:
-        """Return a volume, a snapshot or a backup."""
-        return dict(self.request('GET', f'/{kind}s/{identity}')[kind])
+    def show(self, resource: str, identity: str) -> dict[str, Any]:
+        """Return a resource."""
+        return dict(self.request('GET', f'/{resource}s/{identity}')[resource])
 
-    def ids(self, kind: str) -> list[str]:
-        """Return the ids of all volumes, snapshots, attachments or so."""
-        answer = self.request('GET', f'/{kind}s?all_tenants=1')
-        return [str(found['id']) for found in answer[f'{kind}s']]
+    def ids(self, resource: str) -> list[str]:
+        """Return the IDs of a resource in all projects."""
+        answer = self.request('GET', f'/{resource}s?all_tenants=1')
+        return [str(found['id']) for found in answer[f'{resource}s']]
 
-    def delete(self, kind: str, identity: str) -> None:
-        """Delete a volume or a snapshot and wait until it has gone."""
-        self.request('DELETE', f'/{kind}s/{identity}')
+    def delete(self, resource: str, identity: str) -> None:
+        """Delete a resource and wait until it is gone."""
+        self.request('DELETE', f'/{resource}s/{identity}')
 
         def gone() -> bool:
             try:
-                self._refuse_error(kind, self.show(kind, identity))
-            except NotThere:
+                self._refuse_error(resource, self.show(resource, identity))
+            except NotFound:
                 return True
             return False
 
-        waiting.until(f'{kind} {identity} to go', gone, STATUS_SECONDS,
-                      LOOK_SECONDS)
+        waiting.until(f'{resource} {identity} to be deleted', gone,
+                      STATUS_SECONDS, LOOK_SECONDS)
 
     def delete_image(self, image: str) -> None:
         """Delete an image."""
         self._image.send('DELETE', f'/v2/images/{image}')
 
-    def reached(self, kind: str, identity: str, status: str) -> bool:
-        """Return whether a volume or whatever it is has a status now.
+    def reached(self, resource: str, identity: str, status: str) -> bool:
+        """Return whether a resource has a status.
 
-        :raises errors.CloudError: it has become an error
+        :raises errors.CloudError: it has an error status instead
         """
-        seen = self.show(kind, identity)
+        seen = self.show(resource, identity)
         if status != seen['status']:
-            self._refuse_error(kind, seen)
+            self._refuse_error(resource, seen)
         return bool(seen['status'] == status)
 
-    def wait(self, kind: str, identity: str, status: str) -> None:
-        """Wait until a volume or whatever it is has a status."""
-        waiting.until(f'{kind} {identity} to be {status}',
-                      lambda: self.reached(kind, identity, status),
+    def wait(self, resource: str, identity: str, status: str) -> None:
+        """Wait until a resource has a status."""
+        waiting.until(f'{resource} {identity} to be {status}',
+                      lambda: self.reached(resource, identity, status),
                       STATUS_SECONDS, LOOK_SECONDS)
 
     @staticmethod
-    def _refuse_error(kind: str, seen: dict[str, Any]) -> None:
+    def _refuse_error(resource: str, seen: dict[str, Any]) -> None:
         if seen['status'].startswith('error'):
             raise errors.CloudError(
-                f'{kind} {seen["id"]} became {seen["status"]}')
+                f'the status of {resource} {seen["id"]} is {seen["status"]}')

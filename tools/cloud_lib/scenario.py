@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user's steps: what somebody does with volumes on an ordinary day."""
+"""The steps of an ordinary user of volumes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,42 +13,41 @@ from cloud_lib import waiting
 
 MIB = 1 << 20
 GIB = 1 << 30
-# Enough to tell blocks apart, little enough for an emulated processor.
+# Written and read in each step; little, for an emulated processor.
 DATA = 32 * MIB
-SECOND_GIB = GIB
 WIPE_SECONDS = 300
 
 
 class Scenario(user.User):
-    """The steps and what they remember of each other.
+    """The steps, and the resources that they hand to each other.
 
-    :param thin: whether the volumes of the group come from a thin pool
+    :param thin: whether the LVs come from a thin pool
     :param discards: whether the target passes discards on
     """
 
     def __init__(self, cinder: rest.Cinder, host: compute.Host,
-                 group: str, thin: bool, discards: bool = True) -> None:
-        super().__init__(cinder, host, group)
+                 vg: str, thin: bool, discards: bool = True) -> None:
+        super().__init__(cinder, host, vg)
         self._thin = thin
         self._discards = discards
         self._volume = self._snapshot = self._copy = ''
         self._image = self._from_image = ''
         self._first = self._second = ''
         self._used_at_start = 0.0
-        self._lvs_there = 0
+        self._lvs_at_start = 0
 
     def steps(self) -> list[steps.Step]:
-        """Return what is to be done, in order."""
+        """Return the steps in order."""
         work = [
             ('create volume', self.create),
-            ('attach', self.attach_volume),
+            ('attach', self.attach),
             ('write', self.write),
             ('snapshot in use', self.snapshot),
             ('overwrite', self.overwrite),
             ('volume from snapshot', self.copy),
             ('extend in use', self.extend),
             ('discard', self.discard),
-            ('detach', self.detach_all),
+            ('detach', self.detach),
             ('volume to image', self.upload),
             ('image to volume', self.download),
             ('list', self.list_all),
@@ -57,57 +56,66 @@ class Scenario(user.User):
         return [steps.Step(name, function) for name, function in work]
 
     def create(self) -> str:
-        """A volume, and the logical volume that it should be."""
+        """Create a volume; its LV has the right type and size."""
         self.remember()
-        self._lvs_there = len(storage.volumes(self._group))
+        self._lvs_at_start = len(storage.lvs(self._vg))
         if self._thin:
-            self._used_at_start = storage.pool_used(self._group)
+            self._used_at_start = storage.pool_used(self._vg)
         self._volume = self._cinder.create_volume(name='first')
-        found = self._lv(self._volume)
-        kind = 'thin' if self._thin else 'linear'
-        user.require(found['segtype'] == kind,
-                f'the logical volume is {found["segtype"]}, not {kind}')
-        user.require(int(found['lv_size']) == GIB,
-                f'the logical volume has {found["lv_size"]} bytes')
-        return f'1 GiB volume available, LV is {kind} and 1 GiB'
+        lv = self._lv(f'volume-{self._volume}')
+        segtype = 'thin' if self._thin else 'linear'
+        user.require(lv['segtype'] == segtype,
+                     f'the LV is {lv["segtype"]}, not {segtype}')
+        user.require(int(lv['lv_size']) == GIB,
+                     f'the LV has {lv["lv_size"]} bytes, not 1 GiB')
+        return f'1 GiB volume available, LV is {segtype} and 1 GiB'
 
-    def attach_volume(self) -> str:
-        """The volume as a device of this machine."""
+    def _lv(self, name: str) -> dict[str, str]:
+        found = storage.lvs(self._vg)
+        user.require(name in found, f'there is no LV {name}')
+        return found[name]
+
+    def attach(self) -> str:
+        """Attach the volume to this machine."""
         device = self._attach(self._volume)
-        user.require(compute.size_of(device.path) == GIB,
-                f'{device.path} has {compute.size_of(device.path)} bytes')
+        self._require_size(device, GIB)
         protocol = device.connection['driver_volume_type']
         if protocol == 'iscsi':
             user.require(device.connection.get('auth_method') == 'CHAP',
-                    'the connection has no CHAP')
+                         'the connection does not use CHAP')
             protocol += ' with CHAP'
         return (f'in-use, {device.path.rsplit("/", 1)[-1]} is 1 GiB, over '
                 f'{protocol}')
 
-    def write(self) -> str:
-        """Data, and the same data again."""
+    def _require_size(self, device: compute.Device, size: int) -> None:
+        found = compute.size_of(device.path)
+        user.require(found == size,
+                     f'{device.path} has {found} bytes, not {size}')
+
+    def _write(self) -> str:
+        """Write random data to the volume, read it, return its checksum."""
         path = self._devices[self._volume].path
-        self._first = compute.write_random(path, 0, DATA)
-        user.require(compute.checksum(path, 0, DATA) == self._first,
-                'what was read back is not what was written')
+        written = compute.write_random(path, 0, DATA)
+        user.require_data(path, DATA, written)
+        return written
+
+    def write(self) -> str:
+        """Write data and read it back."""
+        self._first = self._write()
         return f'{DATA // MIB} MiB written, read back, same checksum'
 
     def snapshot(self) -> str:
-        """A snapshot of the volume while it is written to."""
+        """Take a snapshot of the volume in use."""
         self._snapshot = self._cinder.create_snapshot(self._volume, 'before')
         name = f'_snapshot-{self._snapshot}'
-        found = storage.volumes(self._group)
-        user.require(name in found, f'there is no logical volume {name}')
-        user.require(found[name]['origin'] == f'volume-{self._volume}',
-                f'the origin of {name} is {found[name]["origin"]!r}')
+        origin = self._lv(name)['origin']
+        user.require(origin == f'volume-{self._volume}',
+                     f'the origin of {name} is {origin!r}')
         return 'snapshot available, its LV has the right origin'
 
     def overwrite(self) -> str:
-        """Other data in the same place."""
-        path = self._devices[self._volume].path
-        self._second = compute.write_random(path, 0, DATA)
-        user.require(compute.checksum(path, 0, DATA) == self._second,
-                'what was read back is not what was written')
+        """Write other data to the same place."""
+        self._second = self._write()
         return 'the same blocks have other data'
 
     def copy(self) -> str:
@@ -115,15 +123,14 @@ class Scenario(user.User):
         self._copy = self._cinder.create_volume(
             name='copy', snapshot_id=self._snapshot)
         device = self._attach(self._copy)
-        user.require(compute.checksum(device.path, 0, DATA) == self._first,
-                'the copy does not have the data from before the snapshot')
-        return 'the copy, attached as well, has the data from before'
+        user.require_data(device.path, DATA, self._first)
+        return 'the copy, attached too, has the data from before'
 
     def extend(self) -> str:
-        """A bigger volume, seen by the initiator without a new login.
+        """Extend a volume; the initiator sees it without a new login.
 
-        A thick volume cannot grow while it has a snapshot: there it is the
-        copy that grows.
+        LVM cannot extend the origin of a COW snapshot: if the volume is
+        thick, the copy is extended.
         """
         volume, data = ((self._volume, self._second) if self._thin
                         else (self._copy, self._first))
@@ -131,89 +138,87 @@ class Scenario(user.User):
         self._cinder.extend(volume, 2, 'in-use')
         seen = self._host.extend(device)
         user.require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
-        user.require(compute.size_of(device.path) == 2 * GIB,
-                f'{device.path} has {compute.size_of(device.path)} bytes')
-        user.require(compute.checksum(device.path, 0, DATA) == data,
-                'the data changed when the volume was extended')
+        self._require_size(device, 2 * GIB)
+        user.require_data(device.path, DATA, data)
         return '2 GiB at the initiator, data unchanged'
 
     def discard(self) -> str:
-        """Blocks that are discarded come back to the thin pool.
+        """Discarded blocks return to the thin pool.
 
-        They are in the second GiB: those in the first may be the snapshot's.
+        They are in the second GiB: the snapshot may share those in the first.
         """
         device = self._devices[self._volume]
         if not self._thin:
-            return 'a thick volume has nothing to give back'
+            return 'not applicable to a thick volume'
         if not self._discards:
             return 'the target does not pass discards on'
         user.require(device.connection.get('discard') is True,
-                'the connection does not offer discard')
-        compute.write_random(device.path, SECOND_GIB, DATA)
-        before = storage.pool_used(self._group)
-        compute.discard(device.path, SECOND_GIB, DATA)
-        after = storage.pool_used(self._group)
+                     'the connection does not offer discard')
+        compute.write_random(device.path, GIB, DATA)
+        before = storage.pool_used(self._vg)
+        compute.discard(device.path, GIB, DATA)
+        after = storage.pool_used(self._vg)
         user.require(after < before,
-                f'the pool was {before} % full before and is {after} % full '
-                f'after {DATA // MIB} MiB were discarded')
+                     f'the pool was {before} % full before and is {after} % '
+                     f'full after {DATA // MIB} MiB were discarded')
         return f'pool from {before} % to {after} % full'
 
-    def detach_all(self) -> str:
-        """No session, no node record and no target are left."""
-        self.leave()
+    def detach(self) -> str:
+        """Detach; no session, node record or target remains."""
+        self.detach_all()
         return 'volumes available, no session, no attachment'
 
     def upload(self) -> str:
-        """The copy becomes an image."""
+        """Upload the copy to an image."""
         self._image = self._cinder.upload(self._copy, 'image', 'qcow2')
         return f'image {self._image[:8]} is active'
 
     def download(self) -> str:
-        """The image becomes a volume with the copy's data."""
+        """A volume from the image has the data of the copy."""
         self._from_image = self._cinder.create_volume(
             name='from image', imageRef=self._image,
             size=1 if self._thin else 2)
         device = self._attach(self._from_image)
-        user.require(compute.checksum(device.path, 0, DATA) == self._first,
-                'the volume does not have the data of the image')
+        user.require_data(device.path, DATA, self._first)
         self._detach(device)
         return 'the new volume, attached, has the same data'
 
     def list_all(self) -> str:
-        """What the API lists is what was made."""
-        made = {self._volume, self._copy, self._from_image}
-        user.require(set(self._ours('volume')) == made,
-                'the API does not list exactly the volumes made')
-        user.require(self._ours('snapshot') == [self._snapshot],
-                'the API does not list exactly the snapshot made')
+        """The API and the VG list exactly what was created."""
+        created = {self._volume, self._copy, self._from_image}
+        user.require(set(self._own('volume')) == created,
+                     'the API does not list exactly the volumes created')
+        user.require(self._own('snapshot') == [self._snapshot],
+                     'the API does not list exactly the snapshot created')
         self._wait_for_wipes()
-        user.require(len(storage.volumes(self._group)) == self._lvs_there + 4,
-                'the volume group does not have exactly what was made')
+        user.require(
+            len(storage.lvs(self._vg)) == self._lvs_at_start + 4,
+            'the VG does not have exactly the LVs created')
         return '3 volumes and 1 snapshot, in the API and in the VG'
 
     def _wait_for_wipes(self) -> None:
-        """Wait for the driver to wipe and remove what was deleted."""
+        """Wait until the driver has wiped and removed the deleted LVs."""
         waiting.until(
             'deleted volumes to be wiped',
             lambda: not any(name.startswith('cinder-wipe-')
-                            for name in storage.volumes(self._group)),
+                            for name in storage.lvs(self._vg)),
             WIPE_SECONDS)
 
     def delete_all(self) -> str:
-        """Everything goes, and the pool is as it was at the start."""
-        for delete, *arguments in self._doomed():
+        """Delete everything; the pool is as full as at the start."""
+        for delete, *arguments in self._deletions():
             delete(*arguments)
         if not self._thin:
             self._wait_for_wipes()
             return 'volumes, snapshot and image deleted, and wiped'
-        used = storage.pool_used(self._group)
-        user.require(used <= self._used_at_start,
-                f'the pool is {used} % full, {self._used_at_start} % before')
+        used = storage.pool_used(self._vg)
+        user.require(
+            used <= self._used_at_start,
+            f'the pool is {used} % full, {self._used_at_start} % before')
         return f'all deleted, pool {used} % full as at the start'
 
-    def _doomed(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what deletes each thing that was made."""
-        yield from super()._doomed()
+    def _deletions(self) -> Iterator[tuple[Any, ...]]:
+        yield from super()._deletions()
         if self._image:
             yield self._cinder.delete_image, self._image
             self._image = ''

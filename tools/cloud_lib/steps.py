@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs steps, and writes down how each went."""
+"""Runs steps and records the outcome of each."""
 
 from collections.abc import Callable, Iterable
 import dataclasses
@@ -17,9 +17,9 @@ NOT_RUN = 'not run'
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a step went.
+    """The outcome of a step.
 
-    :ivar detail: what was checked, or why it failed
+    :ivar detail: what was checked, or why the step failed
     """
 
     name: str
@@ -33,17 +33,14 @@ class Outcome:
 
 
 def read_journal(lines: Iterable[str]) -> list[Outcome]:
-    """Return the outcomes of a journal; a torn last line is left out."""
-    found = []
-    for line in lines:
-        if line.endswith('\n'):
-            found.append(Outcome(**json.loads(line)))
-    return found
+    """Return the outcomes in a journal; skip an incomplete last line."""
+    return [Outcome(**json.loads(line)) for line in lines
+            if line.endswith('\n')]
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A named piece of work that returns what it checked."""
+    """A named function that returns what it checked."""
 
     name: str
     work: Callable[[], str]
@@ -52,8 +49,9 @@ class Step:
 class Runner:
     """Runs steps until one fails.
 
-    :param journal: gets a line for each outcome, at once: a machine that
-        dies must not take them with it
+    :param journal: gets a line for each outcome at once, because the machine
+        may die before the last step
+    :ivar failed: whether a step has failed
     """
 
     def __init__(self, journal: TextIO,
@@ -63,9 +61,9 @@ class Runner:
         self.failed = False
 
     def run(self, steps: Iterable[Step], always: bool = False) -> None:
-        """Run the steps; after a failure they only count as not run.
+        """Run steps; after a failure record them as not run.
 
-        :param always: run them after a failure as well
+        :param always: run them even after a failure
         """
         for step in steps:
             if self.failed and not always:

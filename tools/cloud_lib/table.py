@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How outcomes are shown."""
+"""Renders the outcomes of steps as a table."""
 
 from collections.abc import Sequence
 import textwrap
@@ -11,13 +11,13 @@ _MARKS = {steps.DONE: 'ok', steps.FAILED: 'FAILED', steps.NOT_RUN: '-'}
 _SECONDS = 6
 
 
-def render(outcomes: Sequence[steps.Outcome], width: int = WIDTH) -> str:
+def render(outcomes: Sequence[steps.Outcome]) -> str:
     """Return a table: step, what was checked, seconds."""
     if not outcomes:
-        return 'nothing was run\n'
+        return 'no step was run\n'
     first = max(len('step'), *(len(found.name) for found in outcomes))
     mark = max(len(_MARKS[found.state]) for found in outcomes)
-    second = max(20, width - first - mark - _SECONDS - 6)
+    second = max(20, WIDTH - first - mark - _SECONDS - 6)
     rule = '-' * (first + mark + second + _SECONDS + 6) + '\n'
     text = [f'{"step":{first}}  {"":{mark}}  {"what was checked":{second}}'
             f'  {"s":>{_SECONDS}}\n', rule]
@@ -30,7 +30,7 @@ def render(outcomes: Sequence[steps.Outcome], width: int = WIDTH) -> str:
         text += [f'{"":{first}}  {"":{mark}}  {line}\n'
                  for line in lines[1:]]
     total = sum(found.seconds for found in outcomes)
-    counted = sum(found.state == steps.DONE for found in outcomes)
-    text += [rule, f'{counted} of {len(outcomes)} steps ok, '
+    passed = sum(found.state == steps.DONE for found in outcomes)
+    text += [rule, f'{passed} of {len(outcomes)} steps ok, '
              f'{total:.0f} s\n']
     return ''.join(text)

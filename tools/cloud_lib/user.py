@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody with volumes, and a host to attach them to."""
+"""A user with volumes, and the host that attaches them."""
 
 from collections.abc import Iterator
 import itertools
@@ -12,44 +12,48 @@ from cloud_lib import storage
 
 
 def require(condition: bool, otherwise: str) -> None:
-    """Raise an error with a sentence unless the condition holds."""
+    """Raise an error with a text unless a condition holds."""
     if not condition:
         raise errors.CloudError(otherwise)
 
 
-class User:
-    """What was attached and made, so that it can be undone.
+def require_data(path: str, size: int, expected: str) -> None:
+    """Raise an error unless a device starts with the expected data.
 
-    :param group: the volume group
-    :cvar kinds: what is made, and deleted in this order
+    :param size: in bytes
+    :param expected: the checksum
+    """
+    require(compute.checksum(path, 0, size) == expected,
+            f'the first {size} bytes of {path} are not the data expected')
+
+
+class User:
+    """Keeps track of attachments and resources, to remove them.
+
+    :param vg: the name of the back end's VG
+    :cvar resources: what the user creates, in the order of deletion
     """
 
-    kinds: tuple[str, ...] = ('snapshot', 'volume')
+    resources: tuple[str, ...] = ('snapshot', 'volume')
 
     def __init__(self, cinder: rest.Cinder, host: compute.Host,
-                 group: str) -> None:
+                 vg: str) -> None:
         self._cinder = cinder
         self._host = host
-        self._group = group
+        self._vg = vg
         self._devices: dict[str, compute.Device] = {}
         self._properties: dict[str, Any] = {}
-        self._there = {kind: frozenset[str]()
-                       for kind in (*self.kinds, 'attachment')}
+        self._foreign = {resource: frozenset[str]()
+                         for resource in (*self.resources, 'attachment')}
         self._records = frozenset[str]()
 
     def remember(self) -> None:
-        """Keep in mind what is there: it is not this user's."""
-        self._there = {kind: frozenset(self._cinder.ids(kind))
-                       for kind in self._there}
+        """Record the resources of others, which this user leaves alone."""
+        self._foreign = {resource: frozenset(self._cinder.ids(resource))
+                         for resource in self._foreign}
         self._records = frozenset(storage.initiator_records())
 
-    def _lv(self, volume: str) -> dict[str, str]:
-        found = storage.volumes(self._group)
-        name = f'volume-{volume}'
-        require(name in found, f'there is no logical volume {name}')
-        return found[name]
-
-    def _let_in(self, volume: str) -> compute.Device:
+    def _create_attachment(self, volume: str) -> compute.Device:
         """Return a volume that this host may connect to."""
         if not self._properties:
             self._properties = self._host.properties()
@@ -58,7 +62,7 @@ class User:
         return compute.Device(volume, attachment, connection, {})
 
     def _attach(self, volume: str) -> compute.Device:
-        device = self._let_in(volume)
+        device = self._create_attachment(volume)
         self._devices[volume] = device
         device.info = self._host.attach(device.connection)
         self._cinder.complete_attachment(device.attachment, volume)
@@ -72,35 +76,35 @@ class User:
         finally:
             self._cinder.delete_attachment(device.attachment, device.volume)
 
-    def leave(self) -> None:
-        """Detach everything; no session and no node record are added."""
+    def detach_all(self) -> None:
+        """Detach everything; no session or node record may remain."""
         for device in list(self._devices.values()):
             self._detach(device)
         found = [record for record in storage.initiator_records()
                  if record not in self._records]
         require(not found, f'the initiator still has {found}')
-        require(not self._ours('attachment'),
+        require(not self._own('attachment'),
                 'the API still lists attachments')
 
-    def _ours(self, kind: str) -> list[str]:
-        """Return the ids of what was not there at the start."""
-        return [identity for identity in self._cinder.ids(kind)
-                if identity not in self._there[kind]]
+    def _own(self, resource: str) -> list[str]:
+        """Return the IDs that :meth:`remember` did not find."""
+        return [identity for identity in self._cinder.ids(resource)
+                if identity not in self._foreign[resource]]
 
-    def _doomed(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what deletes each thing that was made."""
-        for kind in self.kinds:
-            for identity in self._ours(kind):
-                yield self._cinder.delete, kind, identity
+    def _deletions(self) -> Iterator[tuple[Any, ...]]:
+        """Yield a function and its arguments for each thing to delete."""
+        for resource in self.resources:
+            for identity in self._own(resource):
+                yield self._cinder.delete, resource, identity
 
     def clean(self) -> str:
-        """After a failure: end what is still attached, delete the rest.
+        """Detach and delete everything after a failure.
 
-        Each part is tried, whatever became of the others.
+        Each deletion is tried even if others fail.
         """
         problems: list[str] = []
         work = [(self._detach, device) for device in self._devices.values()]
-        for function, *arguments in itertools.chain(work, self._doomed()):
+        for function, *arguments in itertools.chain(work, self._deletions()):
             try:
                 function(*arguments)
             except Exception as error:  # noqa: BLE001

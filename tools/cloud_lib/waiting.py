@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for a condition, with its name and a deadline."""
+"""Waits for a condition, with a deadline."""
 
 from collections.abc import Callable
 import time
@@ -10,12 +10,16 @@ from cloud_lib import errors
 Value = TypeVar('Value')
 
 
-def until(what: str, condition: Callable[[], Value | None], seconds: float,
-          interval: float = 0.3) -> Value:
-    """Return the condition's first value that is true.
+class DeadlinePassed(errors.CloudError):
+    """A condition was not met in time."""
 
-    :param what: what is waited for, as in "waited 60 s for ..."
-    :raises errors.CloudError: when the deadline has passed
+
+def until(name: str, condition: Callable[[], Value | None], seconds: float,
+          interval: float = 0.3) -> Value:
+    """Return the first true value of a condition.
+
+    :param name: completes the error message "waited 60 s for ..."
+    :raises DeadlinePassed: the condition was not met in time
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -23,5 +27,5 @@ def until(what: str, condition: Callable[[], Value | None], seconds: float,
         if value:
             return value
         if time.monotonic() > deadline:
-            raise errors.CloudError(f'waited {seconds:.0f} s for {what}')
+            raise DeadlinePassed(f'waited {seconds:.0f} s for {name}')
         time.sleep(interval)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Be ``tools/demo``: a small real cloud, and a user who works it."""
+"""The program ``tools/demo``: a small real cloud and its user."""
 
 import os
 import sys

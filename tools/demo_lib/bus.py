@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kombu's in-memory message bus, which waits instead of asking again.
+"""Kombu's in-memory message bus without busy waiting.
 
-oslo.messaging sets the interval at which the memory bus looks for messages
-to nothing ("kludge to speed up tests"), so that every service spins: 40 % of
-a processor, and all of an emulated one. Here who waits for a message sleeps
-until one is put, and otherwise looks once a second whether it is to end.
+oslo.messaging sets the polling interval of the memory transport to zero, so
+that every service spins: 40 % of a processor, all of an emulated one. Here a
+consumer sleeps until a message arrives, for at most a second.
 """
 
 from queue import Empty
@@ -19,20 +18,20 @@ LOOK_SECONDS = 1.0
 
 
 class _Arrivals:
-    """Counts messages, and wakes those who wait for the next."""
+    """Counts messages and wakes the consumers."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self.count = 0
 
-    def tell(self) -> None:
-        """One more message is there."""
+    def add(self) -> None:
+        """Count a message and wake all consumers."""
         with self._condition:
             self.count += 1
             self._condition.notify_all()
 
     def wait(self, count: int, seconds: float) -> None:
-        """Return when there were more than ``count``, or time is up."""
+        """Wait until the count differs from ``count``, or time is up."""
         with self._condition:
             self._condition.wait_for(lambda: self.count != count, seconds)
 
@@ -41,20 +40,20 @@ _arrivals = _Arrivals()
 
 
 class Channel(memory.Channel):
-    """Tells of each message that is put."""
+    """Wakes the consumers when a message is put."""
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
         super()._put(queue, message, **kwargs)
-        _arrivals.tell()
+        _arrivals.add()
 
     def _put_fanout(self, exchange: str, message: Any, *args: Any,
                     **kwargs: Any) -> None:
         super()._put_fanout(exchange, message, *args, **kwargs)
-        _arrivals.tell()
+        _arrivals.add()
 
 
 class Transport(memory.Transport):
-    """Sleeps while there is no message."""
+    """Sleeps until a message arrives."""
 
     Channel = Channel
 
@@ -62,8 +61,8 @@ class Transport(memory.Transport):
                      timeout: float | None = None) -> None:
         """Deliver one message.
 
-        :param timeout: is taken for a second when it is shorter
-        :raises TimeoutError: when none came
+        :param timeout: in seconds, at least one
+        :raises TimeoutError: no message arrived in time
         """
         deadline = time.monotonic() + max(timeout or 0.0, LOOK_SECONDS)
         while True:
@@ -79,5 +78,5 @@ class Transport(memory.Transport):
 
 
 def install() -> None:
-    """Make this what ``kombu+memory://`` stands for."""
+    """Make this the transport of ``kombu+memory://``."""
     transport.TRANSPORT_ALIASES['memory'] = f'{__name__}:Transport'

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's API, scheduler and volume service in one process.
 
-Run as user cinder: ``python -m demo_lib.cloud CONFIG_FILE``. Cinder's log
-goes to standard output, and with it how far the start has come. Ends with
-status 1 when the driver does not initialise.
+Runs as user cinder: ``python -m demo_lib.cloud CONFIG_FILE``. Cinder's log
+and the progress of the start go to standard output. Exits with status 1 if
+the driver does not initialize.
 
-It runs with eventlet: that is what cinder-volume of this release is started
-with unless an operator asks for something else, so it is what the driver has
-to get along with, and Cinder's own web server exists for nothing else.
+It uses eventlet, the default of cinder-volume and the only choice of Cinder's
+own web server.
 """
 
 # ruff: noqa: E402
@@ -41,40 +40,43 @@ from demo_lib import settings
 CONF = cfg.CONF
 
 
-def tell(text: str) -> None:
-    """Say how far the start has come."""
+def say(text: str) -> None:
+    """Print the progress of the start."""
     print(f'cloud: {time.monotonic() - STARTED:6.1f} s  {text}', flush=True)
 
 
 class OneOfMany(service.Service):
     """A service that reports its own state beside others in the process.
 
-    Cinder keeps the id of *the* service in a class attribute, because it
-    expects one service in a process: without this, the one that started last
-    would get everybody's heartbeats and the others would count as down.
+    Cinder expects one service in a process and keeps its ID in a class
+    attribute. Without this class, all heartbeats would go to the service that
+    started last, and the others would count as down.
     """
 
     def report_state(self) -> None:
-        """Refresh this service's row, and no other's."""
+        """Update the row of this service."""
         service.Service.service_id = self.origin_service_id
         super().report_state()
 
 
 class VolumeService(OneOfMany):
-    """The volume service; without its driver there is no demo."""
+    """The volume service; the demo ends if its driver fails."""
 
     def start(self) -> None:
-        """Start, or end the process with a sentence."""
+        """Start the service.
+
+        :raises RuntimeError: the driver did not initialize
+        """
         super().start()
         if not self.manager.driver.initialized:
-            tell('the volume driver did not initialise: see the log')
-            raise RuntimeError('the volume driver did not initialise')
-        tell('volume service started')
+            say('the volume driver did not initialize; see the log')
+            raise RuntimeError('the volume driver did not initialize')
+        say('volume service started')
         pathlib.Path(settings.READY_FILE).touch()
 
 
 def configure(path: str) -> None:
-    """Read cinder.conf and set up what depends on it."""
+    """Read cinder.conf and initialize the libraries that use it."""
     objects.register_all()
     CONF(['--config-file', path], project='cinder',
          version=version.version_string())
@@ -84,10 +86,10 @@ def configure(path: str) -> None:
 
 
 def main(argv: list[str]) -> Any:
-    """Start everything and serve until SIGTERM."""
-    tell('modules imported')
+    """Start all services and run until SIGTERM."""
+    say('modules imported')
     configure(argv[1])
-    tell('configuration read')
+    say('configuration read')
     bus.install()
     rpc.init(CONF)
     launcher = oslo_service.ServiceLauncher(CONF, restart_method='mutate')
@@ -97,12 +99,12 @@ def main(argv: list[str]) -> Any:
         binary=constants.VOLUME_BINARY,
         host=f'{CONF.host}@{settings.BACKEND}',
         service_name=settings.BACKEND, coordination=True))
-    tell('scheduler and volume service made')
+    say('scheduler and volume service created')
     launcher.launch_service(service.WSGIService('osapi_volume'))
-    tell('API made')
+    say('API created')
     status = launcher.wait()
     rpc.cleanup()
-    tell('stopped')
+    say('stopped')
     return status
 
 

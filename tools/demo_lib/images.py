@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A little image service: what Cinder asks of Glance, on plain files.
+"""A small image service on plain files.
 
-It speaks the part of the Image API v2 that Cinder's Glance client uses to
-upload a volume and to make a volume of an image. Glance itself would add
-many packages and a second slow start, and to the driver it would make no
-difference: the image's bytes come and go through Cinder's own code.
+It implements the part of the Image API v2 that Cinder uses to upload a volume
+to an image and to create a volume from one. Glance would add many packages
+and a slow start, and make no difference to the driver: Cinder's own code
+transfers the data.
 """
 
 import http.server
@@ -27,7 +27,7 @@ _TIME = '2026-01-01T00:00:00Z'
 
 
 class Store:
-    """The images: their properties in memory, their bytes in a folder."""
+    """The images: properties in memory, data in a folder."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -35,11 +35,11 @@ class Store:
         os.makedirs(folder, mode=0o700, exist_ok=True)
 
     def path(self, identity: str) -> str:
-        """Return the file with an image's bytes."""
+        """Return the path of an image's data."""
         return os.path.join(self._folder, identity)
 
     def create(self, properties: dict[str, Any]) -> dict[str, Any]:
-        """Return a new image, which has no bytes yet."""
+        """Create an image without data and return it."""
         identity = str(properties.get('id') or uuid.uuid4())
         image = {
             'status': 'queued', 'size': None, 'virtual_size': None,
@@ -53,16 +53,16 @@ class Store:
         return image
 
     def get(self, identity: str) -> dict[str, Any] | None:
-        """Return an image, or None."""
+        """Return an image, None if there is no such image."""
         return self._images.get(identity)
 
-    def filled(self, identity: str) -> None:
-        """Make an image whose bytes have come active."""
+    def activate(self, identity: str) -> None:
+        """Make an image active after its data was uploaded."""
         self._images[identity].update(
             status='active', size=os.path.getsize(self.path(identity)))
 
     def patch(self, identity: str, changes: list[dict[str, Any]]) -> None:
-        """Apply a JSON patch, whose paths are names of properties."""
+        """Apply a JSON patch; its paths are names of properties."""
         image = self._images[identity]
         for change in changes:
             name = change['path'].lstrip('/')
@@ -72,20 +72,20 @@ class Store:
                 image[name] = change['value']
 
     def delete(self, identity: str) -> None:
-        """Forget an image and its bytes."""
+        """Delete an image and its data."""
         del self._images[identity]
         if os.path.exists(self.path(identity)):
             os.unlink(self.path(identity))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers one connection."""
+    """Serves one connection."""
 
     protocol_version = 'HTTP/1.1'
     server: 'Service'
 
     def log_message(self, *_args: Any) -> None:
-        """Say nothing: Cinder's log has every request."""
+        """Log nothing: Cinder logs every request."""
 
     def _reply(self, status: int, body: Any = None) -> None:
         data = b'' if body is None else json.dumps(body).encode()
@@ -97,7 +97,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _chunks(self) -> Any:
-        """Yield the request's body, which may come in chunks."""
+        """Yield the body of the request, chunked or not."""
         if self.headers.get('Transfer-Encoding') == 'chunked':
             while size := int(self.rfile.readline().split(b';')[0], 16):
                 yield self.rfile.read(size)
@@ -144,12 +144,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 with open(store.path(identity), 'wb') as file:
                     for chunk in self._chunks():
                         file.write(chunk)
-                store.filled(identity)
+                store.activate(identity)
                 self._reply(204)
             case 'GET', ['file']:
                 self._send_file(store.path(identity))
             case _:
-                # "Not implemented" is Cinder's cue to do without locations.
+                # Cinder then works without image locations.
                 self._reply(501)
 
     def _send_file(self, path: str) -> None:
@@ -167,7 +167,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Service(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """The service, answering in threads of this process."""
+    """The service, in threads of this process."""
 
     daemon_threads = True
 
@@ -176,6 +176,6 @@ class Service(socketserver.ThreadingMixIn, http.server.HTTPServer):
         super().__init__(('127.0.0.1', port), Handler)
 
     def start(self) -> None:
-        """Start to answer."""
+        """Start the service."""
         threading.Thread(target=self.serve_forever, daemon=True,
                          name='images').start()

@@ -1,33 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folders of results, and the clouds that were left running.
+"""The folders of results, and the clouds left running by --keep.
 
-A run has a folder of its own below the cache, which the test machine shares.
+Each run has a folder in the cache, which the test machine writes to.
 """
 
 from collections.abc import Callable
 import contextlib
 import os
-import shutil
 import socket
 import time
 
-from cloud_lib import errors
+from testvm_lib import cache
 
 LOG = 'cinder.log'
 COMPUTE_LOG = 'os-brick.log'
 JOURNAL = 'steps.jsonl'
 SETTINGS = 'settings.json'
-_RUNNING = 'running'
 KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
 
 
 def new_folder(parent: str) -> str:
-    """Return a new folder for results; remove the oldest of the others."""
+    """Create a folder for results and return it; remove the oldest ones."""
     os.makedirs(parent, mode=0o755, exist_ok=True)
-    others = [path for path in folders(parent) if not is_running(path)]
-    for path in others[:-(KEEP_FOLDERS - 1)]:
-        shutil.rmtree(path, ignore_errors=True)
+    for path in folders(parent)[:-(KEEP_FOLDERS - 1)]:
+        cache.remove_unused(path)
     stamp = time.strftime('%Y%m%d-%H%M%S')
     path = os.path.join(parent, f'{stamp}-{os.getpid()}')
     os.mkdir(path, 0o755)
@@ -43,35 +40,12 @@ def folders(parent: str) -> list[str]:
         return []
 
 
-def mark_running(folder: str) -> None:
-    """Tell other processes which one works in this folder."""
-    with open(os.path.join(folder, _RUNNING), 'w') as file:
-        file.write(f'{os.getpid()}\n')
-
-
-def mark_ended(folder: str) -> None:
-    """Take the mark away."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, _RUNNING))
-
-
-def is_running(folder: str) -> bool:
-    """Return whether the process that works in the folder is alive."""
-    try:
-        with open(os.path.join(folder, _RUNNING)) as file:
-            process = int(file.read())
-        with open(f'/proc/{process}/cmdline', 'rb') as file:
-            return b'demo' in file.read()
-    except (OSError, ValueError):
-        return False
-
-
 def instructions(venv: str, api_port: int, token: str,
                  project: str) -> str:
-    """Return how to work a cloud that was kept.
+    """Return how to use a kept cloud.
 
-    :param api_port: on the loopback of the machine the demo started on
-    :param token: what noauth takes as a token, USER:PROJECT
+    :param api_port: on 127.0.0.1 of the machine that runs tools/demo
+    :param token: the token of auth_strategy = noauth, USER:PROJECT
     """
     user = token.partition(':')[0]
     url = f'http://127.0.0.1:{api_port}/v3'
@@ -93,17 +67,17 @@ or
   openstack volume create --size 1 mine
   openstack volume list
 
-(openstack remarks that it "cannot determine endpoint data": there is no
-Keystone to ask; it goes on all the same.)
+Without Keystone, openstack warns that it "cannot determine endpoint data";
+the commands work nevertheless.
 
-To end it: tools/demo --stop
+To stop the cloud: tools/demo --stop
 """
 
 
 def wait_for_stop(port: int, check: Callable[[], None]) -> None:
-    """Return when somebody connects and asks for the end.
+    """Wait until ``tools/demo --stop`` connects.
 
-    :param check: is called about once a second; what it raises ends this
+    :param check: called about once a second; its exceptions propagate
     """
     with socket.create_server(('0.0.0.0', port)) as server:
         server.settimeout(1.0)
@@ -121,22 +95,20 @@ def wait_for_stop(port: int, check: Callable[[], None]) -> None:
 
 
 def ask_to_stop(port: int) -> None:
-    """Ask for the end, through a port of this machine's loopback.
+    """Ask a kept cloud to stop, through a port of 127.0.0.1.
 
-    :raises OSError: when nobody listens
+    :raises OSError: nothing listens
     """
     with socket.create_connection(('127.0.0.1', port), 5.0) as connection:
         connection.sendall(STOP_WORD)
 
 
 def free_port(wanted: int) -> int:
-    """Return a free port of the loopback: the wanted one if it is."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(('127.0.0.1', port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise errors.CloudError('there is no free port on 127.0.0.1')
+    """Return a free port of 127.0.0.1: the wanted one, or else any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', wanted))
+        except OSError:
+            probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])

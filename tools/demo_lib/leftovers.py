@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be left behind in the machine when all was deleted."""
+"""What remains in the test machine after everything was deleted."""
 
 import glob
 import sqlite3
 
+from cloud_lib import deployment
 from cloud_lib import storage
 from demo_lib import settings
 
@@ -11,7 +12,7 @@ _TABLES = ('volumes', 'snapshots', 'volume_attachment', 'backups', 'groups')
 
 
 def database_rows(path: str) -> list[str]:
-    """Return what Cinder's database still counts as there."""
+    """Return the rows of Cinder's database that are not deleted."""
     found = []
     connection = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
     try:
@@ -30,19 +31,18 @@ def database_rows(path: str) -> list[str]:
 
 
 def temporary_files(state: str) -> list[str]:
-    """Return the files that Cinder left in its scratch folders."""
+    """Return the files in Cinder's temporary folders."""
     return sorted(glob.glob(f'{state}/tmp/*')
                   + glob.glob(f'{state}/conversion/*'))
 
 
-def leftovers(group: str) -> dict[str, list[str]]:
-    """Return what is left where nothing should be, by place."""
+def leftovers(vg: str) -> dict[str, list[str]]:
+    """Return what remains, by place."""
     places = {
-        'logical volumes': [name for name in storage.volumes(group)
-                            if name != f'{group}-pool'],
+        'LVs': [name for name in storage.lvs(vg) if name != f'{vg}-pool'],
         'LIO': storage.exports(),
         'initiator': storage.initiator_records(),
         'database': database_rows(settings.DATABASE),
-        'files': temporary_files(settings.STATE),
+        'files': temporary_files(deployment.STATE),
     }
     return {place: found for place, found in places.items() if found}

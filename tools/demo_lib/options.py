@@ -12,46 +12,41 @@ TIMEOUT = 2400
 KEEP_TIMEOUT = 7 * 24 * 3600
 
 _DESCRIPTION = """\
-Show the driver at work: sets this machine up, boots the test machine, starts
-a real Cinder in it on a loopback-backed volume group, and works it over REST
-and os-brick as a user would. Ends with a table and with status 0 when
-everything was as it should be.
+Show the driver in a real cloud: prepare this machine, boot the test machine,
+start Cinder in it on a loopback-backed volume group, and use it through its
+REST API and os-brick. Print a table at the end; exit with status 0 if all
+steps passed.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser."""
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(
         prog='tools/demo', description=_DESCRIPTION, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--keep', action='store_true',
         help='leave the cloud running after the steps, until '
-        '"tools/demo --stop" or Ctrl-C, and tell how to reach it')
+        '"tools/demo --stop" or Ctrl-C, and print how to reach it')
     add('--stop', action='store_true',
-        help='end the clouds that --keep left running, and do nothing else')
+        help='only stop the clouds that --keep left running')
     add('--driver', type=arguments.driver, default=arguments.DEFAULT_DRIVER,
         metavar='CLASS', help='the volume driver (default: %(default)s)')
     add('--lvm-type', choices=settings.LVM_TYPES, default='thin',
-        help='the back end\'s lvm_type (default: %(default)s)')
+        help='lvm_type of the back end (default: %(default)s)')
     add('--set', dest='extra', action='append', default=[],
         metavar='NAME=VALUE', type=arguments.backend_option,
-        help='another line for the back end\'s section of cinder.conf; '
+        help='add an option to the section of the back end in cinder.conf; '
         'repeatable')
-    add('--debug', action='store_true', help='a verbose log of Cinder')
+    add('--debug', action='store_true', help='set debug = true in cinder.conf')
     add('--kernel', metavar='SERIES',
-        help='the kernel of the test machine, as tools/testvm takes it')
+        help='the kernel of the test machine, see tools/testvm')
     add('--memory', metavar='MIB', type=int, default=MEMORY_MIB,
         help='the memory of the test machine (default: %(default)s)')
     add('--timeout', metavar='SECONDS', type=int, default=None,
-        help=f'end the test machine after this time (default: {TIMEOUT}, or '
+        help=f'stop the test machine after this time (default: {TIMEOUT}, or '
         'a week with --keep)')
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a command line."""
-    chosen = build_parser().parse_args(argv)
+    chosen = parser.parse_args(argv)
     if chosen.timeout is None:
         chosen.timeout = KEEP_TIMEOUT if chosen.keep else TIMEOUT
     return chosen

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo's cloud is made of."""
+"""What the cloud of the demo consists of."""
 
 import dataclasses
 
 from cloud_lib import arguments
+from cloud_lib import deployment
 from cloud_lib import stored
 
 VOLUME_GROUP = 'cinder-volumes'
@@ -11,15 +12,13 @@ BACKEND = 'lvm'
 API_PORT = 8776
 IMAGE_PORT = 9292
 STOP_PORT = 8777
-# Who noauth takes the demo's user for.
+# The user and the project of auth_strategy = noauth.
 USER = 'demo'
 PROJECT = '0123456789abcdef0123456789abcdef'
 TOKEN = f'{USER}:{PROJECT}'
-CONFIG_FILE = '/etc/cinder/cinder.conf'
-STATE = '/var/lib/cinder'
-DATABASE = f'{STATE}/cinder.sqlite'
-# Made by the cloud when all its services are up.
-READY_FILE = f'{STATE}/ready'
+DATABASE = f'{deployment.STATE}/cinder.sqlite'
+# Cinder creates it when all its services are up.
+READY_FILE = f'{deployment.STATE}/ready'
 
 LVM_TYPES = ('thin', 'default', 'auto')
 
@@ -27,7 +26,7 @@ _TEMPLATE = """\
 # Written by tools/demo: Cinder in one process.
 [DEFAULT]
 auth_strategy = noauth
-# Messages stay in the process but are serialised as on a real bus.
+# Messages stay in the process but are serialized as on a real bus.
 transport_url = kombu+memory:////
 rpc_response_timeout = 180
 my_ip = 127.0.0.1
@@ -40,10 +39,10 @@ rootwrap_config = /etc/cinder/rootwrap.conf
 state_path = {STATE}
 enabled_backends = {BACKEND}
 glance_api_servers = http://127.0.0.1:{IMAGE_PORT}
-# There is one backend and it is up: nothing to wait for.
+# The only back end is up: nothing to wait for.
 scheduler_driver_init_wait_time = 1
 service_down_time = 180
-# Random data does not get smaller, it only takes longer.
+# Random data does not compress.
 image_compress_on_upload = false
 debug = {debug}
 
@@ -69,14 +68,14 @@ target_ip_address = 127.0.0.1
 
 @dataclasses.dataclass(frozen=True)
 class Settings(stored.Stored):
-    """What a run of the demo is asked for; the machine is told in JSON.
+    """The settings of a run, which the test machine reads as JSON.
 
-    :ivar venv: the virtual environment with cinder
-    :ivar results: the folder for logs, shared with the starting machine
-    :ivar extra: lines ``option = value`` for the backend's section
+    :ivar venv: the virtual environment with Cinder
+    :ivar results: the folder for logs, shared by both machines
+    :ivar extra: lines ``option = value`` for the section of the back end
     :ivar keep: leave the cloud running after the steps
-    :ivar api_port: where the starting machine reaches a kept cloud
-    :ivar stop_port: where it asks for the end of one
+    :ivar api_port: on 127.0.0.1 of this machine, leads to a kept cloud
+    :ivar stop_port: on 127.0.0.1 of this machine, stops a kept cloud
     """
 
     venv: str
@@ -89,37 +88,33 @@ class Settings(stored.Stored):
     stop_port: int = 0
     debug: bool = False
 
-    def with_ports(self, api_port: int, stop_port: int) -> 'Settings':
-        """Return the same with the starting machine's ports."""
-        return dataclasses.replace(self, api_port=api_port,
-                                   stop_port=stop_port)
-
     @property
     def python(self) -> str:
-        """The interpreter that has cinder."""
+        """The interpreter that has Cinder."""
         return f'{self.venv}/bin/python'
 
     @property
     def thin(self) -> bool:
-        """Whether volumes come from a thin pool.
+        """Whether LVs come from a thin pool.
 
-        With ``auto`` too: the volume group is new and the tools are there.
+        ``auto`` chooses thin: the VG is new and the tools are installed.
         """
         return self.lvm_type != 'default'
 
     @property
     def empty_database(self) -> str:
-        """The database as it is before Cinder's first start."""
+        """The path of the database for Cinder's first start."""
         return f'{self.results}/empty.sqlite'
 
     def cinder_conf(self) -> str:
         """Return the text of cinder.conf.
 
-        A cloud that is kept is reached through the machine's network card.
+        A kept cloud is reached through the network card of the machine.
         """
         return _TEMPLATE.format(
             listen='0.0.0.0' if self.keep else '127.0.0.1',
             driver=self.driver, lvm_type=self.lvm_type, debug=self.debug,
             extra=''.join(line + '\n' for line in self.extra),
-            API_PORT=API_PORT, IMAGE_PORT=IMAGE_PORT, STATE=STATE,
-            BACKEND=BACKEND, DATABASE=DATABASE, VOLUME_GROUP=VOLUME_GROUP)
+            API_PORT=API_PORT, IMAGE_PORT=IMAGE_PORT,
+            STATE=deployment.STATE, BACKEND=BACKEND, DATABASE=DATABASE,
+            VOLUME_GROUP=VOLUME_GROUP)

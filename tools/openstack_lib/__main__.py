@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Be ``tools/openstack``: a real OpenStack around the driver."""
+"""The program ``tools/openstack``: a real OpenStack around the driver."""
 
 import os
 import sys

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services' web applications, as gunicorn asks for them.
+"""The web applications of the services, for gunicorn.
 
-Each function is called in a worker. The services read their configuration
-when they are imported, from where the environment or the command line says:
-the command line must not be gunicorn's then.
+gunicorn calls these functions in its workers. The services read their
+configuration at import time. Its path comes from the environment or from
+sys.argv, which must not be the command line of gunicorn.
 """
 
 import os

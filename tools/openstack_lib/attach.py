@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users with attached volumes, on the storage node of a whole OpenStack.
+"""The steps of users with attached volumes.
 
-Run there as ``python -m openstack_lib.attach FOLDER``. Tempest without nova
-attaches nothing: here volumes are attached through the attachments API and
-os-brick, over the back end's own protocol, and data is compared: by the user
-of the demo, and by one with more wishes. Ends with 0 when everything was as it
-should be.
+``python -m openstack_lib.attach FOLDER`` runs on the storage node. Tempest
+without Nova attaches nothing. Here the user of the demo, and a second one
+with more features, attach volumes through the attachments API and os-brick
+over the protocol of the back end, and compare data. Exits with status 0 if
+all steps passed.
 """
 
 from collections.abc import Sequence
@@ -14,58 +14,51 @@ import signal
 import sys
 
 from cloud_lib import compute
+from cloud_lib import programs
 from cloud_lib import rest
 from cloud_lib import scenario
 from cloud_lib import steps
 from cloud_lib import table
 from openstack_lib import access
+from openstack_lib import cloud as clouds
 from openstack_lib import features
-from openstack_lib import passwords
 from openstack_lib import settings
 
 JOURNAL = '/run/attach.jsonl'
 
-
-def say(text: str) -> None:
-    """Tell the person how far it is."""
-    print(f'attach: {text}', flush=True)
+say = programs.speaker('attach')
 
 
-def client(wanted: settings.Settings,
-           secret: passwords.Passwords) -> rest.Cinder:
-    """Return the administrator's client, as it is on the storage node."""
-    host = settings.GATEWAY
-    token = access.token(wanted.ports, secret, host)
-    return rest.Cinder(rest.Api(wanted.ports.cinder, token, host),
-                       rest.Api(wanted.ports.glance, token, host))
+def client(cloud: clouds.Cloud) -> rest.Cinder:
+    """Return the client of the administrator on the storage node."""
+    ports, address = cloud.settings.ports, settings.GATEWAY
+    token = access.token(ports, cloud.passwords, address)
+    return rest.Cinder(rest.Api(ports.cinder, token, address),
+                       rest.Api(ports.glance, token, address))
 
 
-def make(wanted: settings.Settings, secret: passwords.Passwords
-         ) -> tuple[scenario.Scenario, features.Features]:
+def users(cloud: clouds.Cloud) -> tuple[scenario.Scenario, features.Features]:
     """Return the users of the first back end."""
-    cinder, host = client(wanted, secret), compute.Host()
+    cinder, host, wanted = client(cloud), compute.Host(), cloud.settings
     backend = wanted.back_ends()[0]
     return (
         scenario.Scenario(
-            cinder, host, backend.group, thin=backend.lvm_type == 'thin',
-            # tgtd serves a thin LV as a disk that knows no discard.
+            cinder, host, backend.vg, thin=backend.lvm_type == 'thin',
+            # tgtd serves LVs as disks without discard.
             discards=wanted.target_helper != 'tgtadm'),
         features.Features(cinder, host, wanted,
-                          bytes.fromhex(secret.volume_key)))
+                          bytes.fromhex(cloud.passwords.volume_key)))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the steps and print what became of them."""
+    """Run the steps, print a table, return the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    places = settings.Places(argv[1])
-    with open(places.settings) as file:
-        wanted = settings.Settings.from_json(file.read())
+    cloud = clouds.Cloud.read(argv[1])
     say('importing os-brick ...')
-    users = make(wanted, passwords.ensure(places.passwords))
     with open(os.open(JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
               'w') as journal:
         runner = steps.Runner(journal, say)
-        for user in users:
+        for user in users(cloud):
             failed_before = runner.failed
             clean_up = steps.Step('clean up', user.clean)
             try:

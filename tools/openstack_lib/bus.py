@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RabbitMQ and its name service, without the packages' wrapper.
+"""RabbitMQ and the name service of Erlang (epmd).
 
-The wrapper in /usr/sbin wants to become a user of its own. Erlang would
-start the name service (epmd) itself, listening to everybody and outliving
-everything: here it is a process like the others.
+Debian's wrapper in /usr/sbin would change the user. Erlang would start epmd
+itself, on all addresses, and leave it running: here both are processes like
+the others.
 """
 
 import glob
 import os
 
 from cloud_lib import errors
+from cloud_lib import programs
 from openstack_lib import services
 from openstack_lib import settings
 
 NAME = 'rabbitmq'
 NAMES = 'epmd'
 _SCRIPTS = '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin'
-_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 _CONF = """\
 # Written by tools/openstack.
 listeners.tcp.1 = {host}:{port}
@@ -28,8 +28,7 @@ default_permissions.write = .*
 loopback_users = none
 log.console = true
 log.file = false
-# A node that refuses to work because the disk of a developer is nearly full
-# looks like a node that hangs.
+# A node blocked by a nearly full disk looks as if it hangs.
 disk_free_limit.absolute = 50MB
 """
 
@@ -38,12 +37,13 @@ def _scripts() -> str:
     found = glob.glob(_SCRIPTS)
     if len(found) != 1:
         raise errors.CloudError(
-            f'there is no single {_SCRIPTS}; install rabbitmq-server')
+            f'{len(found)} folders match {_SCRIPTS}, not one; install the '
+            'package rabbitmq-server')
     return found[0]
 
 
 class Bus:
-    """The message bus of one scratch folder."""
+    """The message bus of one cloud."""
 
     def __init__(self, places: settings.Places, ports: settings.Ports,
                  password: str) -> None:
@@ -52,7 +52,7 @@ class Bus:
         self._password = password
 
     def create(self) -> None:
-        """Write what the server reads at its start."""
+        """Write the configuration files."""
         folder = self._places.path('rabbitmq')
         os.makedirs(folder, mode=0o700, exist_ok=True)
         settings.write_private(f'{folder}/rabbitmq.conf', _CONF.format(
@@ -64,10 +64,10 @@ class Bus:
     def _environment(self) -> dict[str, str]:
         folder = self._places.path('rabbitmq')
         return {
-            'PATH': _PATH, 'HOME': folder, 'LC_ALL': 'C.UTF-8',
+            'PATH': programs.SYSTEM_PATH, 'HOME': folder, 'LC_ALL': 'C.UTF-8',
             'ERL_EPMD_PORT': str(self._ports.names),
             'ERL_EPMD_ADDRESS': settings.LOOPBACK,
-            'RABBITMQ_NODENAME': f'openstack{self._ports.base}@localhost',
+            'RABBITMQ_NODENAME': f'openstack{self._ports.keystone}@localhost',
             'RABBITMQ_DIST_PORT': str(self._ports.distribution),
             'RABBITMQ_MNESIA_BASE': f'{folder}/mnesia',
             'RABBITMQ_LOG_BASE': f'{folder}/log',
@@ -75,17 +75,16 @@ class Bus:
             'RABBITMQ_ENABLED_PLUGINS_FILE': f'{folder}/plugins',
             'RABBITMQ_CONFIG_FILE': f'{folder}/rabbitmq.conf',
             'RABBITMQ_CONF_ENV_FILE': f'{folder}/env.conf',
-            # One scheduler that sleeps when it has nothing to do: Erlang
-            # would keep a processor busy with waiting.
+            # One scheduler without busy waiting, see erl(1).
             'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
                 '-kernel inet_dist_use_interface {127,0,0,1} '
                 '+S 1:1 +sbwt none',
-            # The script then becomes the server instead of watching it.
+            # The script then replaces itself by the server.
             'RUNNING_UNDER_SYSTEMD': 'true',
         }
 
     def services(self) -> list[services.Service]:
-        """Return the processes, in the order of their start."""
+        """Return epmd and the server, in the order of their start."""
         environment = self._environment()
         return [
             services.Service(

@@ -3,24 +3,24 @@
 
 from collections.abc import Mapping
 
+from cloud_lib import deployment
+from openstack_lib import access
 from openstack_lib import passwords
 from openstack_lib import settings
 
 Sections = dict[str, dict[str, object]]
 
-# The API waits for the storage node when it attaches, and that node may be
-# an emulated machine on a busy one: the defaults of 60 seconds are too short.
-PATIENCE = 180
+# For calls to the storage node, which may be emulated on a busy machine.
+RPC_SECONDS = 180
 NODE_HOST = 'storage'
 CONTROL_HOST = 'control'
-NODE_STATE = '/var/lib/cinder'
 BACKUPS = '/srv/openstack/backup'
-# cinder-backup keeps a whole file of a backup in memory.
+# cinder-backup keeps one file of a backup in memory.
 BACKUP_FILE_BYTES = 64 << 20
-# Volumes are wiped as by default, but only where they begin: each byte that
-# is written passes an emulated processor.
+# Only the start of a deleted volume is wiped: writing is slow on an emulated
+# processor.
 WIPED_MIB = 32
-# The first back end's; each needs one of its own.
+# Of the first back end; each needs its own port.
 NVME_PORT = 4420
 
 
@@ -39,7 +39,7 @@ def _text(value: object) -> str:
 
 
 class Configuration:
-    """Renders the files of one OpenStack."""
+    """Renders the configuration files of one cloud."""
 
     def __init__(self, wanted: settings.Settings, places: settings.Places,
                  secret: passwords.Passwords) -> None:
@@ -48,26 +48,26 @@ class Configuration:
         self._secret = secret
         self._ports = wanted.ports
 
-    def _database(self, name: str, host: str) -> dict[str, object]:
+    def _database(self, name: str, address: str) -> dict[str, object]:
         return {
-            # Without "ssl_disabled" the client loads this machine's list of
-            # certificates for each connection, to a server that has no TLS.
+            # Otherwise the client loads the CA certificates for each
+            # connection, although the server has no TLS.
             'connection': f'mysql+pymysql://openstack:{self._secret.database}'
-            f'@{host}:{self._ports.database}/{name}?charset=utf8mb3'
+            f'@{address}:{self._ports.database}/{name}?charset=utf8mb3'
             '&ssl_disabled=true',
-            # Five, the default, are too few for what Cinder does at a time:
-            # it would go on opening and closing more.
+            # With the default of five, Cinder opens and closes additional
+            # connections all the time.
             'max_pool_size': 30}
 
     def _account(self, user: str, password: str,
-                 host: str) -> dict[str, object]:
-        """Return how a service becomes its user."""
+                 address: str) -> dict[str, object]:
+        """Return the credentials of a service."""
         return {'auth_type': 'password', 'username': user,
-                'auth_url': f'http://{host}:{self._ports.keystone}/v3',
+                'auth_url': access.auth_url(self._ports, address),
                 'password': password, 'project_name': 'service',
                 'user_domain_id': 'default', 'project_domain_id': 'default'}
 
-    def _checks_tokens(self, user: str, password: str) -> dict[str, object]:
+    def _token_checks(self, user: str, password: str) -> dict[str, object]:
         account = self._account(user, password, settings.LOOPBACK)
         return {**account, 'www_authenticate_uri': account['auth_url'],
                 'service_token_roles_required': True}
@@ -83,14 +83,14 @@ class Configuration:
             'credential': {
                 'key_repository': self._places.path('keys', 'credential')},
             'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
-            # Tempest makes users by the hundred; the least that is allowed.
+            # The minimum: tempest creates hundreds of users.
             'identity': {'password_hash_rounds': 4},
         })
 
     def glance(self, paste: str) -> str:
         """Return glance-api.conf.
 
-        :param paste: the pipelines, which come with the package
+        :param paste: the path of the packaged paste configuration
         """
         port = self._ports.glance
         return render({
@@ -99,7 +99,7 @@ class Configuration:
                 'worker_self_reference_url':
                     f'http://{settings.LOOPBACK}:{port}',
                 'enabled_backends': 'file:file',
-                # Cinder asks for them to clone; LVM has nothing to say.
+                # Cinder requests the locations when it clones an image.
                 'show_multiple_locations': True},
             'glance_store': {'default_backend': 'file'},
             'file': {'filesystem_store_datadir':
@@ -112,14 +112,14 @@ class Configuration:
                     self._places.path('glance', 'tasks')},
             'database': self._database('glance', settings.LOOPBACK),
             'paste_deploy': {'flavor': 'keystone', 'config_file': paste},
-            'keystone_authtoken': self._checks_tokens(
+            'keystone_authtoken': self._token_checks(
                 'glance', self._secret.glance),
         })
 
     def cinder(self, source: str) -> str:
         """Return the control plane's cinder.conf.
 
-        :param source: the folder of the files that come with the package
+        :param source: the folder of the packaged configuration files
         """
         sections = self._cinder(settings.LOOPBACK)
         sections['DEFAULT'].update({
@@ -132,7 +132,7 @@ class Configuration:
             'lock_path': self._places.path('cinder', 'lock')}
         sections['coordination'] = {
             'backend_url': f'file://{self._places.path("cinder")}'}
-        sections['keystone_authtoken'] = self._checks_tokens(
+        sections['keystone_authtoken'] = self._token_checks(
             'cinder', self._secret.cinder)
         return render(sections)
 
@@ -141,48 +141,50 @@ class Configuration:
         sections = self._cinder(settings.GATEWAY)
         sections['DEFAULT'].update({
             'host': NODE_HOST, 'my_ip': settings.GUEST,
-            'state_path': NODE_STATE,
+            'state_path': deployment.STATE,
             'rootwrap_config': '/etc/cinder/rootwrap.conf',
             'backup_driver':
                 'cinder.backup.drivers.posix.PosixBackupDriver',
             'backup_posix_path': BACKUPS,
             'backup_file_size': BACKUP_FILE_BYTES,
             'backup_compression_algorithm': 'none'})
-        sections['oslo_concurrency'] = {'lock_path': f'{NODE_STATE}/lock'}
-        sections['coordination'] = {'backend_url': f'file://{NODE_STATE}'}
+        sections['oslo_concurrency'] = {
+            'lock_path': f'{deployment.STATE}/lock'}
+        sections['coordination'] = {
+            'backend_url': f'file://{deployment.STATE}'}
         for index, backend in enumerate(self._wanted.back_ends()):
             sections[backend.name] = self._backend(
                 backend, NVME_PORT + index)
         return render(sections)
 
-    def _cinder(self, host: str) -> Sections:
-        """Return what both parts of Cinder are told.
+    def _cinder(self, address: str) -> Sections:
+        """Return the options that both machines share.
 
-        :param host: where the part finds the control plane
+        :param address: the address of the control plane
         """
-        bus = (f'rabbit://openstack:{self._secret.bus}@{host}:'
+        bus = (f'rabbit://openstack:{self._secret.bus}@{address}:'
                f'{self._ports.bus}//')
         names = [backend.name for backend in self._wanted.back_ends()]
-        account = self._account('cinder', self._secret.cinder, host)
+        account = self._account('cinder', self._secret.cinder, address)
         return {
             'DEFAULT': {
                 'auth_strategy': 'keystone', 'transport_url': bus,
-                'rpc_response_timeout': PATIENCE,
-                'service_down_time': PATIENCE, 'report_interval': 10,
+                'rpc_response_timeout': RPC_SECONDS,
+                'service_down_time': RPC_SECONDS, 'report_interval': 10,
                 'debug': self._wanted.debug,
-                # A thousand lines at each start of an emulated process.
+                # It writes a thousand lines at each start.
                 'log_options': False,
                 'enabled_backends': ','.join(names),
                 'default_volume_type': names[0],
                 'glance_api_servers':
-                    f'http://{host}:{self._ports.glance}',
-                # Random data gets no smaller, it only takes longer.
+                    f'http://{address}:{self._ports.glance}',
+                # Random data does not compress.
                 'image_compress_on_upload': False},
-            'database': {**self._database('cinder', host),
+            'database': {**self._database('cinder', address),
                          'max_retries': -1},
             'oslo_messaging_rabbit': {'heartbeat_timeout_threshold': 300},
             'oslo_messaging_notifications': {'driver': 'noop'},
-            # Without it each clone of an image leaves a complaint.
+            # Otherwise each clone of an image logs an error.
             'glance': account,
             'service_user': {**account, 'send_service_user_token': True},
             'key_manager': {
@@ -196,7 +198,7 @@ class Configuration:
         options: dict[str, object] = {
             'volume_backend_name': backend.name,
             'volume_driver': wanted.driver,
-            'volume_group': backend.group,
+            'volume_group': backend.vg,
             'lvm_type': backend.lvm_type,
             'volume_clear': 'zero',
             'volume_clear_size': WIPED_MIB,

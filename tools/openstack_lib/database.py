@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MariaDB, as root of this machine runs it for itself."""
+"""MariaDB, run by root of this machine."""
 
 import os
 import shutil
 import subprocess
 
 from cloud_lib import errors
+from cloud_lib import programs
 from openstack_lib import services
 from openstack_lib import settings
 
 NAME = 'mariadb'
-# As DevStack makes them. Everybody comes from the loopback: the test
-# machine's connections, too, are opened by its emulator.
+# All clients connect from the loopback: QEMU opens the connections of the test
+# machine.
 _ACCOUNTS = """\
 CREATE USER IF NOT EXISTS openstack@'{host}' IDENTIFIED BY '{password}';
 GRANT ALL ON *.* TO openstack@'{host}';
 """
-# What a path of a Unix socket may be long, with its end.
+# The size of sun_path, see unix(7).
 _SOCKET_BYTES = 108
-PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 
 class Database:
-    """The database server of one scratch folder."""
+    """The database server of one cloud."""
 
     def __init__(self, places: settings.Places, port: int) -> None:
         self._places = places
@@ -30,11 +30,11 @@ class Database:
         self._socket = os.path.join(places.run, 'mariadb.sock')
         if len(os.fsencode(self._socket)) >= _SOCKET_BYTES:
             raise errors.CloudError(
-                f'{self._socket} is too long a path for a socket; choose '
-                'another --folder')
+                f'the path of the socket {self._socket} is too long; choose a '
+                'shorter --folder')
 
     def create(self) -> None:
-        """Lay out the data folder, over what was left half-made."""
+        """Create the data folder; replace an incomplete one."""
         shutil.rmtree(self._data, ignore_errors=True)
         with open(os.path.join(self._places.log, 'mariadb-install.log'),
                   'wb') as log:
@@ -42,49 +42,46 @@ class Database:
                 ['mariadb-install-db', '--no-defaults', '--user=root',
                  f'--datadir={self._data}', '--skip-test-db',
                  '--auth-root-authentication-method=socket'],
-                env={'PATH': PATH}, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT)
+                env={'PATH': programs.SYSTEM_PATH}, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT)
         if done.returncode:
             raise errors.CloudError(
-                f'mariadb-install-db ended with {done.returncode}; see '
-                f'{log.name}')
+                'mariadb-install-db exited with status '
+                f'{done.returncode}; see {log.name}')
 
     @property
     def _data(self) -> str:
         return self._places.path('mariadb')
 
     def service(self) -> services.Service:
-        """Return the server."""
+        """Return the service."""
         return services.Service(
             NAME,
             ['mariadbd', '--no-defaults', '--user=root',
              f'--datadir={self._data}', f'--socket={self._socket}',
              f'--bind-address={settings.LOOPBACK}', f'--port={self._port}',
              '--skip-name-resolve', '--max-connections=400',
-             # What a crash of this machine would lose is not worth a wait.
+             # Do not wait for the disk: the data is only for tests.
              '--innodb-flush-log-at-trx-commit=0',
              '--innodb-buffer-pool-size=256M',
              '--character-set-server=utf8mb3'],
-            {'PATH': PATH, 'LC_ALL': 'C.UTF-8'}, self._port,
+            {'PATH': programs.SYSTEM_PATH, 'LC_ALL': 'C.UTF-8'}, self._port,
             lambda: services.listens(self._port))
 
     def make_accounts(self, password: str) -> None:
-        """Make the account of the services."""
+        """Create the account of the services."""
         self.ask(_ACCOUNTS.format(host=settings.LOOPBACK, password=password))
 
     def make_empty(self, name: str) -> None:
-        """Make a service's database.
-
-        One that an interrupted migration left cannot be migrated again.
-        """
+        """Create an empty database; drop the rest of a failed migration."""
         self.ask(f'DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name};')
 
     def ask(self, statements: str) -> str:
-        """Return what the server says to SQL, which may hold secrets."""
+        """Run SQL, which may contain secrets, and return the output."""
         done = subprocess.run(
             ['mariadb', '--no-defaults', f'--socket={self._socket}',
              '--user=root', '--batch', '--skip-column-names'],
-            env={'PATH': PATH}, input=statements, text=True,
+            env={'PATH': programs.SYSTEM_PATH}, input=statements, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if done.returncode:
             raise errors.CloudError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What results are worth nothing without: versions, settings, machine."""
+"""The head of a file of results: versions, settings and machine."""
 
 from collections.abc import Mapping, Sequence
 import importlib.metadata
@@ -8,14 +8,14 @@ import subprocess
 import time
 
 from cloud_lib import errors
-from cloud_lib import preparing
+from cloud_lib import programs
 from openstack_lib import remote
 from openstack_lib import results
 from openstack_lib import settings
 
 SERVICES = ('cinder', 'os-brick', 'keystone', 'glance')
 TESTS = ('tempest', 'cinder-tempest-plugin')
-# The kernel knows this clock where KVM is below it.
+# Linux has this clock source on KVM only.
 _ASK = '''\
 uname -r
 lvm version 2>/dev/null | head -n 1
@@ -27,9 +27,9 @@ fi
 
 
 def versions(site: str, names: Sequence[str]) -> str:
-    """Return the versions of packages in an environment.
+    """Return the versions of packages.
 
-    :param site: the folder of its packages
+    :param site: the folder of the installed packages
     """
     known = {found.metadata['Name']: found.version
              for found in importlib.metadata.distributions(path=[site])}
@@ -38,33 +38,33 @@ def versions(site: str, names: Sequence[str]) -> str:
 
 
 def tree() -> str:
-    """Return which commit was tested, and whether it was changed since."""
+    """Return the commit, with ``-dirty`` if files were changed."""
     done = subprocess.run(
         ['git', 'describe', '--always', '--dirty', '--abbrev=12'],
-        cwd=preparing.TREE, text=True, stdout=subprocess.PIPE,
+        cwd=programs.TREE, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL)
     return done.stdout.strip() or 'unknown'
 
 
 def machine(agent: remote.Node) -> str:
-    """Return the kernel, the LVM and the kind of the storage node."""
-    said: list[str] = []
+    """Return the kernel, the LVM and the processor of the storage node."""
+    output: list[str] = []
     try:
-        agent.run(['sh', '-c', _ASK], said.append)
+        agent.run(['sh', '-c', _ASK], output.append)
     except errors.CloudError:
-        return 'not asked'
-    kernel, lvm, kind = ''.join(said).splitlines()
-    return f'Linux {kernel}, LVM {lvm.partition(":")[2].strip()}, {kind}'
+        return 'unknown'
+    kernel, lvm, processor = ''.join(output).splitlines()
+    return f'Linux {kernel}, LVM {lvm.partition(":")[2].strip()}, {processor}'
 
 
 def gather(wanted: settings.Settings, found: Sequence[results.Result],
-           what: str, seconds: float,
+           selection: str, seconds: float,
            details: Mapping[str, str]) -> dict[str, str]:
-    """Return what stands at the head of a file of results.
+    """Return the head of a file of results.
 
-    :param what: which tests were asked for
-    :param seconds: how long they took
-    :param details: more of it: versions, machine
+    :param selection: the tests that were selected
+    :param seconds: the duration of the run
+    :param details: versions and machine
     """
     back_ends = '; '.join(
         f'{one.name} lvm_type={one.lvm_type}' for one in wanted.back_ends())
@@ -79,6 +79,6 @@ def gather(wanted: settings.Settings, found: Sequence[results.Result],
         **details,
         'processors': f'{os.cpu_count()}, of the storage node '
         f'{wanted.cpus}',
-        'tests': what,
+        'tests': selection,
         'total': f'{results.totals(found)}, {seconds:.0f} s',
     }

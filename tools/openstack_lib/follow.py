@@ -1,39 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs tempest and tells of each test as it ends.
+"""Runs tempest and reports each test when it ends.
 
-Run as ``python -m openstack_lib.follow COMMAND...`` with tempest's own
-interpreter, which knows the stream that tempest writes (subunit). Each test
-becomes a line of JSON on standard output: name, status, seconds, reason and
-all that it said.
+``python -m openstack_lib.follow COMMAND...``, with the interpreter of tempest,
+which can decode its output (subunit). Prints a line of JSON for each test:
+name, status, seconds, reason, and the details of a failure.
 """
 
 from collections.abc import Mapping, Sequence
 import json
-import subprocess
 import sys
 from typing import Any
 
 from openstack_lib import results
+from test_lib import stream
 
+# The statuses of testtools. None is a test that was only listed; all other
+# statuses, such as inprogress of a process that died, are failures.
 _STATUS = {'success': results.OK, 'xfail': results.OK,
            'skip': results.SKIP, 'exists': None}
 
 
 def outcome(test: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what is told of a test, None if nothing is.
+    """Return the report of a test, None if it did not run.
 
-    :param test: as testtools.StreamToDict hands it on
+    :param test: from testtools.StreamToDict
     """
-    # What is no word of success is a failure: fail, uxsuccess, unknown, and
-    # inprogress, which is a test whose process died.
     status = _STATUS.get(test['status'], results.FAIL)
     if status is None:
         return None
     first, last = (*test['timestamps'], None, None)[:2]
     seconds = (last - first).total_seconds() if first and last else 0.0
-    details = {name: content.as_text()
-               for name, content in sorted(test['details'].items())
-               if content.content_type.type == 'text'}
+    details = stream.texts(test)
     reason = details.get('reason', '')
     if status == results.FAIL:
         reason = details.get('traceback', '') or (
@@ -44,24 +41,15 @@ def outcome(test: Mapping[str, Any]) -> dict[str, Any] | None:
             'details': details if status == results.FAIL else {}}
 
 
+def _report(test: Mapping[str, Any]) -> None:
+    report = outcome(test)
+    if report is not None and test['id'] != stream.OTHER:
+        print(json.dumps(report), flush=True)
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run a command that writes subunit; return its status."""
-    import subunit
-    import testtools
-
-    def tell(test: Mapping[str, Any]) -> None:
-        told = outcome(test)
-        if told is not None and test['id'] != 'stdout':
-            print(json.dumps(told), flush=True)
-
-    with subprocess.Popen(argv[1:], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE) as process:
-        stream = testtools.StreamToDict(tell)
-        stream.startTestRun()
-        subunit.ByteStreamToStreamResult(
-            process.stdout, non_subunit_name='stdout').run(stream)
-        stream.stopTestRun()
-    return process.returncode
+    """Run a command that writes subunit; return its exit status."""
+    return stream.run(argv[1:], _report)
 
 
 if __name__ == '__main__':

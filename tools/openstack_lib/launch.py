@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of tools/openstack, on this machine."""
+"""The commands of tools/openstack, on the machine that runs it."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -13,62 +13,56 @@ import sys
 import time
 
 from cloud_lib import errors
-from cloud_lib import preparing
+from cloud_lib import programs
 from openstack_lib import access
+from openstack_lib import cloud as clouds
 from openstack_lib import control
 from openstack_lib import facts
 from openstack_lib import guest
 from openstack_lib import node
 from openstack_lib import options
-from openstack_lib import passwords
 from openstack_lib import results
 from openstack_lib import services
 from openstack_lib import settings
 from openstack_lib import tempest
 
-# All other files of the test machine are this machine's.
-_OWN_IN_THE_MACHINE = ('/dev/', '/proc/', '/run/', '/sys/')
-
-
-class Progress:
-    """Tells the person how far it is, and since when."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
-              flush=True)
+# The test machine shares all files of this machine but these.
+_NOT_SHARED = ('/dev/', '/proc/', '/run/', '/sys/')
 
 
 class Launch:
-    """One call of tools/openstack."""
+    """One run of tools/openstack: each public method is a command."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self._chosen = chosen
-        self._say = Progress()
-        folder = chosen.folder or os.path.join(preparing.setup('cache'),
+        self._start = time.monotonic()
+        folder = chosen.folder or os.path.join(programs.setup('cache'),
                                                'openstack')
         self._places = settings.Places(os.path.realpath(folder))
         self._services = services.Services(self._places)
 
+    def _say(self, text: str) -> None:
+        """Print a line of progress with the seconds since the start."""
+        print(f'openstack: {time.monotonic() - self._start:4.0f} s  {text}',
+              flush=True)
+
     def run(self) -> int:
-        """Do what the verb says; return the exit status."""
-        verb = getattr(self, self._chosen.verb)
-        return int(verb() or 0)
+        """Run the chosen command; return the exit status."""
+        action = getattr(self, self._chosen.action)
+        return int(action() or 0)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the scratch folder's lock: one verb at a time changes it.
+    def _lock(self) -> Iterator[None]:
+        """Hold the lock of the folder.
 
-        :raises errors.CloudError: another verb holds it, or the folder is
-            somebody else's
+        :raises errors.CloudError: another run holds it, or the folder cannot
+            be used
         """
         root, lock = self._places.root, self._places.path('lock')
-        if root.startswith(_OWN_IN_THE_MACHINE):
+        if root.startswith(_NOT_SHARED):
             raise errors.CloudError(
-                f'the test machine does not see {root}: choose a --folder '
-                f'outside {", ".join(_OWN_IN_THE_MACHINE)}')
+                f'the test machine cannot see {root}; choose a --folder '
+                f'outside {", ".join(_NOT_SHARED)}')
         try:
             os.makedirs(root, mode=0o700, exist_ok=True)
         except OSError as error:
@@ -76,80 +70,81 @@ class Launch:
                 f'{root} cannot be the --folder: {error.strerror}') from error
         if os.listdir(root) and not os.path.isfile(lock):
             raise errors.CloudError(
-                f'{root} holds files of something else: choose an empty '
-                '--folder, or one that is not there yet')
+                f'{root} contains other files; choose an empty or a new '
+                '--folder')
         with open(lock, 'w') as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise errors.CloudError(
-                    f'another tools/openstack works on {root}') from None
+                    f'another tools/openstack uses {root}; wait for its end'
+                ) from None
             yield
 
     def _settings(self) -> settings.Settings:
-        """Return what the cloud was made with."""
+        """Return the settings of the cloud."""
         try:
-            with open(self._places.settings) as file:
-                text = file.read()
+            return settings.Settings.read(self._places.settings)
         except FileNotFoundError:
             raise errors.CloudError(
-                'there is no cloud; "tools/openstack up" makes one'
+                'there is no cloud; create one with "tools/openstack up"'
             ) from None
-        try:
-            return settings.Settings.from_json(text)
         except errors.CloudError as error:
             raise errors.CloudError(
-                f'the cloud in {self._places.root}: {error}; "tools/openstack '
-                'down --wipe" removes it') from error
+                f'the cloud in {self._places.root}: {error}; remove it with '
+                '"tools/openstack down --wipe"') from error
 
     def _venv(self, name: str) -> str:
-        return self._made(self._places.environments, name)
+        return self._created(self._places.environments, name)
 
-    def _made(self, path: str, name: str) -> str:
-        """Return what ``up`` has written down in a file under a name."""
+    @staticmethod
+    def _created(path: str, name: str) -> str:
+        """Return a value from a file that ``up`` writes."""
         try:
             with open(path) as file:
                 return str(json.load(file)[name])
         except (FileNotFoundError, KeyError, ValueError):
             raise errors.CloudError(
-                'the cloud was not made to its end; "tools/openstack up" '
-                'does the rest') from None
+                'the cloud is incomplete; complete it with "tools/openstack '
+                'up"') from None
+
+    def _cloud(self) -> clouds.Cloud:
+        return clouds.Cloud(self._settings(), self._places,
+                            self._venv('services'), self._say)
+
+    def _storage(self) -> node.Storage:
+        return node.Storage(self._cloud())
 
     def up(self) -> None:
-        """Start what does not run."""
-        with self._alone():
+        """Start everything that does not run."""
+        with self._lock():
             wanted = self._wanted()
-            preparing.setup('packages')
-            preparing.setup('packages', 'openstack')
+            programs.setup('packages', 'openstack')
             release = [wanted.cinder] if wanted.cinder else []
-            made = {'services': preparing.setup('openstack', *release),
-                    'tempest': preparing.setup('tempest')}
-            control.concurrency(wanted, made['services'])
+            venvs = {'services': programs.setup('openstack', *release),
+                     'tempest': programs.setup('tempest')}
+            clouds.concurrency(wanted, venvs['services'])
             settings.write_private(self._places.environments,
-                                   json.dumps(made))
+                                   json.dumps(venvs))
             settings.write_private(self._places.settings, wanted.to_json())
             self._say('packages are installed')
-            plane = control.Control(wanted, self._places, made['services'],
-                                    self._say)
+            cloud = self._cloud()
+            plane = control.Control(cloud)
             plane.configure()
             plane.up()
-            storage = self._storage()
+            storage = node.Storage(cloud)
             storage.up()
             storage.wait()
 
-    def _storage(self) -> node.Storage:
-        return node.Storage(self._settings(), self._places,
-                            self._venv('services'), self._say)
-
     def _wanted(self) -> settings.Settings:
-        """Return what is to be started.
+        """Return the settings of the cloud to start.
 
-        :raises errors.CloudError: the data is that of another cloud, or a
-            new one has not all its ports
+        :raises errors.CloudError: the existing cloud has other settings, or a
+            port of a new one is taken
         """
         if not os.path.exists(self._places.settings):
             wanted = options.wanted(self._chosen, settings.Settings())
-            taken = [str(port) for port in wanted.ports.row
+            taken = [str(port) for port in wanted.ports
                      if services.listens(port)]
             if taken:
                 raise errors.CloudError(
@@ -161,15 +156,14 @@ class Launch:
         found = known.differences(options.wanted(self._chosen, known))
         if found:
             raise errors.CloudError(
-                f'the cloud in {self._places.root} was made with other '
-                f'settings ({"; ".join(found)}); "tools/openstack up" '
-                'without them starts it, "tools/openstack down --wipe" '
-                'removes it')
+                f'the cloud in {self._places.root} has other settings '
+                f'({"; ".join(found)}); omit the options to start it, or '
+                'remove it with "tools/openstack down --wipe"')
         return known
 
     def down(self) -> None:
         """Stop everything."""
-        with self._alone():
+        with self._lock():
             if os.path.exists(self._places.settings):
                 self._stop_node()
             for name in self._services.names():
@@ -179,17 +173,17 @@ class Launch:
                 self._wipe()
 
     def _stop_node(self) -> None:
-        """End the test machine, which has a disk to write out."""
+        """Shut the test machine down, so that it writes out its disk."""
         try:
             storage = self._storage()
         except errors.CloudError as error:
-            # Like all services, it is stopped by its process id afterwards.
-            self._say(f'the test machine cannot be asked to end: {error}')
+            # Its process is stopped with those of the services.
+            self._say(f'the test machine cannot be shut down: {error}')
         else:
             storage.stop()
 
     def _wipe(self) -> None:
-        # Last the lock, which tells that the folder is ours.
+        # The lock last: it marks the folder as ours.
         for entry in sorted(os.scandir(self._places.root),
                             key=lambda each: each.name == 'lock'):
             if entry.is_dir(follow_symlinks=False):
@@ -199,7 +193,7 @@ class Launch:
         self._say('all data is removed')
 
     def status(self) -> int:
-        """Tell what runs."""
+        """Show what runs; return 1 if anything does not."""
         self._settings()
         missing = 0
         for name in reversed(self._services.names()):
@@ -212,7 +206,7 @@ class Launch:
             return 1
         try:
             for name, state in self._storage().states():
-                print(name, state)
+                print(f'{name:20} {state}')
                 missing += state != guest.RUNS
         except errors.CloudError as error:
             missing += 1
@@ -221,7 +215,7 @@ class Launch:
 
     def reboot(self) -> None:
         """Stop the test machine and start it again."""
-        with self._alone():
+        with self._lock():
             storage = self._storage()
             storage.stop()
             self._say('the test machine is stopped')
@@ -229,26 +223,24 @@ class Launch:
             storage.wait()
 
     def restart(self) -> None:
-        """Restart one service, on this machine or on the storage node."""
+        """Restart one service in either machine."""
         name = self._chosen.service
-        with self._alone():
+        with self._lock():
             if name in guest.SERVICES:
                 print(self._storage().restart(name), end='')
             else:
-                control.Control(
-                    self._settings(), self._places, self._venv('services'),
-                    self._say).restart(name)
+                control.Control(self._cloud()).restart(name)
 
     def node(self) -> int:
         """Run a command in the test machine."""
         return self._storage().agent.run(self._chosen.command, _write)
 
     def attach(self) -> int:
-        """Work volumes from the storage node as a compute node would."""
+        """Run the steps that need attached volumes."""
         return self._on_node('attach')
 
     def _on_node(self, module: str, *words: str) -> int:
-        """Run a module of ours in the test machine, as root."""
+        """Run a module of this package in the test machine, as root."""
         return self._storage().agent.run(
             [f'{self._venv("services")}/bin/python', '-m',
              f'openstack_lib.{module}', self._places.root, *words], _write)
@@ -261,7 +253,7 @@ class Launch:
         if not part('begin'):
             return 1
         storage = self._storage()
-        with self._alone():
+        with self._lock():
             print(storage.restart('cinder-volume'), end='')
             storage.up()
             storage.wait()
@@ -271,16 +263,15 @@ class Launch:
         return 0 if part('connect') and part('end') else 1
 
     def tempest(self) -> int:
-        """Run tests, compare them with the record, write them down."""
-        chosen, wanted = self._chosen, self._settings()
+        """Run tests and compare them with the record."""
+        chosen, cloud = self._chosen, self._cloud()
         regex = tempest.SMOKE if chosen.smoke else chosen.regex or tempest.ALL
-        venv = self._venv('tempest')
-        # Without them each test would fail as if it were the driver's fault.
+        # If these fail, so would all tests, for a reason not the driver's.
         self._storage().require_services()
-        access.token(wanted.ports, passwords.ensure(self._places.passwords))
-        work = tempest.Tempest(wanted, self._places, venv)
-        work.configure(self._made(self._places.path('resources.json'),
-                                  'image'))
+        access.token(cloud.settings.ports, cloud.passwords)
+        work = tempest.Tempest(cloud.settings, self._places,
+                               self._venv('tempest'))
+        work.configure(self._created(self._places.resources, 'image'))
         start = time.monotonic()
         found = work.run(
             work.command(regex, chosen.exclude, chosen.concurrency),
@@ -298,38 +289,37 @@ class Launch:
         return 0 if comparison.good else 1
 
     def _save(self, found: Sequence[results.Result], seconds: float,
-              what: str) -> None:
-        """Write the results down."""
+              selection: str) -> None:
+        """Write the results to the file of --save."""
         head = facts.gather(
-            self._settings(), found, what, seconds, {
+            self._settings(), found, selection, seconds, {
                 'tree': facts.tree(),
-                'services': facts.versions(
-                    tempest.site(self._venv('services')), facts.SERVICES),
-                'tests with': facts.versions(
-                    tempest.site(self._venv('tempest')), facts.TESTS),
+                'services': facts.versions(programs.site_packages(
+                    self._venv('services')), facts.SERVICES),
+                'tests with': facts.versions(programs.site_packages(
+                    self._venv('tempest')), facts.TESTS),
                 'storage node': facts.machine(self._storage().agent)})
         with open(self._chosen.save, 'w') as file:
             file.write(results.write(found, head))
         print(f'written to {self._chosen.save}')
 
     def shell(self) -> None:
-        """Become a shell that the clients work in."""
-        wanted = self._settings()
+        """Replace this process by a shell or a command with credentials."""
+        cloud = self._cloud()
         environment = access.without_credentials(os.environ)
         environment.update(access.variables(
-            wanted.ports, passwords.ensure(self._places.passwords),
-            self._places.clouds, self._chosen.user))
-        # Who has a proxy does not reach this machine through it.
+            cloud.settings.ports, cloud.passwords, self._places.clouds,
+            self._chosen.user))
+        # A proxy cannot reach the loopback of this machine.
         environment['no_proxy'] = ','.join(filter(None, (
             settings.LOOPBACK, environment.get('no_proxy')
             or environment.get('NO_PROXY'))))
-        environment['PATH'] = (f'{self._venv("services")}/bin:'
+        environment['PATH'] = (f'{cloud.venv}/bin:'
                                f'{environment.get("PATH", os.defpath)}')
         command = self._chosen.command or [
             environment.get('SHELL') or '/bin/bash']
         sys.stdout.flush()
-        # Python ignores it, and so would each program of the shell: one of
-        # those before a "head" would go on, and complain.
+        # Python ignores SIGPIPE, and so would all programs of the shell.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
             os.execvpe(command[0], command, environment)
@@ -346,15 +336,4 @@ def _write(text: str) -> None:
 def main(argv: Sequence[str]) -> int:
     """Run the command line; return the exit status."""
     chosen = options.parse(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if os.geteuid():
-            raise errors.CloudError(
-                'not root, as whom the services and the test machine run')
-        return Launch(chosen).run()
-    except errors.CloudError as error:
-        print(f'openstack: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('openstack: interrupted', file=sys.stderr)
-        return 130
+    return programs.run('openstack', lambda: Launch(chosen).run())

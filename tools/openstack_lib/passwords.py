@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The passwords: made once, kept in a file that only its owner may read."""
+"""The passwords of a cloud: created once, readable by their owner only."""
 
 import dataclasses
 import json
@@ -11,10 +11,10 @@ from openstack_lib import settings
 
 @dataclasses.dataclass(frozen=True)
 class Passwords:
-    """What the services and users know each other by.
+    """The passwords of the services and the users.
 
-    :ivar agent: lets commands of this machine into the test machine
-    :ivar volume_key: 32 bytes in hexadecimal, for encrypted volume types
+    :ivar agent: lets this machine run commands on the storage node
+    :ivar volume_key: encrypts volumes, 32 bytes in hexadecimal
     """
 
     database: str
@@ -31,10 +31,10 @@ class Passwords:
 
 
 def ensure(path: str) -> Passwords:
-    """Return the passwords of a scratch folder, which are made if needed.
+    """Return the passwords in a file; create it if it does not exist.
 
-    :raises errors.CloudError: another version of this has made them, or a
-        crash has left less than was written
+    :raises errors.CloudError: another version of the program wrote the file,
+        or a crash truncated it
     """
     try:
         with open(path) as file:
@@ -42,11 +42,12 @@ def ensure(path: str) -> Passwords:
     except FileNotFoundError:
         pass
     except (TypeError, ValueError):
-        # Without the error: its text may go to a log.
+        # Not chained: the text of the error may contain a password.
         raise errors.CloudError(
-            'the passwords are damaged or those of another version') from None
-    # Hexadecimal: they stand in URLs and configuration files as they are.
-    made = Passwords(**{field.name: secrets.token_hex(32)
-                        for field in dataclasses.fields(Passwords)})
-    settings.write_private(path, json.dumps(dataclasses.asdict(made)))
-    return made
+            'the passwords are damaged or were written by another version'
+        ) from None
+    # Hexadecimal needs no quoting in URLs and configuration files.
+    created = Passwords(**{field.name: secrets.token_hex(32)
+                           for field in dataclasses.fields(Passwords)})
+    settings.write_private(path, json.dumps(dataclasses.asdict(created)))
+    return created

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator tells a new OpenStack: users, catalogue, types, an image.
+"""What an operator creates in a new cloud: users, catalog, types, an image.
 
-Run as ``python -m openstack_lib.register WHAT FOLDER`` with the interpreter
-that has openstacksdk: one process instead of dozens of commands of two
-seconds each. Everything is looked for before it is made.
+``python -m openstack_lib.register PART FOLDER``, with an interpreter that has
+openstacksdk: one process instead of dozens of slow commands. It creates what
+does not exist.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,22 @@ import subprocess
 import sys
 from typing import Any
 
+from openstack_lib import cloud as clouds
 from openstack_lib import passwords
 from openstack_lib import settings
 
 IMAGE = 'small'
-# Random, so that it cannot be stored in less; little, so that it is quick.
+# Random data does not compress; a small image is fast.
 IMAGE_BYTES = 8 << 20
 IMAGE_VIRTUAL_BYTES = 24 << 20
 
 
 def endpoints(ports: settings.Ports) -> Mapping[str, tuple[str, str]]:
-    """Return the catalogue: each service's type and address.
+    """Return the catalog: type and URL of each service, by name.
 
-    Nothing serves the network: whoever asks is told 404 by keystone. Tempest
-    skips classes that need no network when it believes that there is none,
-    and takes 404 for "nothing to clean up".
+    Tempest skips classes that need no network if there is no network service.
+    The catalog names one for which keystone answers 404, which tempest takes
+    for "nothing to clean up".
     """
     def url(port: int, path: str) -> str:
         return f'http://{settings.LOOPBACK}:{port}{path}'
@@ -42,7 +43,7 @@ def endpoints(ports: settings.Ports) -> Mapping[str, tuple[str, str]]:
 
 def identities(cloud: Any, ports: settings.Ports,
                secret: passwords.Passwords) -> None:
-    """Make projects, users and the catalogue."""
+    """Create projects, users and the catalog."""
     identity = cloud.identity
     roles = {role.name: role for role in identity.roles()}
     projects = {
@@ -58,9 +59,9 @@ def identities(cloud: Any, ports: settings.Ports,
         for role in names:
             identity.assign_project_role_to_user(
                 projects[project], user, roles[role])
-    for name, (kind, url) in endpoints(ports).items():
+    for name, (service_type, url) in endpoints(ports).items():
         service = identity.find_service(name) or identity.create_service(
-            name=name, type=kind)
+            name=name, type=service_type)
         for interface in ('public', 'internal', 'admin'):
             if not list(identity.endpoints(service_id=service.id,
                                            interface=interface)):
@@ -70,7 +71,7 @@ def identities(cloud: Any, ports: settings.Ports,
 
 
 def make_image(path: str) -> None:
-    """Write a small qcow2 image with random data."""
+    """Create a small qcow2 file with random data."""
     with open(f'{path}.raw', 'wb') as file:
         file.write(os.urandom(IMAGE_BYTES))
         file.truncate(IMAGE_VIRTUAL_BYTES)
@@ -80,10 +81,10 @@ def make_image(path: str) -> None:
 
 
 def resources(cloud: Any, names: Sequence[str], path: str) -> dict[str, str]:
-    """Make the volume types and an image; return what tempest is told.
+    """Create volume types and an image; return the ID of the image by 'image'.
 
-    :param names: the back ends
-    :param path: where the image's file is made
+    :param names: the names of the back ends
+    :param path: the file to create for the image
     """
     for name in names:
         if cloud.block_storage.find_type(name) is None:
@@ -102,20 +103,18 @@ def resources(cloud: Any, names: Sequence[str], path: str) -> dict[str, str]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Make one part of it."""
+    """Create one part."""
     import openstack
-    places = settings.Places(argv[2])
-    with open(places.settings) as file:
-        wanted = settings.Settings.from_json(file.read())
-    cloud = openstack.connect(cloud='admin')
+    cloud = clouds.Cloud.read(argv[2])
+    connection = openstack.connect(cloud='admin')
     if argv[1] == 'identities':
-        identities(cloud, wanted.ports, passwords.ensure(places.passwords))
+        identities(connection, cloud.settings.ports, cloud.passwords)
     else:
-        made = resources(
-            cloud, [backend.name for backend in wanted.back_ends()],
-            places.path('image.qcow2'))
-        settings.write_private(places.path('resources.json'),
-                               json.dumps(made))
+        created = resources(
+            connection,
+            [backend.name for backend in cloud.settings.back_ends()],
+            cloud.places.path('image.qcow2'))
+        settings.write_private(cloud.places.resources, json.dumps(created))
 
 
 if __name__ == '__main__':

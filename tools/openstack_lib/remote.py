@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking the storage node's agent for something, and what it says.
+"""The agent of the storage node and its client.
 
-One request a connection, as a line of JSON with the password; the answers
-are lines of JSON, too: pieces of output, and at the end a status, which is
-a command's own or 0 or 1. Whoever gets in is root in a machine that reads
-all of this one's files: the port is the loopback's, and there is a password.
+Each connection carries one request: a line of JSON with the password. The
+agent answers with lines of JSON: pieces of output, and finally a status, which
+is that of the command, or 0 or 1. A client is root in a machine that can read
+all files of this one: the port is on the loopback and needs a password.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,30 +26,31 @@ REQUEST_BYTES = 1 << 20
 
 
 class NodeAway(errors.CloudError):
-    """Nobody answers for the storage node."""
+    """The storage node does not answer."""
 
 
 class Agent(socketserver.ThreadingTCPServer):
-    """The node's side.
+    """The server on the storage node.
 
-    :param verbs: what is offered besides running commands, by name; a verb
-        takes the request's arguments and returns what is to be told
-    :param environment: the commands' environment
+    :param actions: functions by name, offered besides ``run``; they take the
+        arguments of the request and return the output
+    :param environment: of commands
     """
 
     allow_reuse_address = True
     daemon_threads = True
 
     def __init__(self, port: int, password: str,
-                 verbs: dict[str, Callable[..., str]],
-                 environment: dict[str, str], host: str = '0.0.0.0') -> None:
+                 actions: dict[str, Callable[..., str]],
+                 environment: dict[str, str],
+                 address: str = '0.0.0.0') -> None:
         self.password = password
-        self.verbs = verbs
+        self.actions = actions
         self.environment = environment
-        super().__init__((host, port), _Handler)
+        super().__init__((address, port), _Handler)
 
     def start(self) -> None:
-        """Start to answer, in threads of this process."""
+        """Serve in threads of this process."""
         threading.Thread(target=self.serve_forever, daemon=True,
                          name='agent').start()
 
@@ -66,66 +67,67 @@ class _Handler(socketserver.StreamRequestHandler):
         try:
             request = json.loads(self.rfile.readline(REQUEST_BYTES))
             password = str(request['password']).encode()
-            verb, words = str(request['verb']), list(request['words'])
+            action = str(request['action'])
+            arguments = list(request['arguments'])
         except (ValueError, KeyError, TypeError):
             return
         if not hmac.compare_digest(password, self.server.password.encode()):
             self._say(output='the password is wrong\n', status=1)
             return
-        if verb == 'run':
-            self._run(words)
+        if action == 'run':
+            self._run(arguments)
             return
         try:
-            text = self.server.verbs[verb](*words)
+            text = self.server.actions[action](*arguments)
         except errors.CloudError as error:
             self._say(output=f'{error}\n', status=1)
         else:
             self._say(output=text, status=0)
 
-    def _run(self, words: list[str]) -> None:
-        """Run a command; its output is passed on as it comes."""
+    def _run(self, command: list[str]) -> None:
+        """Run a command; send its output line by line."""
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, env=self.server.environment,
                 text=True, errors='replace')
         except OSError as error:
-            self._say(output=f'{words[0]}: {error.strerror}\n', status=127)
+            self._say(output=f'{command[0]}: {error.strerror}\n', status=127)
             return
-        threading.Thread(target=self._end_with_asker, args=[process],
+        threading.Thread(target=self._stop_with_client, args=[process],
                          daemon=True).start()
         with process:
             for line in process.stdout or ():
-                # It may say what it likes while it cleans up.
+                # The client may be gone while the command cleans up.
                 with contextlib.suppress(ConnectionError):
                     self._say(output=line)
         with contextlib.suppress(ConnectionError):
             self._say(status=process.returncode)
 
-    def _end_with_asker(self, process: subprocess.Popen[str]) -> None:
-        """Let a command clean up, and end, when nobody listens any more."""
-        # After its request the asker sends nothing but its end.
+    def _stop_with_client(self, process: subprocess.Popen[str]) -> None:
+        """Terminate a command when the client disconnects."""
+        # The client sends nothing after its request.
         with contextlib.suppress(OSError):
             self.connection.recv(1)
         process.terminate()
 
 
 class Node:
-    """This machine's side."""
+    """The client on this machine."""
 
     def __init__(self, port: int, password: str) -> None:
         self._port = port
         self._password = password
 
-    def _answers(self, verb: str, words: Sequence[str],
+    def _answers(self, action: str, arguments: Sequence[str],
                  seconds: float) -> Iterator[dict[str, Any]]:
         try:
             with socket.create_connection(
                     (settings.LOOPBACK, self._port),
                     CONNECT_SECONDS) as connection:
                 connection.settimeout(seconds)
-                request = {'password': self._password, 'verb': verb,
-                           'words': list(words)}
+                request = {'password': self._password, 'action': action,
+                           'arguments': list(arguments)}
                 connection.sendall(json.dumps(request).encode() + b'\n')
                 with connection.makefile('rb') as lines:
                     for line in lines:
@@ -136,22 +138,24 @@ class Node:
 
     def run(self, command: Sequence[str],
             tell: Callable[[str], object]) -> int:
-        """Run a command there; return its exit status.
+        """Run a command on the node; return its exit status.
 
-        :param tell: is called with each piece of output
+        :param tell: called with each piece of output
+        :raises NodeAway: the connection failed
         """
         for answer in self._answers('run', command, ANSWER_SECONDS):
             tell(answer.get('output', ''))
             if 'status' in answer:
                 return int(answer['status'])
-        raise NodeAway('the storage node went away while a command ran')
+        raise NodeAway('the storage node disconnected while a command ran')
 
-    def ask(self, verb: str, *words: str, seconds: float = 60.0) -> str:
-        """Return what a verb of the agent tells.
+    def ask(self, action: str, *arguments: str,
+            seconds: float = 60.0) -> str:
+        """Run an action of the agent; return its output.
 
-        :raises errors.CloudError: with what it complains about
+        :raises errors.CloudError: with the message of the agent
         """
-        for answer in self._answers(verb, words, seconds):
+        for answer in self._answers(action, arguments, seconds):
             if answer['status']:
                 raise errors.CloudError(answer['output'].rstrip())
             return str(answer['output'])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of tests: as lines, as a file, and compared with a record.
+"""Results of tests: lines, files, and comparisons with a record.
 
-A file of results has comments, which begin with ``#``, and a line for each
-test: ``ok``, ``FAIL`` or ``skip``, seconds, name, and perhaps ``#`` and the
-reason. A class that could not be set up, or was skipped as a whole, is one
-line: ``setUpClass(name of the class)``.
+A file of results has comments, which start with ``#``, and a line for each
+test: ``ok``, ``FAIL`` or ``skip``, seconds, name, and optionally ``#`` and a
+reason. A class whose set-up failed or was skipped has one line:
+``setUpClass(name of the class)``.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -22,9 +22,9 @@ REASON_LETTERS = 160
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What became of a test.
+    """The result of a test.
 
-    :ivar reason: why it failed or was skipped, in one line
+    :ivar reason: why it failed or was skipped, one line
     """
 
     status: str
@@ -33,27 +33,27 @@ class Result:
     reason: str = ''
 
     def line(self) -> str:
-        """Return the line of a file of results."""
+        """Return a line for a file of results."""
         text = f'{self.status:4} {self.seconds:7.1f}  {self.name}'
         return f'{text}  # {self.reason}' if self.reason else text
 
 
 def clean_name(identity: str) -> str:
-    """Return a test's name, in one word and without its attributes."""
+    """Return the name of a test without its attributes, in one word."""
     name = identity.partition('[')[0]
     return name.replace('Class (', 'Class(').replace(' ', '_')
 
 
 def clean_reason(text: str) -> str:
-    """Return the line of a text that says most: the last one."""
+    """Return the last line of a text, shortened."""
     lines = text.strip().splitlines()
     return lines[-1].strip()[:REASON_LETTERS].rstrip() if lines else ''
 
 
 def read(lines: Iterable[str]) -> list[Result]:
-    """Return the results in a file.
+    """Return the results in the lines of a file.
 
-    :raises ValueError: for a line that is neither a result nor a comment
+    :raises ValueError: a line is neither a result nor a comment
     """
     found = []
     for line in lines:
@@ -62,7 +62,7 @@ def read(lines: Iterable[str]) -> list[Result]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f'{line!r} is no result')
+            raise ValueError(f'{line!r} is not a result')
         found.append(Result(match[1], float(match[2]), match[3],
                             match[4] or ''))
     return found
@@ -71,7 +71,7 @@ def read(lines: Iterable[str]) -> list[Result]:
 def write(found: Sequence[Result], facts: Mapping[str, str]) -> str:
     """Return the text of a file of results.
 
-    :param facts: what was run, where and when
+    :param facts: the head of the file
     """
     head = ['# SPDX-License-Identifier: Apache-2.0', '#']
     head += [f'# {name}: {value}' for name, value in facts.items()]
@@ -81,7 +81,7 @@ def write(found: Sequence[Result], facts: Mapping[str, str]) -> str:
 
 
 def totals(found: Iterable[Result]) -> str:
-    """Return how many there are of each kind."""
+    """Return how many tests passed, failed and were skipped."""
     count = {OK: 0, FAIL: 0, SKIP: 0}
     for one in found:
         count[one.status] += 1
@@ -91,13 +91,13 @@ def totals(found: Iterable[Result]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What differs from a record of another driver.
+    """The differences from the record of upstream's driver.
 
-    :ivar broken: fail here and pass there
-    :ivar unknown: fail here; there they did not run
+    :ivar broken: fail here, pass there
+    :ivar unknown: fail here, did not run there
     :ivar shared: fail here and there
-    :ivar mended: pass here and fail there
-    :ivar missing: pass there and are skipped here, or not there at all
+    :ivar mended: pass here, fail there
+    :ivar missing: pass there, skipped or missing here
     """
 
     broken: tuple[str, ...]
@@ -108,11 +108,11 @@ class Comparison:
 
     @property
     def good(self) -> bool:
-        """Whether nothing fails but what fails there, too."""
+        """Whether all tests that fail here fail there too."""
         return not self.broken and not self.unknown
 
     def lines(self) -> list[str]:
-        """Return it for a person."""
+        """Return a report."""
         text = []
         for title, names in (
                 ('FAIL here, pass with upstream\'s driver', self.broken),
@@ -130,39 +130,39 @@ def compare(here: Sequence[Result], there: Iterable[Result],
             whole: bool = False) -> Comparison:
     """Compare results with a record.
 
-    What passed in one of several runs on record passes there. A class whose
-    set-up fails takes its tests with it: they count.
+    A test of the record counts as passed if it passed in any recorded run. A
+    class whose set-up fails stands for all its tests.
 
-    :param whole: whether everything was to be run that was recorded
+    :param whole: whether all recorded tests were selected
     """
     record: dict[str, str | None] = {}
     for one in there:
         record[one.name] = _best({one.status, record.get(one.name)})
-    groups: dict[str, list[str]] = {key: [] for key in (
+    found: dict[str, list[str]] = {key: [] for key in (
         'broken', 'unknown', 'shared', 'mended', 'missing')}
 
     def recorded(name: str) -> str | None:
-        group = _CLASS.fullmatch(name)
-        if name in record or group is None:
+        match = _CLASS.fullmatch(name)
+        if name in record or match is None:
             return record.get(name)
         return _best({status for other, status in record.items()
-                      if other.startswith(f'{group[1]}.')})
+                      if other.startswith(f'{match[1]}.')})
 
     for one in here:
         was = recorded(one.name)
         if one.status == FAIL:
-            kind = {OK: 'broken', FAIL: 'shared'}.get(was or '', 'unknown')
-            groups[kind].append(one.name)
+            found[{OK: 'broken', FAIL: 'shared'}.get(
+                was or '', 'unknown')].append(one.name)
         elif one.status == OK and was == FAIL:
-            groups['mended'].append(one.name)
+            found['mended'].append(one.name)
         elif one.status == SKIP and was == OK:
-            groups['missing'].append(one.name)
+            found['missing'].append(one.name)
     if whole:
         seen = {one.name for one in here}
-        groups['missing'] += [name for name, status in record.items()
+        found['missing'] += [name for name, status in record.items()
                               if status == OK and name not in seen]
-    return Comparison(**{kind: tuple(sorted(names))
-                         for kind, names in groups.items()})
+    return Comparison(**{key: tuple(sorted(names))
+                         for key, names in found.items()})
 
 
 def _best(states: Container[str | None]) -> str | None:

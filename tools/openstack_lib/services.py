@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes on this machine: started, watched and stopped by their id.
+"""Starts, watches and stops the processes on this machine.
 
-A process id alone may have become somebody else's: the time at which its
-process was started is kept with it.
+A process ID may be reused: the start time of the process is recorded with it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +11,13 @@ import os
 import signal
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 
 from cloud_lib import errors
 from cloud_lib import logs
+from cloud_lib import rest
 from cloud_lib import waiting
 from openstack_lib import settings
 
-TAIL_LINES = 15
-REASON_LINES = 5
 STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.5
 
@@ -30,9 +26,9 @@ LOOK_SECONDS = 0.5
 class Service:
     """One process.
 
-    :ivar port: of the loopback, where nobody else may listen
-    :ivar ready: whether it is of use already
-    :ivar seconds: how long that may take
+    :ivar port: on the loopback, 0 if it listens to none
+    :ivar ready: returns whether the service can be used
+    :ivar seconds: the time limit for that
     """
 
     name: str
@@ -44,18 +40,17 @@ class Service:
 
 
 class ServiceFailed(errors.CloudError):
-    """A service did not start or ended by itself."""
+    """A service did not start, or ended."""
 
 
 def started_at(process: int) -> str | None:
-    """Return when a process was started, in the kernel's words.
+    """Return the start time of a process in clock ticks, see proc(5).
 
-    :returns: None when there is none, or only what its parent has not
-        looked at yet
+    :returns: None if the process does not exist or is a zombie
     """
     try:
         with open(f'/proc/{process}/stat') as file:
-            # The name, in parentheses, may hold anything.
+            # The name, in parentheses, may contain anything.
             fields = file.read().rpartition(')')[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -63,26 +58,23 @@ def started_at(process: int) -> str | None:
 
 
 def listens(port: int) -> bool:
-    """Return whether something accepts connections to a port of ours."""
+    """Return whether something listens to a port of the loopback."""
     with socket.socket() as trial:
         trial.settimeout(5.0)
         return trial.connect_ex((settings.LOOPBACK, port)) == 0
 
 
-def answers(url: str) -> bool:
-    """Return whether a web server answers, whatever it says."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def answers(port: int) -> bool:
+    """Return whether a web server answers without a server error."""
     try:
-        with opener.open(url, timeout=30):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
+        response, _ = rest.send(settings.LOOPBACK, port, 'GET', '/')
+    except errors.CloudError:
         return False
+    return response.status < 500
 
 
 class Services:
-    """The processes of one scratch folder."""
+    """The processes of one cloud."""
 
     def __init__(self, places: settings.Places) -> None:
         self._places = places
@@ -91,13 +83,14 @@ class Services:
         """Return the path of a service's log."""
         return os.path.join(self._places.log, f'{name}.log')
 
-    def _mark(self, name: str) -> str:
+    def mark(self, name: str) -> str:
+        """Return the path of the file with the process ID."""
         return os.path.join(self._places.run, f'{name}.pid')
 
     def process(self, name: str) -> int | None:
-        """Return the id of a service's process, None if it does not run."""
+        """Return the ID of a service's process, None if it does not run."""
         try:
-            with open(self._mark(name)) as file:
+            with open(self.mark(name)) as file:
                 process, start = file.read().split()
         except (FileNotFoundError, ValueError):
             return None
@@ -114,72 +107,74 @@ class Services:
         return []
 
     def launch(self, service: Service) -> bool:
-        """Start a service; return False if it runs already."""
+        """Start a service; return False if it runs already.
+
+        :raises ServiceFailed: its port is taken
+        """
         if self.process(service.name) is not None:
             return False
         if service.port and listens(service.port):
             raise ServiceFailed(
                 f'{service.name}: something else listens to port '
-                f'{service.port} of {settings.LOOPBACK}, which this cloud was '
-                'made with; end that, or remove the cloud ("tools/openstack '
-                'down --wipe") and choose another --port-base')
+                f'{service.port} of {settings.LOOPBACK}; stop it, or remove '
+                'this cloud ("tools/openstack down --wipe") and choose '
+                'another --port-base')
         with logs.begin(self.log(service.name)) as log:
             process = subprocess.Popen(
                 service.command, env=dict(service.environment),
                 cwd=self._places.root, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True)
         settings.write_private(
-            self._mark(service.name),
+            self.mark(service.name),
             f'{process.pid} {started_at(process.pid)}\n')
         return True
 
     def require_alive(self, name: str) -> None:
-        """Raise an error, with the end of its log, when a service ended."""
+        """Raise an error with an excerpt of its log if a service ended."""
         if self.process(name) is None:
-            raise self.failure(name, 'ended by itself')
+            raise self.failure(name, 'ended unexpectedly')
 
-    def failure(self, name: str, what: str) -> ServiceFailed:
-        """Return the error that tells what a service did, and its log."""
-        path = self.log(name)
-        found = logs.reasons(path)[:REASON_LINES]
-        text = f'{name} {what}'
-        if found:
-            text += f'\n--- first errors in {path}\n' + '\n'.join(found)
-        text += f'\n--- end of {path}\n' + '\n'.join(
-            logs.tail(path, TAIL_LINES))
-        return ServiceFailed(text)
+    def failure(self, name: str, reason: str) -> ServiceFailed:
+        """Return an error with an excerpt of a service's log."""
+        return ServiceFailed(
+            f'{name} {reason}\n{logs.excerpt(self.log(name))}')
 
     def wait(self, service: Service) -> None:
-        """Wait until a service is of use.
+        """Wait until a service can be used.
 
-        :raises ServiceFailed: when it ended or takes too long
+        :raises ServiceFailed: it ended, or the time is up
         """
         def ready() -> bool:
             self.require_alive(service.name)
             return service.ready()
 
+        self.wait_until(service.name, ready, service.seconds, LOOK_SECONDS)
+
+    def wait_until(self, name: str, ready: Callable[[], bool],
+                   seconds: float, interval: float) -> None:
+        """Wait for a condition.
+
+        :param name: the service whose log tells why it is not met
+        :raises ServiceFailed: the time is up
+        """
         try:
-            waiting.until(service.name, ready, service.seconds, LOOK_SECONDS)
-        except ServiceFailed:
-            raise
-        except errors.CloudError:
+            waiting.until(name, ready, seconds, interval)
+        except waiting.DeadlinePassed:
             raise self.failure(
-                service.name, 'was not ready within '
-                f'{service.seconds:.0f} s') from None
+                name, f'was not ready within {seconds:.0f} s') from None
 
     def stop(self, name: str) -> None:
-        """End a service: politely first, then with all its children."""
+        """Stop a service with SIGTERM, then its process group with SIGKILL."""
         process = self.process(name)
         if process is not None:
-            # It may end at any moment, and not because of this.
+            # It may end at any moment for another reason.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
-            with contextlib.suppress(errors.CloudError):
+            with contextlib.suppress(waiting.DeadlinePassed):
                 waiting.until(f'{name} to end',
                               lambda: self.process(name) is None,
                               STOP_SECONDS, 0.1)
-            # Each was made the leader of a group of its own.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._mark(name))
+            os.unlink(self.mark(name))

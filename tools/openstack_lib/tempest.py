@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tempest: its configuration, its run, and what is written down of it."""
+"""Configures and runs tempest, and reads the record of earlier runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import contextlib
 import glob
 import json
 import os
 import signal
 import subprocess
+from typing import Any, BinaryIO
 
 from cloud_lib import errors
 from cloud_lib import logs
-from cloud_lib import preparing
+from cloud_lib import programs
 from openstack_lib import access
 from openstack_lib import configuration
 from openstack_lib import passwords
@@ -19,8 +20,8 @@ from openstack_lib import results
 from openstack_lib import settings
 
 ALL = r'^(tempest\.api\.volume|cinder_tempest_plugin\.(api|scenario))'
-# One class or test of each kind of work. Each backup takes minutes where all
-# bytes pass an emulated processor.
+# One class or test of each feature, with few backups: on an emulated processor
+# a backup takes minutes.
 SMOKE = '|'.join((
     r'\.test_volumes_get\.VolumesGetTest\b',
     r'\.test_volumes_clone\.VolumesCloneTest\b',
@@ -38,9 +39,9 @@ SMOKE = '|'.join((
     r'\.test_volume_revert\.VolumeRevertTests\b',
     r'\.test_create_from_image\.',
     r'\.test_volume_dependency\.VolumeDependencyTests\b'))
-# It makes backups without asking whether there is a service for them.
-_BLIND_TO_BACKUP = r'test_create_backups_and_restores'
-RECORDS = os.path.join(preparing.TREE, 'doc', 'source', 'contributor',
+# It creates backups even if there is no service for them.
+_NEEDS_BACKUP = r'test_create_backups_and_restores'
+RECORDS = os.path.join(programs.TREE, 'doc', 'source', 'contributor',
                        'openstack-results')
 BUILD_SECONDS = 900
 TEST_SECONDS = 3600
@@ -59,7 +60,7 @@ def config(wanted: settings.Settings, places: settings.Places,
            secret: passwords.Passwords, image: str) -> str:
     """Return tempest.conf.
 
-    :param image: the id of an image that is there
+    :param image: the ID of an existing image
     """
     names = [backend.name for backend in wanted.back_ends()]
     thin = all(backend.lvm_type == 'thin' for backend in wanted.back_ends())
@@ -74,8 +75,8 @@ def config(wanted: settings.Settings, places: settings.Places,
         'identity': {
             'uri_v3': access.auth_url(wanted.ports), 'auth_version': 'v3',
             'region': settings.REGION},
-        # Six classes skip themselves without a network, which they do not
-        # need; what the catalogue has for it answers 404.
+        # Six classes need no network but skip without one. The catalog has a
+        # network service that answers 404.
         'service_available': {
             'cinder': True, 'glance': True, 'neutron': True, 'nova': False,
             'swift': False, 'barbican': False},
@@ -95,7 +96,7 @@ def config(wanted: settings.Settings, places: settings.Places,
             'backup': wanted.backup, 'clone': True, 'snapshot': True,
             'manage_volume': True, 'manage_snapshot': True,
             'volume_revert': True, 'multi_backend': len(names) > 1,
-            # A copy-on-write snapshot is of the size of its origin.
+            # LVM cannot extend the origin of a COW snapshot.
             'extend_volume_with_snapshot': thin,
             'consistency_group': False,
             'enable_volume_image_dep_tests': True,
@@ -104,7 +105,7 @@ def config(wanted: settings.Settings, places: settings.Places,
 
 
 def record() -> list[results.Result]:
-    """Return how the driver that comes with Cinder fared, run after run."""
+    """Return the recorded results of upstream's driver."""
     found = []
     for path in sorted(glob.glob(f'{RECORDS}/upstream-*.txt')):
         with open(path) as file:
@@ -112,29 +113,10 @@ def record() -> list[results.Result]:
     return found
 
 
-def site(venv: str) -> str:
-    """Return where an environment keeps its packages."""
-    found = glob.glob(f'{venv}/lib/python3*/site-packages')
-    if len(found) != 1:
-        raise errors.CloudError(f'{venv} is no virtual environment')
-    return found[0]
-
-
-@contextlib.contextmanager
-def _ended(process: 'subprocess.Popen[bytes]') -> Iterator[None]:
-    """Leave no worker behind when the body is interrupted."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        raise
-
-
 class Tempest:
     """Runs tests.
 
-    :param venv: the virtual environment with tempest
+    :param venv: the virtual environment of tempest
     """
 
     def __init__(self, wanted: settings.Settings, places: settings.Places,
@@ -144,35 +126,40 @@ class Tempest:
         self._venv = venv
 
     def configure(self, image: str) -> None:
-        """Write what tempest and stestr read."""
+        """Write the configuration of tempest and stestr."""
         folder = self._places.tempest
         os.makedirs(f'{folder}/lock', mode=0o700, exist_ok=True)
         settings.write_private(f'{folder}/tempest.conf', config(
             self._wanted, self._places,
             passwords.ensure(self._places.passwords), image))
-        # "tempest init" would not do it in a folder that has something.
+        # "tempest init" refuses a folder that is not empty.
         settings.write_private(f'{folder}/.stestr.conf',
-                               _STESTR.format(site=site(self._venv)))
+                               _STESTR.format(
+                                   site=programs.site_packages(self._venv)))
 
     def command(self, regex: str, exclude: str,
                 concurrency: int) -> list[str]:
-        """Return the command that runs tests and writes subunit."""
-        left_out = [part for part in (
-            exclude, '' if self._wanted.backup else _BLIND_TO_BACKUP) if part]
+        """Return the command that runs tests and writes subunit.
+
+        :param concurrency: the number of workers
+        """
+        excluded = [exclude] if exclude else []
+        if not self._wanted.backup:
+            excluded.append(_NEEDS_BACKUP)
         command = [f'{self._venv}/bin/tempest', 'run', '--subunit',
                    '--config-file', f'{self._places.tempest}/tempest.conf',
                    '--concurrency', str(concurrency), '--regex', regex]
-        if left_out:
-            command += ['--exclude-regex', '|'.join(left_out)]
+        if excluded:
+            command += ['--exclude-regex', '|'.join(excluded)]
         return command
 
     def run(self, command: list[str],
             tell: Callable[[results.Result], object]
             ) -> list[results.Result]:
-        """Run tests; all they say is in the folder of logs.
+        """Run tests and return the results.
 
-        :param tell: is called with each result at once
-        :raises errors.CloudError: when nothing ran, or not all of it
+        :param tell: called with each result when the test ends
+        :raises errors.CloudError: no test or not all tests ran
         """
         found: list[results.Result] = []
 
@@ -183,46 +170,50 @@ class Tempest:
         status = self._follow(command, take)
         if not found:
             raise self._failure('no test ran')
-        # With 1 it tells of tests that failed, and these were told of.
+        # Status 1 means that tests failed.
         failed = any(one.status == results.FAIL for one in found)
         if status not in (0, int(failed)):
             raise self._failure(
-                f'tempest ended with {status} after {results.totals(found)}: '
-                'not all tests ran')
+                f'not all tests ran: tempest exited with status {status} '
+                f'after {results.totals(found)}')
         return found
 
-    def _failure(self, what: str) -> errors.CloudError:
-        path = os.path.join(self._places.log, f'{LOG}.out')
+    def _failure(self, reason: str) -> errors.CloudError:
         return errors.CloudError(
-            f'{what}; the end of {path}:\n' + '\n'.join(
-                logs.tail(path, 15)))
+            f'{reason}\n{logs.excerpt(f"{self._places.log}/{LOG}.out")}')
 
     def _follow(self, command: list[str],
-                take: Callable[[results.Result], object]) -> int:
-        """Return tempest's exit status; each result is told of at once."""
+                take: Callable[[results.Result], None]) -> int:
+        """Run tempest, hand each result over, return the exit status."""
         folder = self._places.log
         environment = {
             **access.without_credentials(os.environ),
-            'PATH': f'{self._venv}/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-            'PYTHONPATH': preparing.TOOLS, 'PYTHONWARNINGS': 'ignore',
+            **programs.environment(self._venv),
             'OS_TEST_TIMEOUT': str(TEST_SECONDS)}
-        with logs.begin(f'{folder}/{LOG}.out') as errors_file, \
-                logs.begin(f'{folder}/{FAILURES}') as failures:
-            with subprocess.Popen(
+        with logs.begin(f'{folder}/{LOG}.out') as output, \
+                logs.begin(f'{folder}/{FAILURES}') as failures, \
+                subprocess.Popen(
                     [f'{self._venv}/bin/python', '-m',
                      'openstack_lib.follow', *command],
                     cwd=self._places.tempest, env=environment,
                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=errors_file, start_new_session=True
-                    ) as process, _ended(process):
+                    stderr=output, start_new_session=True) as process:
+            try:
                 for line in process.stdout or ():
-                    told = json.loads(line)
-                    details = told.pop('details')
-                    if details:
-                        text = '\n'.join(
-                            f'--- {name}\n{value}'
-                            for name, value in details.items())
-                        failures.write(
-                            f'=== {told["name"]}\n{text}\n'.encode())
-                    take(results.Result(**told))
+                    self._take(json.loads(line), failures, take)
+            except BaseException:
+                # Ctrl-C does not reach the workers in their session.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                raise
         return process.returncode
+
+    @staticmethod
+    def _take(report: dict[str, Any], failures: BinaryIO,
+              take: Callable[[results.Result], None]) -> None:
+        details = report.pop('details')
+        if details:
+            text = '\n'.join(f'--- {name}\n{value}'
+                             for name, value in details.items())
+            failures.write(f'=== {report["name"]}\n{text}\n'.encode())
+        take(results.Result(**report))

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cinder-volume with eventlet, whose parent process looks once a second.
+"""cinder-volume with eventlet and a parent process that polls less.
 
-Run as ``python -m openstack_lib.volume --config-file FILE``. The parent asks
-a hundred times a second whether its children have ended: that is a sixth of
-an emulated processor. Everything else is Cinder's own program.
+``python -m openstack_lib.volume --config-file FILE``. By default the parent
+polls its children a hundred times a second, which takes a sixth of an
+emulated processor. Otherwise this is Cinder's own program.
 """
 
 import sys
 
-# The first thing that it does, in every release, is to patch for eventlet.
+# First, because it patches the standard library for eventlet.
 from cinder.cmd import volume
 from cinder import service
 from oslo_service import service as oslo_service

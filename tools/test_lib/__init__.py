@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the test run consists of; tools/test_stages.py puts it together."""
+"""The parts of tools/test_stages.py."""

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage of the test run that needs a real kernel.
+"""The stage of the tests that need a real kernel.
 
-Two test machines share the tests: one of them alone keeps a single core busy.
+Two test machines share the tests: one machine keeps only a single core busy.
 """
 
 import concurrent.futures
-import os
 import pathlib
 import shutil
 import sys
@@ -13,10 +12,10 @@ import tempfile
 
 from test_lib import report
 
-RUNNER = pathlib.Path('tests/functional/run')
+RUNNER = 'tests/functional/run'
 WHOLE_RUN = 'tests.functional.whole_run'
-# Seconds from a test machine's start to the end of its tests, emulated on
-# two cores: past this something hangs.
+# In seconds, from the start of a test machine to the end of its tests: enough
+# for an emulated machine on two cores.
 TIMEOUT = 4200
 MACHINES = 2
 
@@ -24,21 +23,18 @@ _TEST_LINES = ('ok ', 'skip ', 'FAIL ')
 
 
 def run(regex: str | None) -> report.Outcome:
-    """Run tests/functional in test machines that share the work.
+    """Run tests/functional in test machines that share the tests.
 
-    Their runner is called with the virtual environment, a folder for results
-    and perhaps a regular expression.  It prints ``ok``, ``skip`` or ``FAIL``
-    and the name of each test, text below where there is some, and writes
-    ``summary`` into the folder: 'N passed, N failed, N skipped'.
+    The arguments of the runner are the virtual environment, a folder for
+    results and optionally a regular expression. It prints a line for each
+    test, ``ok``, ``skip`` or ``FAIL`` and the name, optionally followed by
+    text, and finally 'N passed, N failed, N skipped'.
     """
     outcome = report.Outcome()
-    if not os.access(report.TREE / RUNNER, os.X_OK):
-        outcome.fail('guest', f'there is no program {RUNNER}')
-        return outcome
     results = pathlib.Path(tempfile.mkdtemp(prefix='guest-results-'))
     claims = results / 'claims'
     claims.mkdir()
-    # A user of the test machines makes folders in it.
+    # User cinder of the test machines creates folders in it.
     claims.chmod(0o1777)
     results.chmod(0o711)
     numbers = range(1, (1 if regex else MACHINES) + 1)
@@ -61,14 +57,13 @@ def run(regex: str | None) -> report.Outcome:
 
 def _run_machine(number: int, results: pathlib.Path,
                  regex: str | None) -> report.Outcome:
-    folder = results / str(number)
     return _run(f'guest {number}', [
-        # With two processors each, they wait for one another's locks on the
-        # two cores of CI, and everything takes 1.4 times as long.
+        # With two processors each, the emulators wait for each other's locks
+        # on the two cores of CI and take 1.4 times as long.
         'tools/testvm', '--cpus', '1', '--disk', '64G',
         '--share', str(results),
         '--env', f'CLAIMS={results}/claims', '--timeout', str(TIMEOUT),
-        '--', str(RUNNER), sys.prefix, str(folder),
+        '--', RUNNER, sys.prefix, str(results / str(number)),
         *([regex] if regex else [])])
 
 
@@ -76,17 +71,17 @@ def _run(title: str, argv: list[str]) -> report.Outcome:
     """Run a program that prints a line for each test, and a summary."""
     outcome = report.Outcome()
     lines: list[str] = []
-    status: str | int = 0
-    for status in report.output_lines(argv):
-        if isinstance(status, int):
-            break
-        lines.append(status)
-        print(f'{title}: {status}', flush=True)
+
+    def take(line: str) -> None:
+        lines.append(line)
+        print(f'{title}: {line}', flush=True)
+
+    status = report.run_lines(argv, take)
     tail = '\n'.join(lines[-report.TAIL:])
     found = next(filter(None, map(report.SUMMARY.fullmatch, lines[::-1])),
                  None)
     if found is None:
-        outcome.fail(title, f'exit status {status}, and no summary\n{tail}')
+        outcome.fail(title, f'exit status {status} and no summary\n{tail}')
         return outcome
     outcome.passed, outcome.failed, outcome.skipped = map(
         int, found.groups())
@@ -96,14 +91,14 @@ def _run(title: str, argv: list[str]) -> report.Outcome:
             for first, _, text in (each.partition('\n') for each in _reports(
                 lines, 'FAIL'))] or [(title, tail)]
     elif status:
-        outcome.fail(title, f'exit status {status}, although nothing failed '
-                     f'by its own account\n{tail}')
+        outcome.fail(title, f'exit status {status}, but no test failed\n'
+                     f'{tail}')
     outcome.skips += _reports(lines, 'skip')
     return outcome
 
 
 def _reports(lines: list[str], word: str) -> list[str]:
-    """Return what was printed for the tests that ended so."""
+    """Return the lines of the tests with a result."""
     reports: list[list[str]] = []
     wanted = False
     for line in lines:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stages of the test run say, and how they run programs."""
+"""Outcomes of stages, and how the stages run programs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import os
@@ -11,8 +11,7 @@ import subprocess
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(sys.prefix, 'bin')
-# Lines of a program's output that are repeated when it failed.
+# The last lines of a failed program, which are repeated.
 TAIL = 60
 
 SUMMARY = re.compile(
@@ -21,7 +20,7 @@ SUMMARY = re.compile(
 
 @dataclasses.dataclass
 class Outcome:
-    """What a stage found.
+    """The outcome of a stage.
 
     :ivar failures: pairs of a title and a text
     :ivar skips: one line each
@@ -34,19 +33,19 @@ class Outcome:
     skips: list[str] = dataclasses.field(default_factory=list)
 
     def fail(self, title: str, text: str) -> None:
-        """Count one failure and keep its text for the end."""
+        """Count one failure and keep its text."""
         self.failed += 1
         self.failures.append((title, text))
         say(f'FAILED {title}')
 
     def skip(self, line: str) -> None:
-        """Count something that was not done."""
+        """Count one skipped test."""
         self.skipped += 1
         self.skips.append(line)
         say(f'skipped {line}')
 
     def add(self, other: 'Outcome') -> None:
-        """Count what another stage found, too."""
+        """Add another outcome to this one."""
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
@@ -59,30 +58,35 @@ class Outcome:
 
 
 def say(text: str) -> None:
-    """Print a line at once: the output may be a file that is watched."""
+    """Print a line at once, because the output may be a file."""
     print(f'test: {text}', flush=True)
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of every program: tools and tree come first."""
+def enter() -> None:
+    """Run all programs in the tree, with its environment first in PATH."""
+    os.chdir(TREE)
     count = int(os.environ.get('GIT_CONFIG_COUNT') or 0)
-    result = {**os.environ, 'PYTHONPATH': str(TREE),
-              # Else git refuses the clone of an ordinary user to root.
-              f'GIT_CONFIG_KEY_{count}': 'safe.directory',
-              f'GIT_CONFIG_VALUE_{count}': str(TREE),
-              'GIT_CONFIG_COUNT': str(count + 1)}
-    result['PATH'] = f'{BIN}{os.pathsep}{os.environ.get("PATH", os.defpath)}'
-    result['VIRTUAL_ENV'] = sys.prefix
-    return result
+    os.environ.update({
+        'PYTHONPATH': str(TREE), 'VIRTUAL_ENV': sys.prefix,
+        'PATH': f'{sys.prefix}/bin{os.pathsep}'
+        f'{os.environ.get("PATH", os.defpath)}',
+        # git refuses a clone of another user, see git-config(1).
+        f'GIT_CONFIG_KEY_{count}': 'safe.directory',
+        f'GIT_CONFIG_VALUE_{count}': str(TREE),
+        'GIT_CONFIG_COUNT': str(count + 1)})
 
 
-def output_lines(argv: list[str], extra: Mapping[str, str] | None = None,
-                 ) -> Iterator[str | int]:
-    """Run a program; yield its lines as they come, then its exit status."""
+def run_lines(argv: list[str], on_line: Callable[[str], None],
+              extra: Mapping[str, str] | None = None) -> int:
+    """Run a program and return its exit status.
+
+    :param on_line: called with each line of output at once
+    :param extra: additional variables
+    """
     with subprocess.Popen(
-            argv, cwd=TREE, env={**environment(), **(extra or {})},
+            argv, env={**os.environ, **(extra or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors='replace') as child:
         for line in child.stdout or ():
-            yield line.rstrip('\n')
-    yield child.returncode
+            on_line(line.rstrip('\n'))
+    return child.returncode

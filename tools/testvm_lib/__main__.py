@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Be ``tools/testvm``: run one command as root in a small emulated machine.
+"""The program ``tools/testvm``: run a command as root in an emulated machine.
 
-The machine has Debian's own kernel, so device-mapper, LIO, nvmet and the
-initiators are real; its root is this machine's file system below a memory
-disk, so that nothing it does lasts.
+The machine runs Debian's kernel, with real device-mapper, LIO, nvmet and
+initiators. Its root is the file system of this machine below an overlay in
+memory: changes do not last.
 """
 
 import os

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this machine's KVM really answers.
+"""Tests whether KVM works on this machine.
 
-/dev/kvm may be there, open and create a machine, and the guest's kernel
-hang all the same.  So it is tried, once per boot of this machine.
+/dev/kvm may exist and create machines whose kernel hangs. Therefore testvm
+boots a tiny machine, once per boot of this machine.
 """
 
 import glob
@@ -24,10 +24,10 @@ WORD = b'testvm-answers'
 
 def answers(image: str, folder: str, accel: str = 'kvm',
             seconds: float = TRIAL_SECONDS) -> bool:
-    """Return whether a tiny machine boots and says a word in time.
+    """Return whether a tiny machine boots in time.
 
     :param image: the kernel to boot
-    :param folder: where to put a temporary file
+    :param folder: for a temporary file
     """
     with tempfile.NamedTemporaryFile(prefix='.trial.', dir=folder) as file:
         file.write(initramfs.trial(WORD.decode()))
@@ -47,7 +47,7 @@ def answers(image: str, folder: str, accel: str = 'kvm',
 
 
 def _boot_id() -> str:
-    """Return what is different after each boot of this machine."""
+    """Return the boot ID of this machine, see random(4)."""
     with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as file:
         return file.read().strip()
 
@@ -57,7 +57,7 @@ def choose(wanted: str, folder: str, kernel: kernels.Kernel,
     """Return ``kvm`` or ``tcg``.
 
     :param wanted: the option --accel
-    :param folder: the cache folder, whose lock the caller holds
+    :param folder: the cache folder; the caller holds its lock
     """
     if wanted != 'auto':
         return wanted
@@ -71,10 +71,10 @@ def choose(wanted: str, folder: str, kernel: kernels.Kernel,
             return known
     except FileNotFoundError:
         pass
-    reporter.say(f'trying KVM, for {TRIAL_SECONDS:.0f} seconds at most')
+    reporter.say(f'testing KVM, for at most {TRIAL_SECONDS:.0f} seconds')
     found = 'kvm' if answers(kernel.image, folder) else 'tcg'
     reporter.say('KVM works' if found == 'kvm' else
-                 'KVM does not answer here; emulating in software')
+                 'KVM does not work here; emulating in software')
     for old in glob.glob(os.path.join(glob.escape(folder), 'accel-*')):
         os.unlink(old)
     cache.write_file(remembered, found.encode())

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept between runs: kernels, initramfs, the answer about KVM.
+"""The cache between runs: kernels, initramfs, whether KVM works.
 
-Everything is built under a temporary name and renamed, so that what has its
-final name is whole.  One lock makes concurrent runs take turns at building.
+Files are built under a temporary name and renamed, so that those with a final
+name are complete. A lock serializes the builds of concurrent runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 import contextlib
 import fcntl
 import hashlib
@@ -17,35 +17,21 @@ import time
 from testvm_lib import errors
 from testvm_lib import report
 
-PROJECT = 'cinder-lvm-driver'
 LOCK_SECONDS = 900.0
 
 
-def folder(environ: Mapping[str, str]) -> str:
-    """Return the test machine's part of the project's cache folder.
-
-    ``$CINDER_LVM_CACHE``, else ``$XDG_CACHE_HOME/cinder-lvm-driver``, else
-    ``/var/cache/cinder-lvm-driver``.  An empty variable counts as none.
-    """
-    chosen = environ.get('CINDER_LVM_CACHE', '')
-    if not chosen:
-        parent = environ.get('XDG_CACHE_HOME', '') or '/var/cache'
-        chosen = os.path.join(parent, PROJECT)
-    return os.path.join(os.path.abspath(chosen), 'testvm')
-
-
 def make_folder(path: str) -> None:
-    """Create a cache folder if it is not there."""
+    """Create a cache folder if it does not exist."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise errors.PrepareError(
-            f'the cache folder {path} cannot be made ({error.strerror}); '
-            'set CINDER_LVM_CACHE to another one') from error
+            f'the cache folder {path} cannot be created ({error.strerror}); '
+            'set CINDER_LVM_CACHE to another folder') from error
 
 
 def key(*parts: bytes) -> str:
-    """Return a short name that changes with any of the parts."""
+    """Return a digest of several parts."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(b'%d:' % len(part))
@@ -58,26 +44,26 @@ def lock(path: str, reporter: report.Reporter,
          seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock of a cache folder.
 
-    :param seconds: how long to wait for another run that builds
+    :param seconds: the time limit for the builds of another run
     """
     descriptor = os.open(os.path.join(path, 'lock'),
                          os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + seconds
-        told = False
+        announced = False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 pass
-            if not told:
-                reporter.say('waiting for another run that fills the cache')
-                told = True
+            if not announced:
+                reporter.say('waiting for another run to fill the cache')
+                announced = True
             if time.monotonic() > deadline:
                 raise errors.PrepareError(
-                    f'another run held the lock of {path} for '
-                    f'{seconds:.0f} seconds')
+                    f'another run has held the lock of {path} for '
+                    f'{seconds:.0f} seconds; stop it')
             time.sleep(0.1)
         yield
     finally:
@@ -86,7 +72,7 @@ def lock(path: str, reporter: report.Reporter,
 
 @contextlib.contextmanager
 def building(path: str) -> Iterator[str]:
-    """Yield a new folder that becomes ``path`` if the body succeeds."""
+    """Yield a new folder; rename it to ``path`` if the body succeeds."""
     parent, name = os.path.split(path)
     temporary = tempfile.mkdtemp(prefix=f'.{name}.', dir=parent)
     try:
@@ -99,7 +85,7 @@ def building(path: str) -> Iterator[str]:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Write a whole file, or none."""
+    """Write a file atomically; only its owner can read it."""
     parent, name = os.path.split(path)
     descriptor, temporary = tempfile.mkstemp(prefix=f'.{name}.', dir=parent)
     try:
@@ -112,7 +98,7 @@ def write_file(path: str, data: bytes) -> None:
 
 
 def remove_leftovers(path: str) -> None:
-    """Remove what a killed build left behind; call it with the lock held."""
+    """Remove the rests of killed builds; the caller holds the lock."""
     for name in os.listdir(path):
         if name.startswith('.'):
             leftover = os.path.join(path, name)
@@ -125,10 +111,9 @@ def remove_leftovers(path: str) -> None:
 
 @contextlib.contextmanager
 def in_use(path: str) -> Iterator[None]:
-    """Keep a folder from being removed as unused.
+    """Protect a folder from :func:`remove_unused`.
 
-    Enter it with the cache folder's lock held; it ends with the process,
-    however that ends.
+    The protection ends with the process, even if that is killed.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -138,16 +123,22 @@ def in_use(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_unused(path: str) -> None:
-    """Remove a folder that no run uses; with the cache folder's lock held."""
+def is_in_use(path: str) -> bool:
+    """Return whether a process protects a folder with :func:`in_use`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        return
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
-        pass
+        return True
     finally:
         os.close(descriptor)
+    return False
+
+
+def remove_unused(path: str) -> None:
+    """Remove a folder unless a process uses it."""
+    if not is_in_use(path):
+        shutil.rmtree(path, ignore_errors=True)

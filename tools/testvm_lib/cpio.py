@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cpio format "newc", as the kernel unpacks it into its first root.
+"""The cpio format "newc" of an initramfs.
 
-The kernel also unpacks several archives that stand one after the other, so
-what differs from run to run is added as a second, small archive.
+The kernel unpacks concatenated archives (initramfs buffer format in the
+kernel's documentation): testvm appends the files of a run as a second one.
 """
 
 import stat
 
 
 class Archive:
-    """Collects entries and renders them; the same entries, the same bytes."""
+    """An archive; the same entries give the same bytes."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -25,7 +25,7 @@ class Archive:
             self._parts.append(part + b'\0' * (-len(part) % 4))
 
     def folder(self, name: str, mode: int = 0o755) -> None:
-        """Add a folder; the ones above it must have been added before."""
+        """Add a folder; its parents must have been added before."""
         self._add(name, stat.S_IFDIR | mode)
 
     def file(self, name: str, data: bytes, mode: int = 0o644) -> None:
@@ -37,7 +37,7 @@ class Archive:
         self._add(name, stat.S_IFLNK | 0o777, target.encode())
 
     def render(self) -> bytes:
-        """Return the archive, padded so that another one can follow."""
+        """Return the archive, padded so that another can follow."""
         self._add('TRAILER!!!', 0)
         data = b''.join(self._parts)
         return data + b'\0' * (-len(data) % 512)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong, each with the exit status it becomes."""
+"""The exceptions of testvm and their exit statuses."""
 
 EXIT_USAGE = 2
 EXIT_TIMEOUT = 124
@@ -7,9 +7,9 @@ EXIT_MACHINE = 125
 
 
 class TestVMError(Exception):
-    """A failure of the test machine itself, told in one sentence.
+    """The test machine itself failed.
 
-    :param sentence: what happened, for a person
+    :param sentence: reason and remedy
     :param detail: further lines, for example the end of the console
     """
 
@@ -22,35 +22,28 @@ class TestVMError(Exception):
 
 
 class UsageError(TestVMError):
-    """An option or argument that makes no sense."""
+    """An option or argument is invalid."""
 
     status = EXIT_USAGE
 
 
 class PrepareError(TestVMError):
-    """The kernel or the initramfs could not be had."""
+    """The kernel or the initramfs could not be prepared."""
 
 
 class MachineError(TestVMError):
-    """The machine failed to boot or died."""
+    """The machine did not boot, or died."""
 
 
 class KernelDied(MachineError):
-    """The kernel itself came to its end before anything of ours ran."""
+    """The kernel died before the initramfs ran."""
 
 
 class MachineTimeout(TestVMError):
-    """CMD had not ended when the time was up."""
+    """The command did not end in time."""
 
     status = EXIT_TIMEOUT
 
 
 class Interrupted(BaseException):
-    """A signal asked testvm itself to end.
-
-    :param signum: the signal's number
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
+    """A signal stopped testvm; the argument is its number."""

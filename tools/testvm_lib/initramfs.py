@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's first root: what it takes to reach the real one."""
+"""The initial root, which mounts the real one."""
 
 from collections.abc import Mapping, Sequence
 import glob
@@ -16,8 +16,7 @@ FOLDERS = ('bin', 'dev', 'etc', 'etc/target', 'job', 'lower', 'modules',
            'proc', 'root', 'sys', 'upper', 'testvm')
 _GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'guest')
 SCRIPTS = ('stage1', 'stage2', 'common')
-# What the scripts run from busybox, which is quicker to start than the
-# machine's own programs.
+# The scripts use busybox, which starts faster than the machine's programs.
 APPLETS = (
     'cat', 'chmod', 'cp', 'grep', 'head', 'hostname', 'insmod', 'ip', 'ln',
     'mkdir', 'mkfifo', 'mount', 'poweroff', 'rm', 'sed',
@@ -34,19 +33,20 @@ def _busybox() -> bytes:
     path = shutil.which('busybox')
     if path is None:
         raise errors.PrepareError(
-            'there is no busybox; install the package busybox-static')
+            'busybox is missing; install the package busybox-static')
     data = _read(path)
-    # A dynamic executable asks for its interpreter by name.
+    # A dynamic executable names its interpreter.
     if b'/ld-linux' in data[:4096] or b'/lib64/ld-' in data[:4096]:
         raise errors.PrepareError(
-            f'{path} is not static; install the package busybox-static')
+            f'{path} is linked dynamically; install the package '
+            'busybox-static')
     return data
 
 
 def ensure(folder: str, kernel: kernels.Kernel) -> bytes:
-    """Return the initramfs, building it if it is not there.
+    """Return the initramfs from the cache, or build it.
 
-    :param folder: the cache folder, whose lock the caller holds
+    :param folder: the cache folder; the caller holds its lock
     """
     busybox = _busybox()
     scripts = {name: _read(os.path.join(_GUEST, name)) for name in SCRIPTS}
@@ -68,9 +68,9 @@ def ensure(folder: str, kernel: kernels.Kernel) -> bytes:
 
 def build(busybox: bytes, scripts: Mapping[str, bytes],
           files: Sequence[str]) -> bytes:
-    """Return the initramfs.
+    """Return a new initramfs.
 
-    :param files: the modules, in the order of loading
+    :param files: the kernel modules in load order
     """
     archive = cpio.Archive()
     for name in FOLDERS:
@@ -92,10 +92,10 @@ def build(busybox: bytes, scripts: Mapping[str, bytes],
 
 def job(settings: Mapping[str, Sequence[str]], command: Sequence[str],
         environment: Sequence[tuple[str, str]]) -> bytes:
-    """Return the archive of what differs from run to run.
+    """Return the archive with the files of one run.
 
-    ``/job/settings`` are assignments, with one line per value of a variable;
-    ``/job/run`` becomes CMD.
+    ``/job/settings`` assigns variables, with a line for each value;
+    ``/job/run`` executes the command.
     """
     lines = []
     for name, values in settings.items():
@@ -111,7 +111,7 @@ def job(settings: Mapping[str, Sequence[str]], command: Sequence[str],
 
 
 def trial(word: str) -> bytes:
-    """Return an initramfs that only writes a word to the console."""
+    """Return an initramfs that writes a word to the console."""
     archive = cpio.Archive()
     for name in ('bin', 'dev'):
         archive.folder(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: start the machine, wait for CMD's end, end everything."""
+"""One run: start the machine, wait for the command, stop everything."""
 
 import contextlib
 import dataclasses
@@ -27,11 +27,11 @@ SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What was found or built for a run.
+    """The parts of a machine.
 
-    :ivar initramfs: the part that is the same for every run
+    :ivar initramfs: without the files of the run
     :ivar accel: ``kvm`` or ``tcg``
-    :ivar folder: the job folder, which the caller removes
+    :ivar folder: for temporary files; the caller removes it
     """
 
     kernel: kernels.Kernel
@@ -42,10 +42,10 @@ class Parts:
 
 def settings(chosen: options.Options, token: str, modules: str,
              folder: str) -> dict[str, tuple[str, ...]]:
-    """Return what the guest's scripts are told.
+    """Return the variables of the guest's scripts.
 
-    :param modules: the folder that is to be /lib/modules
-    :param folder: where CMD runs
+    :param modules: the folder for /lib/modules
+    :param folder: the working folder of the command
     """
     keep = any(disk.path for disk in chosen.disks)
     return {'TOKEN': (token,), 'MODULES': (modules,), 'FOLDER': (folder,),
@@ -55,7 +55,7 @@ def settings(chosen: options.Options, token: str, modules: str,
 
 
 def environment(chosen: options.Options) -> list[tuple[str, str]]:
-    """Return CMD's variables."""
+    """Return the variables of the command."""
     values = {'PATH': SYSTEM_PATH, 'HOME': '/root', 'USER': 'root',
               'LOGNAME': 'root', 'SHELL': '/bin/bash', 'LANG': 'C.UTF-8',
               'TERM': 'dumb'}
@@ -64,7 +64,7 @@ def environment(chosen: options.Options) -> list[tuple[str, str]]:
 
 
 def make_disks(chosen: options.Options, folder: str) -> list[str]:
-    """Create the disks' files where they are not there; return the paths."""
+    """Create the files of the disks that do not exist; return all paths."""
     paths = []
     for number, disk in enumerate(chosen.disks):
         path = disk.path or os.path.join(folder, f'disk{number}')
@@ -73,20 +73,20 @@ def make_disks(chosen: options.Options, folder: str) -> list[str]:
                 with open(path, 'xb') as file:
                     file.truncate(disk.size)
             except FileExistsError:
-                # Made since the command line was read, by another run.
+                # Another run created it after the options were parsed.
                 pass
             except OSError as error:
                 raise errors.MachineError(
-                    f'the disk {path} cannot be made: {error.strerror}'
+                    f'the disk {path} cannot be created: {error.strerror}'
                 ) from error
         paths.append(path)
     return paths
 
 
 def check_forwards(chosen: options.Options) -> None:
-    """Complain about a port that is taken, which QEMU would do less well.
+    """Check that the forwarded ports are free; QEMU's message is unclear.
 
-    :raises errors.UsageError: naming the port
+    :raises errors.UsageError: a port is taken
     """
     for forward in chosen.forwards:
         with socket.socket() as trial:
@@ -96,14 +96,14 @@ def check_forwards(chosen: options.Options) -> None:
             except OSError as error:
                 raise errors.UsageError(
                     f'argument --forward: port {forward.host_port} of '
-                    f'127.0.0.1 cannot be had: {error.strerror}') from error
+                    f'127.0.0.1 cannot be used: {error.strerror}') from error
 
 
 def _connection(folder: str) -> tuple[socket.socket, socket.socket]:
     """Return a listening socket and one that is connected to it.
 
-    virtiofsd and QEMU inherit one each, so neither has to wait for the
-    other.  The path is short however deep the folder is.
+    virtiofsd and QEMU inherit one each, so that neither waits for the other.
+    A path through /proc is short enough for any folder.
     """
     descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -120,10 +120,9 @@ def _connection(folder: str) -> tuple[socket.socket, socket.socket]:
 
 
 class Job:
-    """One run of the machine; a context manager that leaves none running.
+    """One run of the machine; a context manager that stops it.
 
-    :param chosen: the command line's options
-    :param parts: what the machine is made of
+    :param chosen: the options of the command line
     """
 
     def __init__(self, chosen: options.Options, parts: Parts,
@@ -136,9 +135,9 @@ class Job:
                                      reporter.say)
         self._pump = pumps.Pump(self._reader, sys.stdout.fileno(),
                                 self._on_console)
-        # virtiofsd complains about QEMU's end, which tells nothing; it is
-        # heard only when it was the first to end.
-        self._told_by = {title: self._pump.tails[title]
+        # virtiofsd always logs an error when QEMU ends: its output is shown
+        # only if it ended first.
+        self._shown = {title: self._pump.tails[title]
                          for title in (pumps.CONSOLE, pumps.QEMU)}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._started = 0.0
@@ -151,7 +150,7 @@ class Job:
         self._pump.close()
 
     def _end(self) -> None:
-        """End QEMU, then virtiofsd."""
+        """Stop QEMU, then virtiofsd."""
         while self._processes:
             processes.end(self._processes[-1])
             self._processes.pop()
@@ -167,7 +166,7 @@ class Job:
                 self._reporter.say(f'| {line}')
 
     def _initramfs(self) -> str:
-        """Write the initramfs of this run and return its path."""
+        """Write the complete initramfs and return its path."""
         addition = initramfs.job(
             settings(self._chosen, self._token, self._parts.kernel.modules,
                      os.getcwd()),
@@ -186,7 +185,7 @@ class Job:
         usage = subprocess.run(
             [program, '--help'], check=False, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
-        # With our copies closed, a program's end closes its sockets.
+        # Close our copies: the end of a program then closes its sockets.
         with contextlib.ExitStack() as given:
             listening, connected = map(
                 given.enter_context, _connection(self._parts.folder))
@@ -210,9 +209,9 @@ class Job:
                 descriptors=dataclasses.astuple(descriptors)))
 
     def _remaining(self) -> float:
-        """Return the seconds until the next limit.
+        """Return the seconds until the next time limit.
 
-        :raises errors.TestVMError: when it has passed
+        :raises errors.TestVMError: it has passed
         """
         progress = self._reader.progress
         elapsed = time.monotonic() - self._started
@@ -230,7 +229,7 @@ class Job:
         return min(self._chosen.timeout, BOOT_SECONDS) - elapsed
 
     def _check(self) -> None:
-        """Complain if the machine is gone, or gave up."""
+        """Raise an error if the machine died or failed to boot."""
         progress, closed = self._reader.progress, self._pump.closed
         if progress.status is not None:
             return
@@ -244,31 +243,31 @@ class Job:
             raise died(
                 f'the machine died {when}{self._how_qemu_ended()}')
         if pumps.VIRTIOFSD in closed:
-            self._told_by[pumps.VIRTIOFSD] = (
+            self._shown[pumps.VIRTIOFSD] = (
                 self._pump.tails[pumps.VIRTIOFSD])
             raise errors.MachineError(f'virtiofsd ended {when}')
 
     def _how_qemu_ended(self) -> str:
-        """Return what its status tells, beyond the guest's own doing."""
+        """Return the exit status of QEMU as a clause, empty for success."""
         try:
             status = self._processes[-1].wait(5.0) if self._processes else 0
         except subprocess.TimeoutExpired:
             return ''
         if status < 0:
-            return f'; QEMU was ended by {signal.Signals(-status).name}'
-        return f'; QEMU ended with status {status}' if status else ''
+            return f'; QEMU was killed by {signal.Signals(-status).name}'
+        return f'; QEMU exited with status {status}' if status else ''
 
     def _follow(self) -> int:
-        """Pass on the output until CMD has ended; return its status."""
+        """Forward the output until the command ends; return its status."""
         progress = self._reader.progress
-        told = False
+        announced = False
         while progress.status is None:
             self._pump.step(self._remaining())
             if self._pump.closed:
                 self._pump.drain()
             self._check()
-            if progress.running and not told:
-                told = True
+            if progress.running and not announced:
+                announced = True
                 self._reporter.say(
                     f'up after {time.monotonic() - self._started:.1f} s '
                     f'(Linux {self._parts.kernel.release}, '
@@ -276,9 +275,9 @@ class Job:
         return progress.status
 
     def run(self) -> int:
-        """Run the machine and return CMD's exit status.
+        """Run the machine and return the exit status of the command.
 
-        :raises errors.TestVMError: with the machine's last words
+        :raises errors.TestVMError: with the last output of the machine
         """
         self._started = time.monotonic()
         self._start()
@@ -288,9 +287,9 @@ class Job:
             self._end()
             self._pump.drain()
             self._pump.flush()
-            error.detail = pumps.diagnosis(self._told_by)
+            error.detail = pumps.diagnosis(self._shown)
             raise
         self._end()
         self._pump.flush()
-        self._reporter.detail(f'the command ended with status {status}')
+        self._reporter.detail(f'the command exited with status {status}')
         return status

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's kernel: fetched and unpacked into the cache, never installed."""
+"""Debian's kernel, downloaded and unpacked into the cache."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -14,30 +14,29 @@ from testvm_lib import cache
 from testvm_lib import errors
 from testvm_lib import report
 
-# What must be in the guest's kernel once it is up: a machine without one of
-# these would fail a test for the wrong reason.
+# The guest loads these and fails if one is missing.
 REQUIRED_MODULES = (
     'loop', 'dm-mod', 'dm-thin-pool', 'dm-snapshot', 'dm-mirror', 'dm-raid',
     'raid1', 'configfs', 'iscsi_tcp', 'nvmet', 'nvmet-tcp', 'nvme-tcp',
     'target_core_mod', 'target_core_iblock', 'iscsi_target_mod')
 OPTIONAL_MODULES = ('brd',)
-# What it takes to reach the root file system and to report.
+# For the root file system and the messages of the guest.
 BOOT_MODULES = (
     'virtio_pci', 'virtio_rng', 'virtio_console', 'virtio_blk', 'virtio_net',
     'virtiofs', 'overlay')
 
-# Raise it when the unpacked form of the kernel changes.
+# Increase it when the unpacked form of the kernel changes.
 LAYOUT = 2
 META_PACKAGE = 'linux-image-cloud-amd64'
 
 _DECOMPRESS = {b'\x28\xb5\x2f\xfd': ('zstd', '-dc'),
                b'\x02\x21\x4c\x18': ('lz4', '-dc'),
                b'\x1f\x8b\x08\x00': ('gzip', '-dc')}
-# Of the header in "The Linux/x86 Boot Protocol".
+# Offsets in the header, see "The Linux/x86 Boot Protocol".
 _SETUP_SECTORS = 0x1f1
 _MAGIC = 0x202
 _PAYLOAD = 0x248
-# What a signed module ends with.
+# The end of a signed module.
 _SIGNATURE = b'~Module signature appended~\n'
 
 
@@ -45,9 +44,9 @@ _SIGNATURE = b'~Module signature appended~\n'
 class Kernel:
     """An unpacked kernel.
 
-    :ivar release: what ``uname -r`` says
+    :ivar release: the output of ``uname -r``
     :ivar image: the file to boot
-    :ivar folder: the root below which ``lib/modules`` is
+    :ivar folder: contains ``lib/modules``
     """
 
     release: str
@@ -56,12 +55,12 @@ class Kernel:
 
     @property
     def modules(self) -> str:
-        """The folder that is /lib/modules in the guest."""
+        """The folder for /lib/modules in the guest."""
         return os.path.join(self.folder, 'lib', 'modules')
 
 
 def concrete(depends: str) -> str | None:
-    """Return the package that ``apt-cache depends METAPACKAGE`` names."""
+    """Return the kernel package in the output of ``apt-cache depends``."""
     for line in depends.splitlines():
         words = line.split()
         if len(words) == 2 and words[0] == 'Depends:' and (
@@ -71,9 +70,9 @@ def concrete(depends: str) -> str | None:
 
 
 def _run(command: Sequence[str], folder: str | None = None) -> str:
-    """Run a command and return what it printed.
+    """Run a command and return its output.
 
-    :raises errors.PrepareError: with its complaints
+    :raises errors.PrepareError: with its error messages
     """
     environment = dict(os.environ, LC_ALL='C.UTF-8',
                        DEBIAN_FRONTEND='noninteractive')
@@ -94,10 +93,9 @@ def _run(command: Sequence[str], folder: str | None = None) -> str:
 
 
 def find_package(series: str, default: str) -> str | None:
-    """Return the newest package of a kernel series, if apt knows one.
+    """Return the newest package of a kernel series, None if apt has none.
 
-    Only for the default series whatever the release has as its newest will
-    do instead.
+    For the default series, the newest kernel of the release will do.
     """
     for meta in (f'linux-image-{series}-cloud-amd64', META_PACKAGE):
         try:
@@ -111,8 +109,15 @@ def find_package(series: str, default: str) -> str | None:
     return None
 
 
-def _download(package: str, folder: str) -> str:
-    """Fetch a package into a folder and return the file's path."""
+def _download(series: str, default: str, folder: str,
+              reporter: report.Reporter) -> str:
+    """Download the package of a series; return the path of the file."""
+    package = find_package(series, default)
+    if package is None:
+        raise errors.PrepareError(
+            f'this Debian release offers no {series} cloud kernel; choose '
+            'another --kernel')
+    reporter.say(f'downloading {package}')
     _run(['apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download',
           package], folder)
     return glob.glob(os.path.join(glob.escape(folder), '*.deb'))[0]
@@ -120,31 +125,20 @@ def _download(package: str, folder: str) -> str:
 
 def _fetch(series: str, default: str, folder: str,
            reporter: report.Reporter) -> str:
-    """Fetch the kernel's package, refreshing apt's lists if need be."""
-    for refreshed in (False, True):
-        if refreshed:
-            reporter.say('refreshing the lists of Debian packages')
-            _run(['apt-get', '-q', 'update'])
-        package = find_package(series, default)
-        if package is None:
-            if refreshed:
-                raise errors.PrepareError(
-                    f'this Debian release offers no {series} cloud kernel')
-            continue
-        reporter.say(f'downloading {package}')
-        try:
-            return _download(package, folder)
-        except errors.PrepareError:
-            if refreshed:
-                raise
-    raise AssertionError('not reached')
+    """Download the package; update the package lists if that fails."""
+    try:
+        return _download(series, default, folder, reporter)
+    except errors.PrepareError:
+        reporter.say('updating the lists of Debian packages')
+        _run(['apt-get', '-q', 'update'])
+        return _download(series, default, folder, reporter)
 
 
 def extract_image(image: bytes) -> bytes | None:
-    """Return the uncompressed kernel inside a bzImage, if it can be had.
+    """Return the uncompressed kernel in a bzImage, None if that fails.
 
-    QEMU boots it as it is (the PVH entry), which saves the seconds that an
-    emulated processor takes to unpack it.
+    QEMU can boot it (PVH entry point). An emulated processor would take
+    seconds to decompress it.
     """
     if len(image) < _PAYLOAD + 8 or image[_MAGIC:_MAGIC + 4] != b'HdrS':
         return None
@@ -158,8 +152,8 @@ def extract_image(image: bytes) -> bytes | None:
         command = _DECOMPRESS.get(payload[:4])
         if command is None or shutil.which(command[0]) is None:
             return None
-        # The last four bytes are the uncompressed size, which the tools
-        # complain about after having written everything.
+        # The last four bytes are the uncompressed size, not data of the
+        # compressed format.
         done = subprocess.run(command, input=payload[:-4],
                               stdout=subprocess.PIPE, check=False,
                               stderr=subprocess.DEVNULL)
@@ -168,10 +162,11 @@ def extract_image(image: bytes) -> bytes | None:
 
 
 def dependencies(modules_dep: str) -> dict[str, tuple[str, list[str]]]:
-    """Return, by module name, its file and those that it needs.
+    """Return the file of each module and the files that it needs.
 
-    :param modules_dep: the text that depmod wrote; the names get ``_`` for
-        ``-``, and the needed files stand in the order of loading
+    :param modules_dep: the text of modules.dep(5)
+    :returns: by module name with ``_`` for ``-``; the needed files are in load
+        order
     """
     found = {}
     for line in modules_dep.splitlines():
@@ -183,10 +178,10 @@ def dependencies(modules_dep: str) -> dict[str, tuple[str, list[str]]]:
 
 def load_order(folder: str, release: str,
                names: Sequence[str]) -> list[str]:
-    """Return the files to load for these modules, what is needed first.
+    """Return the files of modules and their dependencies in load order.
 
-    Names without a file are left out: they are built in, or missing, which
-    the guest finds out when it loads them.
+    Names without a file are left out: they are built in, or missing, which the
+    guest reports when it loads them.
     """
     base = os.path.join(folder, 'lib', 'modules', release)
     with open(os.path.join(base, 'modules.dep'), encoding='utf-8') as file:
@@ -201,21 +196,21 @@ def load_order(folder: str, release: str,
 
 
 def strip_signature(module: bytes) -> bytes:
-    """Return a module without the signature at its end.
+    """Return a module without its signature.
 
-    Debian's kernel does not insist on one, and to verify them all takes an
-    emulated processor a second.
+    Debian's kernel does not require it, and an emulated processor takes a
+    second to verify all modules.
     """
     if not module.endswith(_SIGNATURE):
         return module
     end = len(module) - len(_SIGNATURE)
     length = int.from_bytes(module[end - 4:end], 'big')
-    # The description of the signature takes twelve bytes.
+    # struct module_signature has twelve bytes.
     return module[:end - 12 - length]
 
 
 def _lighten_modules(folder: str, release: str) -> None:
-    """Uncompress the modules that the guest loads, and strip them."""
+    """Decompress the guest's modules and strip their signatures."""
     for path in load_order(folder, release, BOOT_MODULES + REQUIRED_MODULES
                            + OPTIONAL_MODULES):
         plain, extension = os.path.splitext(path)
@@ -235,13 +230,13 @@ def _lighten_modules(folder: str, release: str) -> None:
 
 
 def _unpack(package: str, folder: str) -> None:
-    """Lay out a kernel package's files as :class:`Kernel` says."""
+    """Unpack a kernel package as :class:`Kernel` describes."""
     raw = os.path.join(folder, 'raw')
     _run(['dpkg', '-x', package, raw])
     images = glob.glob(os.path.join(glob.escape(raw), 'boot', 'vmlinuz-*'))
     if len(images) != 1:
         raise errors.PrepareError(
-            f'{os.path.basename(package)} holds no kernel image')
+            f'{os.path.basename(package)} contains no kernel image')
     release = os.path.basename(images[0]).partition('-')[2]
     for parent in ('lib', 'usr/lib'):
         modules = os.path.join(raw, parent, 'modules', release)
@@ -249,7 +244,7 @@ def _unpack(package: str, folder: str) -> None:
             break
     else:
         raise errors.PrepareError(
-            f'{os.path.basename(package)} holds no modules')
+            f'{os.path.basename(package)} contains no modules')
     os.makedirs(os.path.join(folder, 'lib', 'modules'))
     os.rename(modules, os.path.join(folder, 'lib', 'modules', release))
     with open(images[0], 'rb') as file:
@@ -267,9 +262,9 @@ def _unpack(package: str, folder: str) -> None:
 
 def ensure(folder: str, series: str, default: str,
            reporter: report.Reporter) -> Kernel:
-    """Return the kernel of a series, fetching it if it is not there.
+    """Return the kernel of a series from the cache, or download it.
 
-    :param folder: the cache folder, whose lock the caller holds
+    :param folder: the cache folder; the caller holds its lock
     """
     recipe = repr((LAYOUT, REQUIRED_MODULES, OPTIONAL_MODULES, BOOT_MODULES))
     path = os.path.join(folder,

@@ -11,12 +11,12 @@ from testvm_lib import errors
 from testvm_lib import options
 
 QEMU = 'qemu-system-x86_64'
-# Where Debian puts it: its own package, and before that qemu-system-common.
+# Of Debian's package virtiofsd, and of qemu-system-common in Debian 12.
 VIRTIOFSD = ('/usr/libexec/virtiofsd', '/usr/lib/qemu/virtiofsd')
 
-# norandmaps: an emulated process starts some 20 % faster where its maps are
-# always the same. rcu_expedited: device-mapper waits for RCU at each change,
-# a fifth of what it takes to create and remove an LV.
+# norandmaps: emulated processes start 20 % faster without address space
+# randomization. rcu_expedited: device-mapper waits for RCU at each change, a
+# fifth of the time to create and remove an LV.
 KERNEL_COMMAND_LINE = (
     'console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps '
     'audit=0 selinux=0 apparmor=0 rcupdate.rcu_expedited=1')
@@ -30,10 +30,10 @@ _ACCEL = {
 
 @dataclasses.dataclass(frozen=True)
 class Descriptors:
-    """The open sockets that QEMU inherits, by number.
+    """The descriptors of the sockets that QEMU inherits.
 
-    :ivar files: leads to virtiofsd
-    :ivar output: what the guest sends to testvm
+    :ivar files: connected to virtiofsd
+    :ivar output: the messages of the guest
     :ivar console: the serial console
     """
 
@@ -43,12 +43,12 @@ class Descriptors:
 
 
 def escape(value: str) -> str:
-    """Return a value as it must stand in a QEMU option: commas doubled."""
+    """Return a value for a QEMU option, with commas doubled."""
     return value.replace(',', ',,')
 
 
 def basic(accel: str, image: str, initramfs: str) -> list[str]:
-    """Return the part of the command line that a trial boot needs too."""
+    """Return the part of the command line that a trial boot shares."""
     return [QEMU, '-nodefaults', '-no-user-config', '-no-reboot',
             '-display', 'none', *_ACCEL[accel],
             '-kernel', image, '-initrd', initramfs,
@@ -60,7 +60,7 @@ def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
     """Return QEMU's command line.
 
     :param accel: ``kvm`` or ``tcg``
-    :param drives: the paths of the disks' raw files, in order
+    :param drives: the paths of the raw disk files in order
     """
     command = basic(accel, image, initramfs)
     command += ['-name', 'testvm', '-smp', str(chosen.cpus),
@@ -86,8 +86,8 @@ def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
         command += [
             '-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
             f'discard=unmap,file={escape(path)}',
-            # By default QEMU stops the machine, without a word and for good,
-            # when there is no more room for the file.
+            # By default QEMU silently pauses the machine when the file
+            # system is full.
             '-device', f'virtio-blk-pci,drive=disk{number},'
             f'serial=disk{number},werror=report']
     return command
@@ -99,24 +99,24 @@ def find_virtiofsd() -> str:
         if os.access(path, os.X_OK):
             return path
     raise errors.PrepareError(
-        'there is no virtiofsd; install the package virtiofsd, or '
+        'virtiofsd is missing; install the package virtiofsd, or '
         'qemu-system-common on Debian 12')
 
 
 def virtiofsd(path: str, usage: str, listening: int) -> list[str]:
     """Return virtiofsd's command line.
 
-    There are two programs of that name: QEMU's own, in C, until Debian 12,
-    and a later one in Rust.
+    Two programs have that name: one of QEMU, in C, until Debian 12, and a
+    later one in Rust.
 
-    :param usage: what ``virtiofsd --help`` says
+    :param usage: the output of ``virtiofsd --help``
     :param listening: the descriptor of a listening socket
     """
     command = [path, f'--fd={listening}']
     if '--shared-dir' in usage:
         command += ['--shared-dir=/', '--cache=always', '--xattr',
                     '--sandbox=chroot']
-        # The overlay refuses folders that announce a mount of their own.
+        # overlayfs refuses submounts that are announced.
         if '--no-announce-submounts' in usage:
             command.append('--no-announce-submounts')
         return command
@@ -125,15 +125,14 @@ def virtiofsd(path: str, usage: str, listening: int) -> list[str]:
 
 
 def check() -> None:
-    """Complain about a machine that this cannot work on."""
+    """Raise an error if testvm cannot work on this machine."""
     if platform.machine() != 'x86_64':
         raise errors.PrepareError(
-            f'testvm emulates x86_64 and runs only there, not on '
-            f'{platform.machine()}')
+            f'this machine is {platform.machine()}, but testvm needs x86_64')
     if os.geteuid() != 0:
         raise errors.PrepareError(
-            'testvm must be run as root: the machine it starts reads all '
-            'of this machine\'s files')
+            'not root; run testvm as root, because the test machine reads '
+            'all files of this machine')
     if shutil.which(QEMU) is None:
         raise errors.PrepareError(
-            f'there is no {QEMU}; install the package qemu-system-x86')
+            f'{QEMU} is missing; install the package qemu-system-x86')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``tools/testvm`` does, from the command line to the exit status."""
+"""The program ``tools/testvm``."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -32,23 +32,22 @@ def _interrupt(signum: int, _frame: object) -> NoReturn:
     raise errors.Interrupted(signum)
 
 
-def install_packages(reporter: report.Reporter) -> None:
-    """Let tools/setup install the Debian packages that are missing."""
-    if not os.access(SETUP, os.X_OK):
-        return
-    reporter.detail('looking for the packages that bindep.txt lists')
-    done = subprocess.run([SETUP, 'packages'], check=False,
-                          stdin=subprocess.DEVNULL, stdout=sys.stderr)
+def setup(word: str) -> str:
+    """Run tools/setup and return its output."""
+    done = subprocess.run([SETUP, word], check=False, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     if done.returncode:
         raise errors.PrepareError(
-            f'{SETUP} packages failed with status {done.returncode}')
+            f'{SETUP} {word} exited with status {done.returncode}; see its '
+            'messages above')
+    return done.stdout.strip()
 
 
 @contextlib.contextmanager
 def prepared(chosen: options.Options,
              reporter: report.Reporter) -> Iterator[job.Parts]:
-    """Yield what a run is made of; remove its job folder afterwards."""
-    folder = cache.folder(os.environ)
+    """Yield the parts of a machine; remove its temporary files afterwards."""
+    folder = os.path.join(setup('cache'), 'testvm')
     jobs = os.path.join(folder, 'jobs')
     cache.make_folder(jobs)
     with contextlib.ExitStack() as stack:
@@ -69,46 +68,43 @@ def prepared(chosen: options.Options,
 
 
 def run(argv: Sequence[str]) -> int:
-    """Do what a command line asks for and return the exit status.
+    """Run a command line and return the exit status.
 
-    :raises errors.TestVMError: when it cannot be done
+    :raises errors.TestVMError: the test machine failed
     """
     chosen = options.parse(argv, os.environ)
     reporter = report.Reporter(chosen.verbose)
-    install_packages(reporter)
+    reporter.detail('checking the Debian packages')
+    setup('packages')
     machine.check()
     with prepared(chosen, reporter) as parts:
         reporter.detail(f'Linux {parts.kernel.release}, {parts.accel}')
-        if chosen.prepare:
-            reporter.say(f'ready: Linux {parts.kernel.release}, '
-                         f'{parts.accel}')
-            return 0
         return boot(chosen, parts, reporter)
 
 
 def boot(chosen: options.Options, parts: job.Parts,
          reporter: report.Reporter) -> int:
-    """Run the machine and return the command's exit status.
+    """Run the machine and return the exit status of the command.
 
-    An emulated kernel panics in its first second at times (one start in
-    some thirty, QEMU 7.2 with several emulation threads, while the kernel
-    patches its own code); the second start is another throw of the dice.
+    One emulated kernel in thirty panics in its first second, while it patches
+    its own code (QEMU 7.2 with several emulation threads). Therefore the
+    machine is started a second time.
 
-    :raises errors.TestVMError: when it cannot be run
+    :raises errors.TestVMError: the test machine failed
     """
     try:
         with job.Job(chosen, parts, reporter) as one:
             return one.run()
     except errors.KernelDied as error:
-        reporter.say(f'{error.sentence}; it is started once more')
+        reporter.say(f'{error.sentence}; starting it once more')
     with job.Job(chosen, parts, reporter) as one:
         return one.run()
 
 
 def main(argv: Sequence[str]) -> int:
-    """Be the program; return its exit status."""
+    """Run the program; return its exit status."""
     for one in SIGNALS:
-        # Under nohup a terminal may go: who ignores a signal means it.
+        # Respect signals that the caller ignores, see nohup(1).
         if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, _interrupt)
     reporter = report.Reporter()
@@ -120,7 +116,8 @@ def main(argv: Sequence[str]) -> int:
             sys.stderr.write(error.detail + '\n')
         return error.status
     except errors.Interrupted as interrupt:
-        reporter.say(f'ended by {signal.Signals(interrupt.signum).name}')
-        return 128 + interrupt.signum
+        signum, = interrupt.args
+        reporter.say(f'stopped by {signal.Signals(signum).name}')
+        return 128 + signum
     except BrokenPipeError:
         return 128 + signal.SIGPIPE

@@ -2,7 +2,7 @@
 """The command line of testvm."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 import re
@@ -16,24 +16,24 @@ DEFAULT_CPUS = 2
 DEFAULT_TIMEOUT = 1200.0
 
 MIN_MEMORY_MIB = 512
+MAX_MEMORY_MIB = 1 << 20
 MAX_CPUS = 64
-# A PCI bus has 32 slots and the machine's own devices use some of them.
+# A PCI bus has 32 slots, some of which the other devices use.
 MAX_DISKS = 20
 
 EPILOG = """\
-CMD runs as root in the folder that testvm was started in, with /dev/null as
-its input.  What it prints, on either stream, comes out of testvm's standard
-output as it is printed, and its exit status is testvm's.  Two more are
-testvm's own: 124 when the time was up, 125 when the machine failed to boot
-or died (one sentence and the end of its console are on standard error).
+CMD runs as root in the current folder, with /dev/null as its input. testvm
+writes its output and its errors to standard output at once, and exits with its
+status. Other statuses are 124 if the time is up, and 125 if the machine did
+not boot or died (the reason and the end of the console are on standard error).
 
-The machine's files are this machine's own: changes last only below a folder
-given by --share, and on a disk given by --disk-file.  Of the environment only
-what --env names is passed on.  The network is QEMU's user network: this
-machine's loopback is 10.0.2.2, the test machine is 10.0.2.15.
+The machine sees the files of this machine. Changes last only in folders given
+by --share and on disks given by --disk-file. Of the environment, CMD sees only
+the variables given by --env. In QEMU's user network, the loopback of this
+machine is 10.0.2.2 and the test machine is 10.0.2.15.
 
 The kernel is kept in $CINDER_LVM_CACHE, or $XDG_CACHE_HOME/cinder-lvm-driver,
-or /var/cache/cinder-lvm-driver; remove that folder to fetch a newer one.
+or /var/cache/cinder-lvm-driver. Remove that folder to download a newer one.
 """
 
 _SIZE = re.compile(r'([0-9]+)([kKmMgGtT]?)(?:i?[bB])?')
@@ -44,11 +44,10 @@ _KERNEL = re.compile(r'[0-9]+\.[0-9]+')
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """One extra disk.
+    """One disk.
 
-    :ivar size: bytes; None for an existing file as large as it is
-    :ivar path: the file that is kept, or None for one that lasts as long as
-        the machine
+    :ivar size: in bytes, None for an existing file
+    :ivar path: the file to keep, None for a temporary one
     """
 
     size: int | None
@@ -57,7 +56,7 @@ class Disk:
 
 @dataclasses.dataclass(frozen=True)
 class Forward:
-    """A TCP port of this machine's loopback that leads into the guest."""
+    """A TCP port of the loopback that is forwarded to the guest."""
 
     host_port: int
     guest_port: int
@@ -65,12 +64,12 @@ class Forward:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the command line asks for.
+    """The options of a command line.
 
-    :ivar memory: MiB
-    :ivar timeout: seconds from the machine's start to CMD's end
+    :ivar memory: in MiB
+    :ivar timeout: in seconds, from the start of the machine
     :ivar shares: absolute real paths of existing folders
-    :ivar environment: names and values for CMD
+    :ivar environment: names and values of variables for the command
     """
 
     command: tuple[str, ...]
@@ -83,31 +82,30 @@ class Options:
     timeout: float = DEFAULT_TIMEOUT
     kernel: str = DEFAULT_KERNEL
     accel: str = 'auto'
-    prepare: bool = False
     verbose: bool = False
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that a size such as ``8G`` or ``512MiB`` stands for.
+    """Return a size such as ``8G`` or ``512MiB`` in bytes.
 
-    Units are powers of 1024; without a unit the number is bytes.
+    Units are powers of 1024; a number without a unit is in bytes.
     """
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f'{text!r} is no size; write for example 8G or 512M')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a size such as 8G or 512M')
     size = int(match[1]) << _UNITS[match[2].upper()]
     if size <= 0 or size % 512:
-        raise ValueError(
-            f'{text!r} is no disk size: it must be a positive multiple of '
-            '512 bytes')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a positive multiple of 512 bytes')
     return size
 
 
 def parse_disk_file(text: str) -> Disk:
-    """Return the kept disk that ``PATH`` or ``PATH:SIZE`` names.
+    """Return the kept disk of ``PATH`` or ``PATH:SIZE``.
 
-    A file that is not there needs the size; of one that is, the size is
-    ignored, so that the same command line works the second time.
+    A new file needs the size. The size of an existing file is ignored, so
+    that the same command line works again.
     """
     path, colon, tail = text.rpartition(':')
     size: int | None = None
@@ -116,72 +114,71 @@ def parse_disk_file(text: str) -> Disk:
     else:
         path = text
     if not path:
-        raise ValueError(f'{text!r} names no file')
+        raise argparse.ArgumentTypeError(f'{text!r} has no path')
     path = os.path.realpath(path)
     if os.path.isfile(path):
         return Disk(None, path)
     if os.path.exists(path):
-        raise ValueError(f'{path} is not a regular file')
+        raise argparse.ArgumentTypeError(f'{path} is not a regular file')
     if size is None:
-        raise ValueError(
-            f'{path} does not exist; add a size, PATH:SIZE, to create it')
+        raise argparse.ArgumentTypeError(
+            f'{path} does not exist; write PATH:SIZE to create it')
     if not os.path.isdir(os.path.dirname(path)):
-        raise ValueError(f'there is no folder {os.path.dirname(path)}')
+        raise argparse.ArgumentTypeError(
+            f'there is no folder {os.path.dirname(path)}')
     return Disk(size, path)
 
 
 def parse_forward(text: str) -> Forward:
-    """Return the forward that ``HOSTPORT:GUESTPORT`` asks for."""
+    """Return the forward of ``HOSTPORT:GUESTPORT``."""
     ports = text.split(':')
     if len(ports) != 2:
-        raise ValueError(
-            f'{text!r} is no pair of ports; write HOSTPORT:GUESTPORT, for '
-            'example 18022:22')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a pair of ports such as 18022:22')
     for port in ports:
         if not (port.isascii() and port.isdigit()
                 and 1 <= int(port) <= 65535):
-            raise ValueError(
-                f'{port!r} in {text!r} is no port: it must be a number from '
-                '1 to 65535')
+            raise argparse.ArgumentTypeError(
+                f'{port!r} in {text!r} is not a port from 1 to 65535')
     return Forward(int(ports[0]), int(ports[1]))
 
 
 def parse_share(text: str) -> str:
-    """Return the real path of the folder that is to be shared."""
+    """Return the real path of a folder to share."""
     path = os.path.realpath(text)
     if not os.path.isdir(path):
-        raise ValueError(f'there is no folder {path}')
+        raise argparse.ArgumentTypeError(f'there is no folder {path}')
     if '\n' in path:
-        raise ValueError('a folder with a line break in its name cannot be '
-                         'shared')
+        raise argparse.ArgumentTypeError(
+            'a folder with a line break in its path cannot be shared')
     if path == '/':
-        raise ValueError('/ itself cannot be shared: the machine would write '
-                         'to this machine\'s file system')
+        raise argparse.ArgumentTypeError(
+            '/ cannot be shared: the test machine could overwrite all files '
+            'of this machine')
     return path
 
 
 def parse_environment(text: str,
                       environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variable that ``NAME=VALUE`` or ``NAME`` stands for."""
+    """Return the variable of ``NAME=VALUE`` or ``NAME``."""
     name, equals, value = text.partition('=')
     if not _NAME.fullmatch(name):
-        raise ValueError(f'{name!r} is no name of a variable')
+        raise argparse.ArgumentTypeError(
+            f'{name!r} is not the name of a variable')
     if equals:
         return name, value
     if name not in environ:
-        raise ValueError(
-            f'{name} is not set here; set it or write {name}=VALUE')
+        raise argparse.ArgumentTypeError(
+            f'{name} is not set; set it or write {name}=VALUE')
     return name, environ[name]
 
 
-def parse_count(text: str, least: int, most: int | None, what: str) -> int:
-    """Return a whole number within its limits."""
+def parse_count(text: str, least: int, most: int) -> int:
+    """Return a whole number within limits."""
     number = int(text) if text.isascii() and text.isdigit() else -1
-    if number < least or (most is not None and number > most):
-        limits = (f'of at least {least}' if most is None
-                  else f'from {least} to {most}')
-        raise ValueError(f'{text!r} is no {what}: it must be a whole number '
-                         f'{limits}')
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number from {least} to {most}')
     return number
 
 
@@ -192,39 +189,28 @@ def parse_timeout(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float('inf'):
-        raise ValueError(
-            f'{text!r} is no time limit: it must be a positive number of '
-            'seconds')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a positive number of seconds')
     return seconds
 
 
 def parse_kernel(text: str) -> str:
     """Return a kernel series such as ``6.12``."""
     if not _KERNEL.fullmatch(text):
-        raise ValueError(
-            f'{text!r} is no kernel series; write for example 6.12 or 6.1')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a kernel series such as 6.12 or 6.1')
     return text
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of leaving the process."""
+    """An argument parser that raises an error instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(message)
 
 
-def _argument(function: Callable[[str], object]) -> Callable[[str], object]:
-    """Make a function's ValueError the text of argparse's complaint."""
-    def convert(text: str) -> object:
-        try:
-            return function(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-    return convert
-
-
 def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Return the parser of everything that stands before ``--``."""
+    """Return the parser of the arguments before ``--``."""
     parser = _Parser(
         prog='testvm', usage='%(prog)s [option...] -- CMD [ARG...]',
         description='Run CMD as root in a small emulated machine with '
@@ -232,48 +218,47 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--disk', dest='disks', action='append', default=[], metavar='SIZE',
-        type=_argument(lambda text: Disk(parse_size(text))),
-        help='add an empty disk, for example 8G: /dev/vda, then /dev/vdb, '
-        'and so on, with the serial numbers disk0, disk1, ...; repeatable')
+        type=lambda text: Disk(parse_size(text)),
+        help='add an empty disk, for example 8G: /dev/vda, /dev/vdb, ..., '
+        'with the serial numbers disk0, disk1, ...; repeatable')
     add('--disk-file', dest='disks', action='append',
-        metavar='PATH[:SIZE]', type=_argument(parse_disk_file),
-        help='the same, on a raw file that is kept; with SIZE it is created '
-        'when it is not there; repeatable')
+        metavar='PATH[:SIZE]', type=parse_disk_file,
+        help='add a disk on a raw file, which is kept; with SIZE, create '
+        'the file if it does not exist; repeatable')
     add('--share', dest='shares', action='append', default=[], metavar='DIR',
-        type=_argument(parse_share),
+        type=parse_share,
         help='let CMD write to this folder of this machine, at the same '
         'path; repeatable')
     add('--forward', dest='forwards', action='append', default=[],
-        metavar='HOSTPORT:GUESTPORT', type=_argument(parse_forward),
-        help='lead a TCP port of 127.0.0.1 into the machine; repeatable')
+        metavar='HOSTPORT:GUESTPORT', type=parse_forward,
+        help='forward a TCP port of 127.0.0.1 to the test machine; repeatable')
     add('--env', dest='environment', action='append', default=[],
         metavar='NAME[=VALUE]',
-        type=_argument(lambda text: parse_environment(text, environ)),
-        help='set a variable for CMD, or pass on the one that is set here; '
+        type=lambda text: parse_environment(text, environ),
+        help='set a variable for CMD, by default to its value here; '
         'repeatable')
     add('--memory', metavar='MIB', default=DEFAULT_MEMORY_MIB,
-        type=_argument(lambda text: parse_count(
-            text, MIN_MEMORY_MIB, None, 'memory size in MiB')),
-        help='memory, half of it for changed files (default: %(default)s)')
+        type=lambda text: parse_count(
+            text, MIN_MEMORY_MIB, MAX_MEMORY_MIB),
+        help='memory; half of it may hold changed files '
+        '(default: %(default)s)')
     add('--cpus', metavar='N', default=DEFAULT_CPUS,
-        type=_argument(lambda text: parse_count(
-            text, 1, MAX_CPUS, 'number of processors')),
+        type=lambda text: parse_count(
+            text, 1, MAX_CPUS),
         help='processors (default: %(default)s)')
     add('--timeout', metavar='SECONDS', default=DEFAULT_TIMEOUT,
-        type=_argument(parse_timeout),
-        help='end the machine, with status 124, after this time '
+        type=parse_timeout,
+        help='stop the machine after this time and exit with status 124 '
         '(default: %(default)g)')
     add('--kernel', metavar='SERIES', default=DEFAULT_KERNEL,
-        type=_argument(parse_kernel),
-        help='6.12 or 6.1 (default: %(default)s, or the newest cloud kernel '
-        'of a Debian release without it)')
+        type=parse_kernel,
+        help='the kernel series, 6.12 or 6.1 (default: %(default)s, or the '
+        'newest cloud kernel of the Debian release)')
     add('--accel', choices=('auto', 'kvm', 'tcg'), default='auto',
-        help='emulate with KVM or in software; auto takes KVM when a trial '
-        'shows that it works here (default: %(default)s)')
-    add('--prepare', action='store_true',
-        help='only fetch and build what is kept, and end')
+        help='use KVM or emulate in software; auto uses KVM if it works '
+        'here (default: %(default)s)')
     add('--verbose', action='store_true',
-        help='tell what is done and how long it took, and show the console')
+        help='print each step with its time, and show the console')
     return parser
 
 
@@ -281,8 +266,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Return the options of a command line.
 
     :param argv: the arguments, without the program's name
-    :param environ: where ``--env NAME`` takes the value from
-    :raises errors.UsageError: in one sentence that names the option
+    :param environ: the values for ``--env NAME``
+    :raises errors.UsageError: an option is invalid
     """
     argv = list(argv)
     command: list[str] = []
@@ -292,23 +277,21 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     parser = build_parser(environ)
     names, rest = parser.parse_known_args(argv)
     if rest:
-        kind = 'option' if rest[0].startswith('-') else 'argument'
+        what = 'option' if rest[0].startswith('-') else 'argument'
         raise errors.UsageError(
-            f'unknown {kind} {rest[0]!r}; the command goes after --')
-    if not command and not names.prepare:
+            f'unknown {what} {rest[0]!r}; write the command after --')
+    if not command:
         raise errors.UsageError(
             'there is no command; write it after --, for example: '
             'testvm -- uname -r')
-    if command and '=' in command[0]:
+    if '=' in command[0]:
         raise errors.UsageError(
-            f'{command[0]!r} is no command; pass variables with --env')
+            f'{command[0]!r} is not a command; set variables with --env')
     if len(names.disks) > MAX_DISKS:
         raise errors.UsageError(
             f'there are more than {MAX_DISKS} --disk and --disk-file')
-    return Options(
-        command=tuple(command), disks=tuple(names.disks),
-        shares=tuple(dict.fromkeys(names.shares)),
-        forwards=tuple(names.forwards),
-        environment=tuple(names.environment), memory=names.memory,
-        cpus=names.cpus, timeout=names.timeout, kernel=names.kernel,
-        accel=names.accel, prepare=names.prepare, verbose=names.verbose)
+    # --share may name a folder twice, which cannot be mounted twice.
+    names.shares = dict.fromkeys(names.shares)
+    return Options(command=tuple(command), **{
+        name: tuple(value) if isinstance(value, (list, dict)) else value
+        for name, value in vars(names).items()})

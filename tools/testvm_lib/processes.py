@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that never outlive testvm, however it ends."""
+"""Child processes that end with testvm, even if it is killed."""
 
 from collections.abc import Callable, Sequence
 import ctypes
@@ -8,14 +8,15 @@ import signal
 import subprocess
 
 _PR_SET_PDEATHSIG = 1
-# Loaded before any fork: between fork and exec little is allowed.
+# Loaded here: between fork and exec only little is safe.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def ending_with_us(signum: signal.Signals) -> Callable[[], None]:
-    """Return what a child calls so that our end, however it comes, is its.
+    """Return a preexec_fn that ties a child to this process.
 
-    :param signum: what the kernel sends it then
+    :param signum: the kernel sends it when this process ends (PR_SET_PDEATHSIG
+        in prctl(2))
     """
     parent = os.getpid()
 
@@ -31,10 +32,9 @@ def start(command: Sequence[str], *, stdout: int, stderr: int,
           descriptors: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start a process that the kernel kills when testvm ends.
 
-    It is in a session of its own, so that Ctrl-C reaches only testvm, which
-    then ends it in its own way.
+    It has its own session: Ctrl-C reaches only testvm, which then stops it.
 
-    :param descriptors: open files that it inherits, under the same numbers
+    :param descriptors: file descriptors to inherit, with the same numbers
     """
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
@@ -43,7 +43,7 @@ def start(command: Sequence[str], *, stdout: int, stderr: int,
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process, if it still runs, and wait until it is gone."""
+    """Kill a process if it runs, and wait for it."""
     if process.poll() is None:
         process.kill()
     process.wait()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes in what QEMU and virtiofsd send, and passes on CMD's output."""
+"""Reads from QEMU and virtiofsd and writes the output of the command."""
 
 from collections.abc import Callable
 import os
@@ -15,20 +15,20 @@ QEMU = 'QEMU'
 VIRTIOFSD = 'virtiofsd'
 
 TAIL_LINES = 25
-# Bytes of output that may wait for a slow reader; more stays in the guest.
+# Bytes of output that may wait for a slow reader; the rest stays in the guest.
 PENDING = 1 << 18
-# What a pipe that is ready for writing takes without blocking.
+# A pipe ready for writing takes this without blocking: PIPE_BUF in pipe(7).
 WRITE = 4096
 READ = 1 << 16
 
-# What a terminal would act on rather than show.
+# Control characters and escape sequences of terminals.
 _CONTROL = re.compile(r'\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]')
 
 
 class Tail:
     """Keeps the end of a text.
 
-    :param size: bytes
+    :param size: in bytes
     """
 
     def __init__(self, size: int = 1 << 16) -> None:
@@ -40,14 +40,14 @@ class Tail:
         self._data = (self._data + data)[-self._size:]
 
     def lines(self, count: int = TAIL_LINES) -> list[str]:
-        """Return the last lines, without what a terminal would act on."""
+        """Return the last lines without control characters."""
         text = _CONTROL.sub('', self._data.decode('utf-8', 'replace'))
         lines = [line.rstrip() for line in text.split('\n')]
         return [line for line in lines if line][-count:]
 
 
 def diagnosis(tails: dict[str, Tail]) -> str:
-    """Return the last lines of everything that may tell why."""
+    """Return the last lines of each text, with titles."""
     parts = []
     for title, tail in tails.items():
         lines = tail.lines()
@@ -58,12 +58,13 @@ def diagnosis(tails: dict[str, Tail]) -> str:
 
 
 class Pump:
-    """Watches all that a machine sends.
+    """Handles all data that a machine sends.
 
-    :ivar closed: the titles of what has closed its socket
-    :param reader: takes the guest's bytes apart
-    :param target: the descriptor that CMD's output goes to
-    :param on_console: called with each piece of the console
+    :ivar tails: the last output of each source, by title
+    :ivar closed: the titles of closed sockets
+    :param reader: decodes the data of the guest
+    :param target: the descriptor for the output of the command
+    :param on_console: called with each piece of console output
     """
 
     def __init__(self, reader: stream.Reader, target: int,
@@ -77,21 +78,21 @@ class Pump:
         self._pending = b''
 
     def watch(self, title: str) -> socket.socket:
-        """Return a socket to give away; what comes in there is taken in."""
+        """Return the peer of a new socket to read from."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sockets[title] = ours
         return theirs
 
     def close(self) -> None:
-        """Stop watching."""
+        """Close all sockets."""
         while self._sockets:
             self._sockets.popitem()[1].close()
 
     def step(self, seconds: float) -> None:
-        """Wait until something can be done, and do it.
+        """Wait until data can be read or written, and do so.
 
-        :param seconds: how long to wait at most
+        :param seconds: the time limit
         """
         with selectors.PollSelector() as selector:
             if self._pending:
@@ -107,24 +108,24 @@ class Pump:
                 self._read(title)
 
     def drain(self) -> None:
-        """Take in what is still there without waiting for more."""
+        """Read what is available."""
         for title in list(self._sockets):
             while self._read(title):
                 pass
         self._pending += self._reader.rest()
 
     def flush(self) -> None:
-        """Write all output, however slow its reader is."""
+        """Write all pending output; wait for a slow reader."""
         while self._pending:
             self.step(60.0)
 
     def _write(self) -> None:
-        """Write some of what is pending."""
+        """Write some of the pending output."""
         written = os.write(self._target, self._pending[:WRITE])
         self._pending = self._pending[written:]
 
     def _read(self, title: str) -> bool:
-        """Take in what came; return False if nothing did or will."""
+        """Read some data; return False if there is none."""
         one = self._sockets[title]
         try:
             data = one.recv(READ)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines that testvm writes about its own work, on standard error."""
+"""Messages of testvm on standard error."""
 
 import sys
 import time
 
 
 class Reporter:
-    """Writes short lines that start with ``testvm: ``.
+    """Writes lines that start with ``testvm: ``.
 
-    :param verbose: whether details are written too
+    :param verbose: whether to write details
     """
 
     def __init__(self, verbose: bool = False) -> None:
@@ -21,10 +21,10 @@ class Reporter:
             sys.stderr.write(f'testvm: {text}\n')
             sys.stderr.flush()
         except OSError:
-            # Nobody is left to read it; the exit status still tells.
+            # The reader is gone; the exit status remains.
             pass
 
     def detail(self, text: str) -> None:
-        """Write one line, with the seconds since the start, if verbose."""
+        """If verbose, write one line with the seconds since the start."""
         if self.verbose:
             self.say(f'[{time.monotonic() - self._start:6.2f} s] {text}')

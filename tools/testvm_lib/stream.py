@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest sends: how far it is, CMD's output, CMD's exit status.
+"""Decodes what the guest sends: stages, the command's output, its status.
 
-All of it comes through one virtio serial port, so that nothing overtakes
-anything.  The guest's own words stand on lines that begin with a token of
-this run; before ``TOKEN run`` there is nothing else, between that and
-``TOKEN exit STATUS`` all is CMD's output, byte for byte.
+Everything comes through one virtio serial port, to keep the order. The
+guest's messages are lines that start with the token of the run. Between
+``TOKEN run`` and ``TOKEN exit STATUS``, all other data is the output of the
+command, byte for byte.
 """
 
 from collections.abc import Callable
 import dataclasses
 
-# The first stage of the boot, in which nothing of ours runs.
+# The first stage, before the initramfs runs.
 KERNEL = 'the kernel'
 
 
 @dataclasses.dataclass
 class Progress:
-    """How far the guest has come.
+    """The progress of the guest.
 
-    :ivar stage: the last stage of the boot that began
-    :ivar running: CMD was started
-    :ivar status: CMD's exit status, 128 and the number for a signal
-    :ivar failure: the sentence that the guest gave up with
+    :ivar stage: the current stage of the boot
+    :ivar running: whether the command was started
+    :ivar status: the exit status of the command, 128 + N for signal N
+    :ivar failure: the reason why the boot failed
     """
 
     stage: str = KERNEL
@@ -31,17 +31,17 @@ class Progress:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether the guest has sent its last message."""
         return self.status is not None or self.failure is not None
 
 
 class Reader:
-    """Takes the guest's bytes apart.
+    """Separates the guest's messages from the output of the command.
 
-    :param token: what the guest's own lines begin with
+    :param token: the start of the guest's messages
     :param on_stage: called with the name of a stage and the guest's uptime
         in seconds
-    :param on_note: called with a sentence that is worth telling
+    :param on_note: called with a warning
     """
 
     def __init__(self, token: str, on_stage: Callable[[str, str], None],
@@ -53,7 +53,7 @@ class Reader:
         self._pending = b''
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes and return those of them that are CMD's output."""
+        """Take data and return the part that is output of the command."""
         self._pending += data
         output = []
         while not self.progress.ended:
@@ -75,14 +75,14 @@ class Reader:
         return b''.join(output)
 
     def rest(self) -> bytes:
-        """Return what was held back; call it when nothing more will come."""
+        """Return the output held back; call it at the end of the data."""
         if not self.progress.running or self.progress.ended:
             return b''
         data, self._pending = self._pending, b''
         return data
 
     def _partial(self) -> int:
-        """Return how many of the last bytes may begin the token."""
+        """Return how many of the last bytes may start a token."""
         for length in range(min(len(self._token) - 1, len(self._pending)),
                             0, -1):
             if self._pending.endswith(self._token[:length]):
@@ -90,7 +90,7 @@ class Reader:
         return 0
 
     def _take(self, line: str) -> None:
-        """Act on one line of the guest's own."""
+        """Handle one message of the guest."""
         words = line.split(' ', 2)
         if words[0] != self._token.decode() or len(words) < 2:
             return

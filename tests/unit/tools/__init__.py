@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of what is in tools."""
+"""Tests of tools/ and devstack/; they import from tools/."""
+
+import pathlib
+import sys
+
+TREE = pathlib.Path(__file__).parents[3]
+TOOLS = TREE / 'tools'
+
+sys.path.insert(0, str(TOOLS))

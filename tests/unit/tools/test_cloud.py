@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the clouds of tools/demo and tools/openstack share."""
+"""The code that tools/demo and tools/openstack share."""
 
 import json
 import os
-import pathlib
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import compute
 from cloud_lib import errors
@@ -33,8 +29,8 @@ class TestRest(testtools.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def _connection(self, host, port, timeout):
-        self.assertEqual('127.0.0.1', host)
+    def _connection(self, address, port, timeout):
+        self.assertEqual('127.0.0.1', address)
         connection = mock.Mock()
 
         def request(method, path, body, headers):
@@ -71,7 +67,7 @@ class TestRest(testtools.TestCase):
                             (200, self._volume('error'))]
         error = self.assertRaises(errors.CloudError,
                                   self.cinder.create_volume)
-        self.assertEqual('volume v became error', str(error))
+        self.assertEqual('the status of volume v is error', str(error))
 
     def test_delete_waits_for_404(self):
         self.answers = [(202, None), (200, self._volume('deleting')),
@@ -157,15 +153,15 @@ class TestStorage(testtools.TestCase):
 
     def test_failed_command(self):
         error = self.assertRaises(errors.CloudError, storage.run, 'false')
-        self.assertEqual('false ended with 1: no message', str(error))
+        self.assertEqual('false exited with status 1: no message', str(error))
 
 
 class TestScenario(testtools.TestCase):
 
     def test_clean_tries_everything(self):
         cinder = mock.Mock()
-        cinder.ids.side_effect = lambda kind: {'snapshot': ['s'],
-                                               'volume': ['v', 'w']}[kind]
+        cinder.ids.side_effect = {'snapshot': ['s'],
+                                  'volume': ['v', 'w']}.get
         cinder.delete.side_effect = [errors.CloudError('s stays'), None,
                                      None]
         host = mock.Mock()
@@ -185,7 +181,7 @@ class TestScenario(testtools.TestCase):
     def test_what_was_there_is_left_alone(self):
         cinder = mock.Mock()
         listed = {'snapshot': ['s'], 'volume': ['v'], 'attachment': []}
-        cinder.ids.side_effect = lambda kind: list(listed[kind])
+        cinder.ids.side_effect = lambda resource: list(listed[resource])
 
         def create(name):
             listed['volume'].append('w')
@@ -193,7 +189,9 @@ class TestScenario(testtools.TestCase):
 
         cinder.create_volume.side_effect = create
         work = scenario.Scenario(cinder, mock.Mock(), 'vg', False)
-        with mock.patch.object(storage, 'volumes', return_value={}):
+        with mock.patch.object(storage, 'lvs', return_value={}), \
+                mock.patch.object(storage, 'initiator_records',
+                                  return_value=[]):
             self.assertRaises(errors.CloudError, work.create)
         work.clean()
         cinder.delete.assert_called_once_with('volume', 'w')

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/demo is asked for, what it writes down and how it shows it."""
+"""tools/demo: options, settings, journal and report."""
 
 import configparser
 import os
-import pathlib
 import socket
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from cloud_lib import arguments
 from cloud_lib import errors
@@ -23,6 +19,7 @@ from demo_lib import kept
 from demo_lib import launch
 from demo_lib import options
 from demo_lib import settings
+from testvm_lib import cache
 
 
 def _settings(**changes):
@@ -66,7 +63,8 @@ class TestSettings(testtools.TestCase):
         return conf
 
     def test_round_trip(self):
-        wanted = _settings(extra=('a=b',), keep=True).with_ports(1, 2)
+        wanted = _settings(extra=('a=b',), keep=True, api_port=1,
+                           stop_port=2)
         self.assertEqual(wanted,
                          settings.Settings.from_json(wanted.to_json()))
 
@@ -145,7 +143,7 @@ class TestSteps(testtools.TestCase):
 class TestTable(testtools.TestCase):
 
     def test_nothing(self):
-        self.assertEqual('nothing was run\n', table.render([]))
+        self.assertEqual('no step was run\n', table.render([]))
 
     def test_rows(self):
         text = table.render([
@@ -179,18 +177,17 @@ class TestKept(testtools.TestCase):
     def test_running_folder_stays(self):
         old = os.path.join(self.parent, '2019')
         os.mkdir(old)
-        with mock.patch.object(kept, 'is_running',
-                               side_effect=lambda path: path == old):
+        with cache.in_use(old):
             for number in range(8):
                 os.mkdir(os.path.join(self.parent, f'2020-{number}'))
             kept.new_folder(self.parent)
         self.assertIn(old, kept.folders(self.parent))
 
-    def test_marks(self):
-        self.assertFalse(kept.is_running(self.parent))
-        kept.mark_running(self.parent)
-        kept.mark_ended(self.parent)
-        self.assertFalse(kept.is_running(self.parent))
+    def test_in_use(self):
+        self.assertFalse(cache.is_in_use(self.parent))
+        with cache.in_use(self.parent):
+            self.assertTrue(cache.is_in_use(self.parent))
+        self.assertFalse(cache.is_in_use(self.parent))
 
     def test_no_parent(self):
         self.assertEqual([], kept.folders('/does/not/exist'))
@@ -203,8 +200,7 @@ class TestKept(testtools.TestCase):
 
     def test_stop(self):
         port = kept.free_port(0)
-        # Connections wait in the queue of the socket, so asking first works
-        # without a thread: from the check, when the port listens.
+        # No thread is needed: a connection waits in the backlog of the socket.
         asked = []
 
         def check():
@@ -307,7 +303,7 @@ class TestCommand(testtools.TestCase):
     def _command(self, *argv):
         chosen = options.parse(argv)
         wanted = _settings(lvm_type=chosen.lvm_type,
-                           keep=chosen.keep).with_ports(11, 12)
+                           keep=chosen.keep, api_port=11, stop_port=12)
         return launch.testvm_command(chosen, wanted)
 
     def test_plain(self):

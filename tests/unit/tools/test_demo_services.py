@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's little image service, and its look at what is left."""
+"""tools/demo: its image service and its search for leftovers."""
 
 import http.client
 import io
 import json
 import os
-import pathlib
 import sqlite3
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from demo_lib import images
 from demo_lib import leftovers
 
 
 class _Socket:
-    """A connection that holds one request and keeps the answer."""
+    """A connection with one request; keeps the answer."""
 
     def __init__(self, request):
         self._request = request
@@ -34,7 +30,7 @@ class _Socket:
 
 
 class _Answer:
-    """What http.client needs to read an answer from bytes."""
+    """A socket from which http.client reads an answer."""
 
     def __init__(self, data):
         self._data = data

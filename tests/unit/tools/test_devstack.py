@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The DevStack plugin, with DevStack's functions played.
+"""The DevStack plugin, with stubs of DevStack's functions."""
 
-What DevStack does in which phase is its own affair: here is what the plugin
-asks of it.
-"""
-
-import pathlib
 import subprocess
 
 import testtools
 
-PLUGIN = pathlib.Path(__file__).parents[3] / 'devstack'
-_STAGE = """
+from tests.unit import tools
+
+PLUGIN = tools.TREE / 'devstack'
+_STUBS = """
 set -eu
 define_plugin() { :; }
 is_service_enabled() { [[ $1 == $service ]]; }
-# As DevStack's: the last word may be a folder that has more to install.
+# Like DevStack's, which installs the test requirements of a last argument.
 pip_install() { echo pip "$@"; [[ ! -e ${!#}/test-requirements.txt ]]; }
 sudo() { echo sudo "$@"; }
 iniset() { echo iniset "$@"; }
@@ -37,7 +34,7 @@ class TestPlugin(testtools.TestCase):
     def _run(self, *phase, backends='lvm:one,ceph:two,lvm:nvme',
              service='c-vol'):
         done = subprocess.run(
-            ['bash', '-c', _STAGE, 'stack.sh', *phase], text=True,
+            ['bash', '-c', _STUBS, 'stack.sh', *phase], text=True,
             env={'PATH': '/usr/bin:/bin', 'plugin': str(PLUGIN),
                  'CINDER_ENABLED_BACKENDS': backends, 'service': service},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/openstack is asked for, and the files it writes."""
+"""tools/openstack: options, configuration files and commands."""
 
 import configparser
 import json
 import os
-import pathlib
 import signal
 import stat
-import sys
 import types
 from unittest import mock
 
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
 from cloud_lib import errors
 from openstack_lib import access
 from openstack_lib import bus
+from openstack_lib import cloud
 from openstack_lib import configuration
-from openstack_lib import control
 from openstack_lib import database
 from openstack_lib import launch
 from openstack_lib import options
@@ -43,6 +39,7 @@ def _read(text):
 
 
 NEW = settings.Settings()
+PORTS = NEW.ports
 
 
 def _wanted(*argv, known=NEW):
@@ -128,14 +125,14 @@ class TestSettings(testtools.TestCase):
         self.assertEqual(
             [('lvm-1', 'cinder-volumes-1', 'thin'),
              ('lvm-2', 'cinder-volumes-2', 'default')],
-            [(one.name, one.group, one.lvm_type)
+            [(one.name, one.vg, one.lvm_type)
              for one in wanted.back_ends()])
         self.assertEqual(1, len(settings.Settings().back_ends()))
 
     def test_ports_are_a_row(self):
-        ports = settings.Ports(100)
+        ports = settings.Ports.starting_at(100)
         self.assertEqual(
-            list(ports.row),
+            list(range(100, 108)),
             [ports.keystone, ports.glance, ports.cinder, ports.database,
              ports.bus, ports.names, ports.distribution, ports.node])
 
@@ -223,14 +220,14 @@ class TestConfiguration(testtools.TestCase):
 class TestAccess(testtools.TestCase):
 
     def test_clouds(self):
-        clouds = json.loads(access.clouds(settings.Ports(), SECRET))['clouds']
+        clouds = json.loads(access.clouds(PORTS, SECRET))['clouds']
         self.assertEqual('demo-word', clouds['demo']['auth']['password'])
         self.assertEqual('http://127.0.0.1:18700/v3',
                          clouds['admin']['auth']['auth_url'])
 
     def test_variables(self):
         for user in 'admin', 'demo':
-            found = access.variables(settings.Ports(), SECRET, '/c', user)
+            found = access.variables(PORTS, SECRET, '/c', user)
             self.assertEqual(
                 [user, user, f'{user}-word'],
                 [found[f'OS_{name}']
@@ -246,7 +243,7 @@ class TestAccess(testtools.TestCase):
         connection = mock.Mock(getresponse=lambda: answer)
         with mock.patch('http.client.HTTPConnection',
                         return_value=connection):
-            return access.token(settings.Ports(), SECRET), connection
+            return access.token(PORTS, SECRET), connection
 
     def test_token(self):
         token, connection = self._token(201)
@@ -290,7 +287,7 @@ class TestServers(testtools.TestCase):
         self.assertFalse(os.path.exists(self.places.path('mariadb')))
 
     def test_bus(self):
-        made = bus.Bus(self.places, settings.Ports(), 'bus-word')
+        made = bus.Bus(self.places, PORTS, 'bus-word')
         made.create()
         path = self.places.path('rabbitmq', 'rabbitmq.conf')
         self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
@@ -308,66 +305,66 @@ class TestServers(testtools.TestCase):
     def test_concurrency(self):
         wanted = settings.Settings(concurrency='threading')
         venv = self.places.root
-        self.assertEqual({}, control.concurrency(settings.Settings(), venv))
-        self.assertRaises(errors.CloudError, control.concurrency, wanted,
+        self.assertEqual({}, cloud.concurrency(settings.Settings(), venv))
+        self.assertRaises(errors.CloudError, cloud.concurrency, wanted,
                           venv)
         folder = self.places.path('lib/python3.11/site-packages/cinder')
         os.makedirs(folder)
         with open(f'{folder}/monkey_patch.py', 'w') as file:
-            file.write(f"os.environ.get('{control.NATIVE_THREADS}')\n")
-        self.assertEqual({control.NATIVE_THREADS: 'true'},
-                         control.concurrency(wanted, venv))
+            file.write(f"os.environ.get('{cloud.NATIVE_THREADS}')\n")
+        self.assertEqual({cloud.NATIVE_THREADS: 'true'},
+                         cloud.concurrency(wanted, venv))
 
 
 class TestRegister(testtools.TestCase):
 
     def test_network_is_nowhere(self):
-        found = register.endpoints(settings.Ports())
+        found = register.endpoints(PORTS)
         self.assertEqual('http://127.0.0.1:18700/no-network',
                          found['nothing'][1])
         self.assertEqual('http://127.0.0.1:18702/v3',
                          found['cinder'][1])
 
     def test_what_is_there_is_not_made_again(self):
-        cloud = mock.MagicMock()
-        cloud.image.find_image.return_value = mock.Mock(
+        connection = mock.MagicMock()
+        connection.image.find_image.return_value = mock.Mock(
             id='image-id', status='active')
         self.assertEqual({'image': 'image-id'},
-                         register.resources(cloud, ['lvm-1'], '/none'))
-        cloud.block_storage.create_type.assert_not_called()
-        cloud.create_image.assert_not_called()
+                         register.resources(connection, ['lvm-1'], '/none'))
+        connection.block_storage.create_type.assert_not_called()
+        connection.create_image.assert_not_called()
 
     def test_half_made_image_is_made_again(self):
-        cloud = mock.MagicMock()
-        cloud.image.find_image.return_value.status = 'queued'
+        connection = mock.MagicMock()
+        connection.image.find_image.return_value.status = 'queued'
         with mock.patch('openstack_lib.register.make_image') as make:
-            register.resources(cloud, ['lvm-1'], '/none')
-        cloud.image.delete_image.assert_called_once()
+            register.resources(connection, ['lvm-1'], '/none')
+        connection.image.delete_image.assert_called_once()
         make.assert_called_once_with('/none')
 
     def test_types(self):
-        cloud = mock.MagicMock()
-        cloud.block_storage.find_type.return_value = None
-        cloud.image.find_image.return_value.status = 'active'
-        register.resources(cloud, ['lvm-1', 'lvm-2'], '/none')
+        connection = mock.MagicMock()
+        connection.block_storage.find_type.return_value = None
+        connection.image.find_image.return_value.status = 'active'
+        register.resources(connection, ['lvm-1', 'lvm-2'], '/none')
         self.assertEqual(
             [mock.call(name=name, extra_specs={'volume_backend_name': name})
              for name in ('lvm-1', 'lvm-2')],
-            cloud.block_storage.create_type.call_args_list)
+            connection.block_storage.create_type.call_args_list)
 
     def test_identities(self):
-        cloud = mock.MagicMock()
-        cloud.identity.roles.return_value = [
+        connection = mock.MagicMock()
+        connection.identity.roles.return_value = [
             types.SimpleNamespace(name=name)
             for name in ('admin', 'service', 'member')]
-        cloud.identity.find_user.return_value = None
-        cloud.identity.endpoints.return_value = []
-        register.identities(cloud, settings.Ports(), SECRET)
+        connection.identity.find_user.return_value = None
+        connection.identity.endpoints.return_value = []
+        register.identities(connection, PORTS, SECRET)
         made = {call.kwargs['name']: call.kwargs['password']
-                for call in cloud.identity.create_user.call_args_list}
+                for call in connection.identity.create_user.call_args_list}
         self.assertEqual({'glance': 'glance-word', 'cinder': 'cinder-word',
                           'demo': 'demo-word'}, made)
-        self.assertEqual(12, cloud.identity.create_endpoint.call_count)
+        self.assertEqual(12, connection.identity.create_endpoint.call_count)
 
 
 class TestTempestConfiguration(testtools.TestCase):
@@ -381,7 +378,7 @@ class TestTempestConfiguration(testtools.TestCase):
         conf = self._conf()
         available = conf['service_available']
         self.assertEqual('false', available['nova'])
-        # Classes that need no network skip themselves without one.
+        # Otherwise classes that need no network would be skipped.
         self.assertEqual('true', available['neutron'])
         self.assertEqual('image-id', conf['compute']['image_ref'])
 
@@ -413,30 +410,33 @@ class TestLaunch(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
-        # The test process has its own.
+        # Keep the handlers of the test process.
         self.signals = self.useFixture(
             fixtures.MockPatch('signal.signal')).mock
-        self._touch('lock')
+        self._write('lock')
 
-    def _touch(self, name):
-        with open(os.path.join(self.folder, name), 'w'):
-            pass
+    def _write(self, name, text=''):
+        with open(os.path.join(self.folder, name), 'w') as file:
+            file.write(text)
+
+    def _write_cloud(self, environments='{"services": "/v"}'):
+        self._write('settings.json', NEW.to_json())
+        self._write('environments.json', environments)
 
     def _launch(self, *argv):
         return launch.Launch(options.parse(
             ['--folder', self.folder, *argv]))
 
-    def test_verbs_are_there(self):
+    def test_every_command_has_a_method(self):
         parser = options.build_parser()
-        verbs = parser._subparsers._group_actions[0].choices
-        for verb in verbs:
-            self.assertTrue(callable(getattr(launch.Launch, verb)), verb)
+        actions = parser._subparsers._group_actions[0].choices
+        for action in actions:
+            self.assertTrue(callable(getattr(launch.Launch, action)), action)
 
     def test_other_settings_are_refused(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write('settings.json', NEW.to_json())
         one = self._launch('up', '--lvm-type', 'default')
-        with mock.patch('cloud_lib.preparing.setup') as setup:
+        with mock.patch('cloud_lib.programs.setup') as setup:
             error = self.assertRaises(errors.CloudError, one.run)
         self.assertIn("lvm_type: 'thin', not 'default'", str(error))
         setup.assert_not_called()
@@ -444,11 +444,11 @@ class TestLaunch(testtools.TestCase):
     def test_ports_of_another_cloud(self):
         with mock.patch('openstack_lib.services.listens',
                         side_effect=lambda port: port == 18706), \
-                mock.patch('cloud_lib.preparing.setup') as setup:
+                mock.patch('cloud_lib.programs.setup') as setup:
             error = self.assertRaises(errors.CloudError,
                                       self._launch('up').run)
         self.assertIn('port 18706', str(error))
-        # The advice can be followed: nothing is there that it contradicts.
+        # Another --port-base must work: no settings were written.
         setup.assert_not_called()
         self.assertEqual(['lock'], os.listdir(self.folder))
 
@@ -462,37 +462,33 @@ class TestLaunch(testtools.TestCase):
                 ('settings.json', '{"extra": [], "of_old": 1}'),
                 ('environments.json', '{"services": "/v"}'),
                 ('passwords.json', '{"of_old": "secret"}')):
-            settings.write_private(os.path.join(self.folder, name), text)
-        for verb in 'up', 'status':
+            self._write(name, text)
+        for action in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('another version', str(error))
             self.assertIn('down --wipe', str(error))
         for known in None, settings.Settings().to_json():
             if known:
-                self._touch('lock')
-                settings.write_private(
-                    os.path.join(self.folder, 'settings.json'), known)
-                settings.write_private(os.path.join(
-                    self.folder, 'passwords.json'), '{"of_old": "secret"}')
+                self._write('lock')
+                self._write('settings.json', known)
+                self._write('passwords.json', '{"of_old": "secret"}')
             with mock.patch('builtins.print') as said:
                 self._launch('down', '--wipe').run()
-            self.assertIn('another version' if not known else 'to its end',
+            self.assertIn('another version' if not known else 'incomplete',
                           said.call_args_list[0].args[0])
             self.assertEqual([], os.listdir(self.folder))
 
     def test_files_that_a_crash_has_emptied(self):
-        self._touch('passwords.json')
+        self._write('passwords.json')
         self.assertRaises(errors.CloudError, passwords.ensure,
                           os.path.join(self.folder, 'passwords.json'))
-        self._touch('environments.json')
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write_cloud('')
         self.assertRaises(errors.CloudError, self._launch('shell').run)
-        self._touch('settings.json')
-        for verb in 'up', 'status':
+        self._write('settings.json')
+        for action in 'up', 'status':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('down --wipe', str(error))
         with mock.patch('builtins.print'):
             self._launch('down', '--wipe').run()
@@ -505,37 +501,28 @@ class TestLaunch(testtools.TestCase):
         self.assertIn('another version', str(error))
 
     def test_cloud_that_was_not_made_to_its_end(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        for verb in 'tempest', 'attach', 'shell':
+        self._write('settings.json', NEW.to_json())
+        for action in 'tempest', 'attach', 'shell':
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(verb).run)
+                                      self._launch(action).run)
             self.assertIn('"tools/openstack up"', str(error))
 
     def test_tempest_of_a_cloud_that_is_down(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v", "tempest": "/t"}')
+        self._write_cloud('{"services": "/v", "tempest": "/t"}')
         away = remote.NodeAway('it does not answer')
         with mock.patch('openstack_lib.remote.Node.ask', side_effect=away):
             self.assertRaises(remote.NodeAway, self._launch('tempest').run)
         with mock.patch('openstack_lib.remote.Node.ask',
-                        return_value='cinder-volume ended with status 1\n'), \
+                        return_value='cinder-volume exited with status 1\n'), \
                 mock.patch('openstack_lib.tempest.Tempest.run') as run:
             error = self.assertRaises(errors.CloudError,
                                       self._launch('tempest').run)
-        self.assertIn('cinder-volume ended with status 1', str(error))
+        self.assertIn('cinder-volume exited with status 1', str(error))
         run.assert_not_called()
 
     def _shell(self, **variables):
-        """Return the environment of a shell that is opened from another."""
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        """Return the environment of the shell."""
+        self._write_cloud()
         with mock.patch.dict('os.environ', variables, clear=True), \
                 mock.patch('os.execvpe') as become:
             self._launch('shell', '--user', 'demo', '--', 'cinder').run()
@@ -554,28 +541,19 @@ class TestLaunch(testtools.TestCase):
                          self._shell(no_proxy='intra')['no_proxy'])
 
     def test_shell_without_such_a_command(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        self._write_cloud()
         error = self.assertRaises(
             errors.CloudError, self._launch('shell', '--', 'no-such').run)
         self.assertIn('no-such: No such file', str(error))
 
     def test_status_of_a_cloud_that_is_down(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
+        self._write('settings.json', NEW.to_json())
         with mock.patch('builtins.print') as said:
             self.assertEqual(1, self._launch('status').run())
         self.assertIn('does not run', said.call_args.args[0])
 
     def test_status_of_a_service_of_the_node_that_ended(self):
-        settings.write_private(os.path.join(self.folder, 'settings.json'),
-                               settings.Settings().to_json())
-        settings.write_private(
-            os.path.join(self.folder, 'environments.json'),
-            '{"services": "/v"}')
+        self._write_cloud()
         for states, status in (
                 ('cinder-volume runs\n', 0),
                 ('cinder-volume runs\ncinder-backup is stopped\n', 1)):
@@ -588,25 +566,25 @@ class TestLaunch(testtools.TestCase):
 
     def test_wipe_leaves_nothing_but_the_folder(self):
         os.mkdir(os.path.join(self.folder, 'mariadb'))
-        self._touch('disk.raw')
+        self._write('disk.raw')
         with mock.patch('builtins.print'):
             self._launch('down', '--wipe').run()
         self.assertEqual([], os.listdir(self.folder))
 
     def test_folder_of_something_else(self):
-        self._touch('disk.raw')
+        self._write('disk.raw')
         os.unlink(os.path.join(self.folder, 'lock'))
-        for verb in ['up'], ['down', '--wipe']:
+        for action in ['up'], ['down', '--wipe']:
             error = self.assertRaises(errors.CloudError,
-                                      self._launch(*verb).run)
+                                      self._launch(*action).run)
             self.assertIn('choose', str(error))
         self.assertEqual(['disk.raw'], os.listdir(self.folder))
 
     def test_folder_that_cannot_be(self):
-        self._touch('file')
+        self._write('file')
         for folder, reason in (
-                ('/dev/shm/openstack', 'does not see'),
-                ('/run/openstack', 'does not see'),
+                ('/dev/shm/openstack', 'cannot see'),
+                ('/run/openstack', 'cannot see'),
                 (os.path.join(self.folder, 'file'), 'File exists'),
                 (os.path.join(self.folder, 'file', 'x'), 'Not a directory')):
             error = self.assertRaises(
@@ -622,7 +600,7 @@ class TestLaunch(testtools.TestCase):
 
     def test_one_at_a_time(self):
         one = self._launch('down')
-        with one._alone():
+        with one._lock():
             error = self.assertRaises(errors.CloudError,
                                       self._launch('down').run)
         self.assertIn('another', str(error))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of tools/openstack that need attached volumes."""
 
+import contextlib
 import json
 import os
 from unittest import mock
@@ -18,17 +19,18 @@ from openstack_lib import survive
 
 
 class Cloud:
-    """Cinder and a host, of which a volume is a text with its data."""
+    """Cinder and a host; the data of a volume is a file."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.listed = {kind: [] for kind in ('snapshot', 'backup', 'volume',
-                                             'attachment')}
+        self.listed = {'snapshot': [], 'backup': [], 'volume': [],
+                       'attachment': []}
         self.types = []
         self.moves = []
-        self.group = {'pool': {}}
+        self.lvs = {'pool': {}}
         self.cinder = mock.create_autospec(rest.Cinder, instance=True)
-        self.cinder.ids.side_effect = lambda kind: list(self.listed[kind])
+        self.cinder.ids.side_effect = lambda resource: list(
+            self.listed[resource])
         self.cinder.show.return_value = {
             'os-vol-host-attr:host': 'storage@lvm-2#lvm-2'}
         for verb in ('create_volume', 'create_backup', 'create_type',
@@ -38,8 +40,8 @@ class Cloud:
         self.host = mock.create_autospec(compute.Host, instance=True)
         self.host.attach.side_effect = lambda connection: {
             'path': connection['path']}
-        self.host.decrypt.side_effect = lambda device, *_: compute.Plain(
-            device.path, mock.Mock())
+        self.host.decrypted.side_effect = (
+            lambda device, *_: contextlib.nullcontext(device.path))
 
     def create_volume(self, **fields):
         volume = f'v{len(self.listed["volume"])}'
@@ -52,11 +54,11 @@ class Cloud:
                     file.write(data.read())
             else:
                 file.truncate(features.DATA)
-        self.group[f'volume-{volume}'] = {}
+        self.lvs[f'volume-{volume}'] = {}
         return volume
 
     def create_backup(self, volume, name):
-        self.group['_snapshot-1'] = {}
+        self.lvs['_snapshot-1'] = {}
         self.listed['backup'].append(volume)
         with open(os.path.join(self.folder, volume), 'rb') as file:
             self.backed_up = file.read()
@@ -80,19 +82,20 @@ class Cloud:
     def delete_attachment(self, attachment, volume, status='available'):
         self.listed['attachment'].remove(attachment)
 
-    def delete(self, kind, identity):
-        self.listed[kind].remove(identity)
+    def delete(self, resource, identity):
+        self.listed[resource].remove(identity)
 
     def encryption(self, volume):
         return {}
 
-    def migrate(self, volume, host):
-        self.moves.append(host)
-        self.groups = {'cinder-volumes-1': {}, 'cinder-volumes-2': {}}
-        self.groups[f'cinder-volumes-{host[-1]}'] = {f'volume-{volume}': {}}
+    def migrate(self, volume, destination):
+        self.moves.append(destination)
+        self.vgs = {'cinder-volumes-1': {}, 'cinder-volumes-2': {}}
+        self.vgs[f'cinder-volumes-{destination[-1]}'] = {
+            f'volume-{volume}': {}}
 
-    def volumes(self, group):
-        return getattr(self, 'groups', {}).get(group, self.group)
+    def lvs_of(self, vg):
+        return getattr(self, 'vgs', {}).get(vg, self.lvs)
 
 
 class AttachedTestCase(testtools.TestCase):
@@ -102,7 +105,7 @@ class AttachedTestCase(testtools.TestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.cloud = Cloud(self.folder)
         for where, name, value in (
-                (storage, 'volumes', self.cloud.volumes),
+                (storage, 'lvs', self.cloud.lvs_of),
                 (storage, 'initiator_records', list),
                 (os, 'O_DIRECT', 0)):
             self.useFixture(fixtures.MockPatchObject(where, name, value))
@@ -140,9 +143,9 @@ class TestFeatures(AttachedTestCase):
     def test_backup_that_takes_a_copy(self):
         user = self.user(extra=('backup_use_temp_snapshot=true',))
         user.begin()
-        with mock.patch.dict(self.cloud.group, clear=False):
+        with mock.patch.dict(self.cloud.lvs, clear=False):
             self.cloud.cinder.create_backup.side_effect = (
-                lambda *arguments: self.cloud.group.update(
+                lambda *arguments: self.cloud.lvs.update(
                     {'volume-temporary': {}}) or 'b')
             error = self.assertRaises(errors.CloudError, user.backup)
         self.assertIn('volume-temporary', str(error))
@@ -189,7 +192,7 @@ class TestSurvive(AttachedTestCase):
         with open(path, 'r+b') as file:
             file.write(b'other')
         error = self.assertRaises(errors.CloudError, self.again().check)
-        self.assertIn('volume v1 does not have its data', str(error))
+        self.assertIn(f'{path} are not the data expected', str(error))
 
     def test_begin_that_fails_leaves_nothing(self):
         self.cloud.host.attach.side_effect = OSError('no')

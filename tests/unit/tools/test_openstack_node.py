@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of tools/openstack, here and on its storage node."""
+"""tools/openstack: the processes of both machines."""
 
 import datetime
 import os
-import pathlib
 import signal
 import socket
 import sys
@@ -12,16 +11,14 @@ from unittest import mock
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
 from cloud_lib import errors
 from cloud_lib import logs
 from openstack_lib import apis
 from openstack_lib import attach
+from openstack_lib import cloud
 from openstack_lib import disk
 from openstack_lib import guest
 from openstack_lib import node
-from openstack_lib import passwords
 from openstack_lib import remote
 from openstack_lib import services
 from openstack_lib import settings
@@ -66,7 +63,7 @@ class TestServices(_Scratch):
         with mock.patch('time.sleep'):
             error = self.assertRaises(services.ServiceFailed,
                                       self.services.wait, service)
-        self.assertIn('one ended by itself', str(error))
+        self.assertIn('one ended unexpectedly', str(error))
 
     def test_too_late(self):
         service = self._service('sleep', '60', ready=lambda: False,
@@ -110,7 +107,7 @@ class TestServices(_Scratch):
             port = server.getsockname()[1]
             self.assertTrue(services.listens(port))
         self.assertFalse(services.listens(port))
-        self.assertFalse(services.answers(f'http://127.0.0.1:{port}/'))
+        self.assertFalse(services.answers(port))
 
 
 class TestRemote(testtools.TestCase):
@@ -130,7 +127,7 @@ class TestRemote(testtools.TestCase):
         self.port = agent.server_address[1]
         self.node = remote.Node(self.port, 'word')
 
-    def test_verbs(self):
+    def test_actions(self):
         self.assertEqual('hi you\n', self.node.ask('hello', 'you'))
         error = self.assertRaises(errors.CloudError, self.node.ask, 'fail')
         self.assertEqual('it cannot be done', str(error))
@@ -163,7 +160,7 @@ class TestRemote(testtools.TestCase):
         self.assertEqual(['the password is wrong\n'], said)
         self.assertRaises(errors.CloudError, stranger.ask, 'hello', 'you')
 
-    def test_nonsense_gets_no_answer(self):
+    def test_invalid_request_gets_no_answer(self):
         with socket.create_connection(('127.0.0.1', self.port)) as one:
             one.sendall(b'GET / HTTP/1.1\r\n\r\n')
             self.assertEqual(b'', one.recv(10))
@@ -183,7 +180,8 @@ class TestStorage(_Scratch):
         self.storage = self._storage(settings.Settings())
 
     def _storage(self, wanted):
-        return node.Storage(wanted, self.places, '/venv', self.said.append)
+        return node.Storage(cloud.Cloud(wanted, self.places, '/venv',
+                                        self.said.append))
 
     def test_command(self):
         command = self.storage.command()
@@ -227,13 +225,13 @@ class TestStorage(_Scratch):
         self.storage.agent.ask.return_value = 'cinder-volume runs\n'
         self.storage.require_services()
         self.storage.agent.ask.return_value = (
-            'cinder-volume runs\ncinder-backup ended with status 1\n')
+            'cinder-volume runs\ncinder-backup exited with status 1\n')
         error = self.assertRaises(services.ServiceFailed,
                                   self.storage.require_services)
-        self.assertIn('cinder-backup ended with status 1', str(error))
+        self.assertIn('cinder-backup exited with status 1', str(error))
 
     def _up(self, ask):
-        """Call ``up`` while the machine runs; return what waits since when."""
+        """Call ``up`` while the machine runs; return the start of the wait."""
         self._mark(node.NAME, f'{os.getpid()} '
                    f'{services.started_at(os.getpid())}')
         with open(self.services.log(node.NAME), 'w'):
@@ -247,21 +245,21 @@ class TestStorage(_Scratch):
 
     def test_up_starts_what_has_ended(self):
         begin = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        since = self._up(lambda verb, *words, **_: (
-            'cinder-volume ended with status -9\ncinder-backup runs\n'
-            if verb == 'states' else 'started\n'))
+        since = self._up(lambda action, *_, **__: (
+            'cinder-volume exited with status -9\ncinder-backup runs\n'
+            if action == 'states' else 'started\n'))
         self.assertEqual(
             [mock.call('states'), mock.call(
                 'restart', 'cinder-volume', seconds=node.RESTART_SECONDS)],
             self.storage.agent.ask.call_args_list)
         self.assertEqual(
-            ['cinder-volume ended with status -9: it is started again'],
+            ['cinder-volume exited with status -9: restarting it'],
             self.said)
-        # What it told the scheduler before it ended is no answer.
+        # Stats from before the restart must not count.
         self.assertGreaterEqual(since, begin)
 
     def test_second_up_changes_nothing(self):
-        since = self._up(lambda verb: 'cinder-volume runs\n')
+        since = self._up(lambda action: 'cinder-volume runs\n')
         self.assertEqual(self.storage._started(), since)
 
     def test_up_while_the_machine_boots(self):
@@ -273,10 +271,10 @@ class TestStorage(_Scratch):
         with open(path, 'w') as log:
             log.write('testvm: x\nnode: one\nnode: tw')
             log.flush()
-            self.storage._tell()
+            self.storage._show_progress()
             log.write('o\n')
             log.flush()
-            self.storage._tell()
+            self.storage._show_progress()
         self.assertEqual(['one', 'two'], self.said)
 
 
@@ -304,7 +302,7 @@ class TestPrograms(_Scratch):
             self.assertIn('/etc/cinder/cinder.conf', call.args[0])
 
     def test_native_threads(self):
-        with mock.patch('openstack_lib.control.concurrency',
+        with mock.patch('openstack_lib.cloud.concurrency',
                         return_value={'X': 'true'}):
             popen = self._start(self._programs(backup=False))
         volume, = popen.call_args_list
@@ -319,10 +317,10 @@ class TestPrograms(_Scratch):
         with open(f'{self.places.log}/cinder-volume.log', 'w') as log:
             log.write('2026-01-01 00:00:00.0 7 ERROR cinder.volume.manager '
                       f'{guest.NO_DRIVER}.: x\n')
-        self.assertEqual('cinder-volume did not initialise its driver\n',
+        self.assertEqual('cinder-volume did not initialize its driver\n',
                          programs.states())
         self.process.poll = lambda: 3
-        self.assertEqual('cinder-volume ended with status 3\n',
+        self.assertEqual('cinder-volume exited with status 3\n',
                          programs.states())
 
     def test_restart(self):
@@ -340,24 +338,24 @@ class TestPrograms(_Scratch):
 
 class TestDisk(testtools.TestCase):
 
-    def _make_group(self, name, path, size):
+    def _create_vg(self, name, path, size):
         with open(path, 'w'):
             pass
         return '/dev/loop0'
 
-    def test_group_is_made_once(self):
+    def test_vg_is_created_once(self):
         backend = settings.Backend('lvm-1', 'vg', 'thin')
         folder = self.useFixture(fixtures.TempDir()).path
         with mock.patch.object(disk, 'FOLDER', folder), \
-                mock.patch('cloud_lib.storage.make_group',
-                           side_effect=self._make_group) as make, \
+                mock.patch('cloud_lib.storage.create_vg',
+                           side_effect=self._create_vg) as make, \
                 mock.patch('cloud_lib.storage.run',
                            return_value='/dev/loop1\n') as run:
-            self.assertEqual('volume group vg on /dev/loop0',
-                             disk.open_group(backend))
+            self.assertEqual('VG vg on /dev/loop0',
+                             disk.open_vg(backend))
             run.assert_called_once_with('sync')
-            self.assertEqual('volume group vg on /dev/loop1',
-                             disk.open_group(backend))
+            self.assertEqual('VG vg on /dev/loop1',
+                             disk.open_vg(backend))
         make.assert_called_once()
         self.assertIn(mock.call('vgchange', '--quiet', '--activate', 'y',
                                 'vg'), run.call_args_list)
@@ -366,13 +364,14 @@ class TestDisk(testtools.TestCase):
 class TestOthers(testtools.TestCase):
 
     def test_attach_follows_the_settings(self):
-        secret = mock.Mock(spec=passwords.Passwords, volume_key='00')
         for helper, discards in (('lioadm', True), ('tgtadm', False)):
             with mock.patch('openstack_lib.access.token', return_value='t'), \
                     mock.patch('cloud_lib.compute.Host'), \
                     mock.patch('cloud_lib.scenario.Scenario') as made:
-                attach.make(settings.Settings(target_helper=helper,
-                                              lvm_type='default'), secret)
+                attach.users(mock.Mock(
+                    settings=settings.Settings(target_helper=helper,
+                                               lvm_type='default'),
+                    passwords=mock.Mock(volume_key='00')))
             self.assertEqual('cinder-volumes-1', made.call_args.args[2])
             self.assertEqual({'thin': False, 'discards': discards},
                              made.call_args.kwargs)

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How tools/demo, tools/openstack and tools/testvm start."""
+"""The start of tools/demo, tools/openstack and tools/testvm."""
 
 import os
-import pathlib
 import shutil
 import subprocess
 
 import fixtures
 import testtools
 
-TOOLS = pathlib.Path(__file__).parents[3] / 'tools'
+from tests.unit import tools
 
 
 class TestRun(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        # A folder of that name is where people put things.
+        # The path contains a space.
         self.tools = os.path.join(
             self.useFixture(fixtures.TempDir()).path, 'my tools')
         self.bin = os.path.join(self.tools, 'bin')
         os.makedirs(self.bin)
         for name in 'run', 'demo':
-            shutil.copy(TOOLS / name, self.tools)
-        for name in 'bash', 'dirname', 'readlink', 'cp':
+            shutil.copy(tools.TOOLS / name, self.tools,
+                        follow_symlinks=False)
+        for name in 'bash', 'basename', 'dirname', 'readlink', 'cp':
             os.symlink(shutil.which(name), os.path.join(self.bin, name))
         self._write('python', 'printf "%s\\n" "$@"')
         self._write('setup', f'echo "setup $*"; '

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/setup reads out of bindep.txt and the requirements."""
+"""tools/setup: packages, requirements, and the services it forbids."""
 
 import os
-import pathlib
 import subprocess
 
 import fixtures
 import testtools
 
-SETUP = pathlib.Path(__file__).parents[3] / 'tools' / 'setup'
+from tests.unit import tools
+
+SETUP = tools.TOOLS / 'setup'
 
 
 class TestSetup(testtools.TestCase):
 
     def _ask(self, script):
-        """Return the words that a script says with setup's functions."""
+        """Return the output of a script that uses setup's functions."""
         done = subprocess.run(
             ['bash', '-c', f'source "{SETUP}" cache >/dev/null; {script}'],
             text=True, env={'PATH': os.environ['PATH'],
@@ -65,8 +66,20 @@ class TestSetup(testtools.TestCase):
                       f'CINDER_LVM_CACHE="/a b/" bash "{SETUP}" cache'))
 
 
+    def test_cache_folder(self):
+        for environ, path in (
+                ({'CINDER_LVM_CACHE': '/a', 'XDG_CACHE_HOME': '/b'}, '/a'),
+                ({'XDG_CACHE_HOME': '/b'}, '/b/cinder-lvm-driver'),
+                ({'CINDER_LVM_CACHE': '', 'XDG_CACHE_HOME': ''},
+                 '/var/cache/cinder-lvm-driver'),
+                ({}, '/var/cache/cinder-lvm-driver')):
+            self.assertEqual(f'{path}\n', subprocess.run(
+                [SETUP, 'cache'], env={'PATH': os.environ['PATH'], **environ},
+                check=True, text=True, stdout=subprocess.PIPE).stdout)
+
+
 class TestServices(testtools.TestCase):
-    """What may run, now and at the next boot, is as it was."""
+    """The installation starts and enables no service."""
 
     FOREIGN = 'exit 101\n'
 
@@ -88,7 +101,7 @@ class TestServices(testtools.TestCase):
             file.write(text)
 
     def _install(self, end):
-        """Play an installation that brings a service; return what is left.
+        """Simulate the installation of a service; return the result.
 
         :returns: the services, and whether they are forbidden
         """

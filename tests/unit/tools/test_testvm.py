@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/testvm is asked for, and what it keeps between runs."""
+"""tools/testvm: options and cache."""
 
 import io
 import os
@@ -12,14 +12,12 @@ from unittest import mock
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
+from tests.unit import tools
 from testvm_lib import cache
 from testvm_lib import errors
 from testvm_lib import options
 from testvm_lib import report
 
-TREE = pathlib.Path(__file__).parents[3]
 MIB = 1 << 20
 
 
@@ -148,12 +146,11 @@ class TestOptions(testtools.TestCase):
         self.assertIn("unknown option '--dsk'", self._refused('--dsk'))
         self.assertIn("unknown argument 'ls'", self._refused('ls'))
 
-    def test_command_is_needed_unless_preparing(self):
+    def test_command_is_needed(self):
         for argv in ([], ['--'], ['--cpus', '1']):
             error = self.assertRaises(errors.UsageError, options.parse,
                                       argv, {})
             self.assertIn('there is no command', error.sentence)
-        self.assertTrue(options.parse(['--prepare'], {}).prepare)
 
     def test_command_cannot_be_an_assignment(self):
         error = self.assertRaises(errors.UsageError, options.parse,
@@ -168,16 +165,6 @@ class TestCache(testtools.TestCase):
         super().setUp()
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.reporter = mock.create_autospec(report.Reporter, instance=True)
-
-    def test_folder(self):
-        own = {'CINDER_LVM_CACHE': '/a', 'XDG_CACHE_HOME': '/b'}
-        for environ, path in (
-                (own, '/a/testvm'),
-                ({'XDG_CACHE_HOME': '/b'}, '/b/cinder-lvm-driver/testvm'),
-                ({'CINDER_LVM_CACHE': '', 'XDG_CACHE_HOME': ''},
-                 '/var/cache/cinder-lvm-driver/testvm'),
-                ({}, '/var/cache/cinder-lvm-driver/testvm')):
-            self.assertEqual(path, cache.folder(environ))
 
     def test_key_changes_with_every_part(self):
         keys = {cache.key(*parts) for parts in (
@@ -257,7 +244,7 @@ class TestCache(testtools.TestCase):
 
 class TestProgram(testtools.TestCase):
 
-    PROGRAM = str(TREE / 'tools' / 'testvm')
+    PROGRAM = str(tools.TOOLS / 'testvm')
 
     def _run(self, *argv):
         return subprocess.run([self.PROGRAM, *argv], check=False, text=True,
@@ -270,7 +257,7 @@ class TestProgram(testtools.TestCase):
         self.assertEqual(0, done.returncode)
         for option in ('--disk', '--disk-file', '--share', '--forward',
                        '--env', '--memory', '--cpus', '--timeout',
-                       '--kernel', '--accel', '--prepare', '--verbose'):
+                       '--kernel', '--accel', '--verbose'):
             self.assertIn(option, done.stdout)
 
     def test_bad_option_is_one_sentence(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/testvm boots: Debian's kernel and its first root."""
+"""tools/testvm: the kernel and the initramfs."""
 
 import lzma
 import os
@@ -8,20 +8,16 @@ import re
 import stat
 import struct
 import subprocess
-import sys
 from unittest import mock
 
 import fixtures
 import testtools
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
-
+from tests.unit import tools
 from testvm_lib import cpio
 from testvm_lib import errors
 from testvm_lib import initramfs
 from testvm_lib import kernel
-
-TREE = pathlib.Path(__file__).parents[3]
 
 
 class TestKernel(testtools.TestCase):
@@ -60,7 +56,7 @@ class TestKernel(testtools.TestCase):
         self.assertEqual(
             'linux-image-6.18.117+deb12-cloud-amd64',
             self._find('6.12', linux_image_cloud_amd64=newest))
-        # 6.12 is no 6.1.
+        # The prefix 6.1 does not match 6.12.
         self.assertIsNone(
             self._find('6.1', linux_image_cloud_amd64=self.DEPENDS))
 
@@ -161,7 +157,7 @@ class TestInitramfs(testtools.TestCase):
         self.assertEqual('|'.join([*words[2:], '']), output.decode())
 
     def test_scripts_are_valid_and_use_only_known_applets(self):
-        folder = TREE / 'tools' / 'testvm_lib' / 'guest'
+        folder = tools.TOOLS / 'testvm_lib' / 'guest'
         for name in initramfs.SCRIPTS:
             subprocess.run(['sh', '-n', str(folder / name)], check=True)
         text = (folder / 'stage1').read_text()

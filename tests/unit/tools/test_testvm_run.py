@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of tools/testvm that run: command lines, streams, limits."""
+"""tools/testvm: command lines, streams and time limits."""
 
 import os
 import pathlib
@@ -11,8 +11,6 @@ from unittest import mock
 
 import fixtures
 import testtools
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / 'tools'))
 
 from testvm_lib import errors
 from testvm_lib import job
@@ -112,7 +110,7 @@ class TestMachine(testtools.TestCase):
 class TestSignals(testtools.TestCase):
 
     def _handled(self, ignored):
-        """Return the signals that the program answers to in its own way."""
+        """Return the signals with a handler of the program."""
         def before(signum):
             return signal.SIG_IGN if signum in ignored else signal.SIG_DFL
 
@@ -277,7 +275,7 @@ class TestJob(testtools.TestCase):
         parts = job.Parts(kernel.Kernel('6.9', '/image', '/kernel'), b'',
                           'tcg', '/job')
         reporter = report.Reporter()
-        # A test runner's own standard output may be no real file.
+        # The test runner may replace standard output by an object.
         with mock.patch.object(job.sys, 'stdout', sys.__stdout__):
             return job.Job(chosen, parts, reporter)
 
@@ -318,7 +316,7 @@ class TestJob(testtools.TestCase):
         one = self._job()
         one._reader.feed(f'{one._token} stage 3.1 udev\n'.encode())
 
-        # QEMU's end is virtiofsd's too.
+        # virtiofsd ends with QEMU.
         one._pump.closed = {pump.OUTPUT, pump.VIRTIOFSD, pump.CONSOLE}
         error = self.assertRaises(errors.MachineError, one._check)
         self.assertEqual('the machine died while booting (it was at: udev)',
@@ -359,8 +357,8 @@ class TestJob(testtools.TestCase):
                          error.sentence)
 
     def test_death_tells_what_became_of_qemu(self):
-        for status, words in ((-9, '; QEMU was ended by SIGKILL'),
-                              (1, '; QEMU ended with status 1')):
+        for status, words in ((-9, '; QEMU was killed by SIGKILL'),
+                              (1, '; QEMU exited with status 1')):
             one = self._job()
             one._processes.append(mock.Mock())
             one._processes[0].wait.return_value = status
