@@ -14,7 +14,7 @@ from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
-from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import node
 from cinder_lvm_driver import translate
 
 LOG = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class ExportVerbs:
         if attached:
             try:
                 self._served_at_start = frozenset(self._serve(attached))
-            except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
+            except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
                 LOG.error('The attached volumes cannot be served in one '
                           'pass: %s', exc)
             LOG.info('%d of %d attached volumes are served',
