@@ -139,7 +139,11 @@ class NvmetTarget(base.Target):
         requests: list[nvmet_mode.Request] = []
         for volume, volume_path in volumes:
             try:
-                requests += self._requests(volume, volume_path, failures)
+                mode = self._mode(volume)
+                attached, problem = mode.attached_hosts(volume)
+                if problem and not attached:
+                    failures[volume.id] = problem
+                requests += mode.requests(volume, volume_path, attached)
             except errors.TargetError as exc:
                 failures[volume.id] = exc
         if requests:
@@ -148,19 +152,6 @@ class NvmetTarget(base.Target):
             LOG.error('Cannot restore the export of volume %s: %s',
                       volume_id, failure)
         return failures
-
-    def _requests(self, volume: base.Volume, volume_path: str,
-                  failures: dict[str, Exception]) -> list[nvmet_mode.Request]:
-        """Return all that a volume needs, except for hosts without a key."""
-        mode = self._mode(volume)
-        keys = self.key_file.read()
-        connectors, problem = mode.connectors_to_allow(volume, keys)
-        if problem and not connectors:
-            failures[volume.id] = problem
-        elif problem:
-            LOG.warning('A host that has volume %s is not allowed: %s',
-                        volume.id, problem)
-        return mode.requests(volume, volume_path, connectors, keys)
 
     def _ensure(self, requests: list[nvmet_mode.Request],
                 failures: dict[str, Exception]) -> None:

@@ -10,6 +10,7 @@ import abc
 from collections.abc import Iterable
 import contextlib
 import dataclasses
+import logging
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
@@ -18,6 +19,10 @@ from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import dhchap
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import nvmet_settings
+
+LOG = logging.getLogger(__name__)
+
+AttachedHost = tuple[base.Connector, nvmet.Host]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +126,7 @@ class Mode(abc.ABC):
 
     @abc.abstractmethod
     def requests(self, volume: base.Volume, device: str,
-                 connectors: list[base.Connector],
-                 keys: dhchap.Keys) -> list[Request]:
+                 attached: list[AttachedHost]) -> list[Request]:
         """Return all that is needed to serve a volume to hosts."""
 
     def usable_connectors(self, volume: base.Volume) -> list[base.Connector]:
@@ -138,19 +142,22 @@ class Mode(abc.ABC):
                 found.append(connector)
         return found
 
-    def connectors_to_allow(
-            self, volume: base.Volume, keys: dhchap.Keys,
-    ) -> tuple[list[base.Connector], errors.NoHostKey | None]:
-        """Return usable connectors, and the error of a host without a key."""
-        connectors, problem = [], None
+    def attached_hosts(self, volume: base.Volume,
+                       ) -> tuple[list[AttachedHost], errors.NoHostKey | None]:
+        """Return the hosts that a volume is attached to, with their keys.
+
+        :returns: the hosts to allow, and the error of one that has no key
+        """
+        keys = self.key_file.read()
+        attached, problem = [], None
         for connector in self.usable_connectors(volume):
             try:
-                keys.find(host_nqn(connector))
+                attached.append((connector, host_with_key(connector, keys)))
             except errors.NoHostKey as exc:
                 problem = exc
-            else:
-                connectors.append(connector)
-        return connectors, problem
+                LOG.warning('A host that has volume %s is not allowed: %s',
+                            volume.id, problem)
+        return attached, problem
 
 
 def host_nqn(connector: base.Connector) -> str:
@@ -170,11 +177,15 @@ def are_same_host(one: base.Connector, other: base.Connector) -> bool:
     return bool(name) and name == base.text_of(other, 'nqn')
 
 
-def hosts(connectors: Iterable[base.Connector],
-          keys: dhchap.Keys) -> tuple[nvmet.Host, ...]:
-    """Return the hosts of connectors with their keys, each once."""
-    names = dict.fromkeys(map(host_nqn, connectors))
-    return tuple(nvmet.Host(name, keys.find(name)) for name in names)
+def host_with_key(connector: base.Connector,
+                  keys: dhchap.Keys) -> nvmet.Host:
+    """Return a host and its key, if it has one.
+
+    :raises InvalidConnector: the host sent no NQN
+    :raises NoHostKey: the host has no key, but keys are required
+    """
+    name = host_nqn(connector)
+    return nvmet.Host(name, keys.find(name))
 
 
 def canonical(portals: Iterable[listening.Portal],

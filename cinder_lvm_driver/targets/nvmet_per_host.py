@@ -14,7 +14,6 @@ from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import base
-from cinder_lvm_driver.targets import dhchap
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import node
 from cinder_lvm_driver.targets import nvmet_mode
@@ -70,9 +69,9 @@ class PerHost(nvmet_mode.Mode):
 
     def allow(self, volume: base.Volume,
               connector: base.Connector) -> nvmet_mode.Connection:
-        nvmet_mode.host_nqn(connector)
+        host = nvmet_mode.host_with_key(connector, self.key_file.read())
         request = self._request(volume, volume.provider_location, connector,
-                                self.key_file.read())
+                                host)
         served = request.serve(request.portals)
         return nvmet_mode.Connection(
             request.subsystem_nqn, self.settings.portals, served.nsid,
@@ -93,17 +92,17 @@ class PerHost(nvmet_mode.Mode):
             for connector in self.usable_connectors(volume))
 
     def requests(self, volume: base.Volume, device: str,
-                 connectors: list[base.Connector],
-                 keys: dhchap.Keys) -> list[nvmet_mode.Request]:
-        return [self._request(volume, device, connector, keys)
-                for connector in connectors]
+                 attached: list[nvmet_mode.AttachedHost],
+                 ) -> list[nvmet_mode.Request]:
+        return [self._request(volume, device, connector, host)
+                for connector, host in attached]
 
     def _request(self, volume: base.Volume, device: str,
-                 connector: base.Connector, keys: dhchap.Keys) -> Request:
+                 connector: base.Connector, host: nvmet.Host) -> Request:
         nsid, lowest, highest = self._nsids(volume, connector)
         return Request(
             volume.id, self._subsystem(connector, volume), device,
-            volume.name_id, nsid, nvmet_mode.hosts([connector], keys),
+            volume.name_id, nsid, (host,),
             nvmet_mode.canonical(self.settings.portals),
             self.settings.first_port_id, lowest_nsid=lowest,
             highest_nsid=highest)

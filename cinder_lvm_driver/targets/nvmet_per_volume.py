@@ -14,7 +14,6 @@ from typing import Literal
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.targets import base
-from cinder_lvm_driver.targets import dhchap
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import node
 from cinder_lvm_driver.targets import nvmet_mode
@@ -89,13 +88,9 @@ class PerVolume(nvmet_mode.Mode):
 
     def create_export(self, volume: base.Volume, device: str) -> str:
         export = self._export(volume)
-        keys = self.key_file.read()
-        connectors, problem = self.connectors_to_allow(volume, keys)
-        if problem:
-            LOG.warning('A host that has volume %s is not allowed: %s',
-                        volume.id, problem)
-        request = self._request(volume, device, export, connectors, keys)
-        request.serve(nvmet_mode.canonical(self.settings.portals), 'create')
+        attached, _problem = self.attached_hosts(volume)
+        request = self._request(volume, device, export, attached)
+        request.serve(request.portals, 'create')
         return export.format()
 
     def remove_export(self, volume: base.Volume, device: str | None) -> None:
@@ -108,13 +103,10 @@ class PerVolume(nvmet_mode.Mode):
 
     def allow(self, volume: base.Volume,
               connector: base.Connector) -> nvmet_mode.Connection:
-        host_nqn = nvmet_mode.host_nqn(connector)
-        keys = self.key_file.read()
+        host = nvmet_mode.host_with_key(connector, self.key_file.read())
         export = _parse_export(volume)
         with node.lock(LOCK):
-            discard = nvmet.allow_host(
-                export.subsystem_nqn,
-                nvmet.Host(host_nqn, keys.find(host_nqn)))
+            discard = nvmet.allow_host(export.subsystem_nqn, host)
         return nvmet_mode.Connection(
             export.subsystem_nqn, export.portals, export.nsid, discard)
 
@@ -141,17 +133,16 @@ class PerVolume(nvmet_mode.Mode):
         return []
 
     def requests(self, volume: base.Volume, device: str,
-                 connectors: list[base.Connector],
-                 keys: dhchap.Keys) -> list[nvmet_mode.Request]:
+                 attached: list[nvmet_mode.AttachedHost],
+                 ) -> list[nvmet_mode.Request]:
         return [self._request(volume, device, _parse_export(volume),
-                              connectors, keys)]
+                              attached)]
 
     def _request(self, volume: base.Volume, device: str, export: NvmeExport,
-                 connectors: list[base.Connector],
-                 keys: dhchap.Keys) -> Request:
+                 attached: list[nvmet_mode.AttachedHost]) -> Request:
         return Request(
             volume.id, export.subsystem_nqn, device, volume.name_id,
-            export.nsid, nvmet_mode.hosts(connectors, keys),
+            export.nsid, tuple(dict.fromkeys(host for _, host in attached)),
             nvmet_mode.canonical(export.portals + self.settings.portals),
             self.settings.first_port_id)
 
