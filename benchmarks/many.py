@@ -14,7 +14,9 @@ import time
 from unittest import mock
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import tgt
 from tests.functional import tgt_on_daemon
@@ -34,11 +36,14 @@ class Lio:
 
     def create(self, number, device):
         lio.create_target(
-            IQN.format(number), device, ID.format(number),
-            [('127.0.0.1', 3260)], False, [(INITIATOR, 'name', SECRET)])
+            target_iqn=IQN.format(number), device=device,
+            serial=ID.format(number), portals=[Portal('127.0.0.1', 3260)],
+            chap=Chap('name', SECRET), initiators=[INITIATOR], mode='create')
 
     def attach_and_detach(self, number):
-        lio.allow_initiator(IQN.format(number), INITIATOR, 'name', SECRET)
+        lio.allow_initiator(
+            target_iqn=IQN.format(number), initiator_iqn=INITIATOR,
+            chap=Chap('name', SECRET))
         lio.deny_initiator(IQN.format(number), INITIATOR)
 
     def delete(self, number):
@@ -50,12 +55,14 @@ class Nvmet:
     list_all = staticmethod(nvmet.list_subsystems)
 
     def create(self, number, device):
-        nvmet.create_namespace(
-            NQN.format(number), device, ID.format(number), 10, 10, 10,
-            [(HOST, None)], [('tcp', '127.0.0.1', 4420)], 1)
+        nvmet.create_subsystem(
+            subsystem_nqn=NQN.format(number), device=device,
+            uuid=ID.format(number), nsid=10, hosts=[nvmet.Host(HOST)],
+            portals=[Portal('127.0.0.1', 4420)], first_port_id=1,
+            mode='create')
 
     def attach_and_detach(self, number):
-        nvmet.allow_host(NQN.format(number), HOST)
+        nvmet.allow_host(NQN.format(number), nvmet.Host(HOST))
         nvmet.deny_host(NQN.format(number), HOST)
 
     def delete(self, number):
@@ -68,13 +75,15 @@ class Tgt:
 
     def create(self, number, device):
         tgt.create_target(
-            IQN.format(number), 'iscsi',
-            (device, f'volume-{ID.format(number)}', True, '', False),
-            (f'name{number}', SECRET), (INITIATOR,))
+            target_iqn=IQN.format(number), lld='iscsi', disk=tgt.Disk(
+                device, f'volume-{ID.format(number)}', write_cache=True,
+                bsoflags='', read_only=False),
+            chap=Chap(f'name{number}', SECRET), initiators=[INITIATOR])
 
     def attach_and_detach(self, number):
-        tgt.allow_initiator(IQN.format(number), INITIATOR, f'name{number}',
-                            SECRET)
+        tgt.allow_initiator(
+            target_iqn=IQN.format(number), initiator_iqn=INITIATOR,
+            chap=Chap(f'name{number}', SECRET))
         tgt.deny_initiator(IQN.format(number), INITIATOR)
 
     def delete(self, number):

@@ -12,7 +12,7 @@ from cinder import exception
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.targets import errors as target_errors
-from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import node
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def cinder_errors(busy: Busy | None = None) -> \
             except target_errors.InvalidConnector as exc:
                 raise exception.InvalidConnectorException(
                     missing=exc.missing) from exc
-            except (errors.DriverError, *host.DAEMON_FAILURES) as exc:
+            except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
                 raise exception.VolumeBackendAPIException(
                     data=str(exc)) from exc
         return translated

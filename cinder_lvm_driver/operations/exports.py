@@ -13,7 +13,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.targets import base as targets
-from cinder_lvm_driver.targets import host as target_host
+from cinder_lvm_driver.targets import node
 
 LOG = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
     served: Iterable[str] = ()
     try:
         served = _serve(backend, attached)
-    except (errors.DriverError, *target_host.DAEMON_FAILURES) as exc:
+    except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
         LOG.error('The attached volumes cannot be served in one pass: %s',
                   exc)
     number = backend.workarounds.served_at_start.replace(served)

@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs as root: a few narrow verbs on the kernel's target trees.
+"""The code that runs as root: a few narrow verbs on the kernel's targets.
 
 cinder-volume starts one daemon for this package, through
 ``cinder-rootwrap`` and ``privsep-helper``. To keep its start short and the
-code that runs as root easy to read, nothing here imports cinder, nor any
-other part of the driver than the root of its errors.
+code that runs as root easy to read, nothing here imports cinder, or any part
+of the driver except the root of its errors.
+
+oslo.privsep sends plain values only (``oslo_privsep.comm``, msgpack). Verbs
+declared with ``entrypoint`` also take and return instances of the classes
+declared with ``value``; lists arrive as tuples.
 """
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import functools
+from typing import Any, dataclass_transform, ParamSpec, TypeVar
 
 from oslo_privsep import capabilities
 from oslo_privsep import priv_context
+
+_Value = TypeVar('_Value')
+_Arguments = ParamSpec('_Arguments')
+_Reply = TypeVar('_Reply')
 
 context = priv_context.PrivContext(
     __name__,
@@ -21,3 +34,61 @@ context = priv_context.PrivContext(
         # A portal on a port below 1024, such as iSCSI's own 860.
         capabilities.CAP_NET_BIND_SERVICE,
     ])
+
+_classes: dict[str, type] = {}
+_CLASS = '__class__'
+
+
+@dataclass_transform(frozen_default=True,
+                     field_specifiers=(dataclasses.field,))
+def value(cls: type[_Value]) -> type[_Value]:
+    """Make a class a frozen dataclass that verbs can take and return."""
+    _classes[_name(cls)] = cls
+    return dataclasses.dataclass(frozen=True)(cls)
+
+
+def entrypoint(verb: Callable[_Arguments, _Reply],
+               ) -> Callable[_Arguments, _Reply]:
+    """Make a function a verb: the service calls it, the daemon runs it."""
+    @functools.wraps(verb)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return _pack(verb(*_unpack(args), **_unpack(kwargs)))
+
+    send = context.entrypoint(run)
+
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
+        reply = send(*_pack(args), **_pack(kwargs))
+        # The daemon calls this function, too, and packs its reply.
+        return _unpack(reply) if context.client_mode else reply
+
+    # The daemon runs only functions that have oslo.privsep's own attribute.
+    functools.update_wrapper(call, send, assigned=())
+    return functools.wraps(verb)(call)
+
+
+def _name(cls: type) -> str:
+    return f'{cls.__module__}.{cls.__qualname__}'
+
+
+def _pack(item: Any) -> Any:
+    """Return an item with plain values in place of instances."""
+    if _name(type(item)) in _classes:
+        return {_CLASS: _name(type(item)),
+                **{field.name: _pack(getattr(item, field.name))
+                   for field in dataclasses.fields(item)}}
+    if isinstance(item, Mapping):
+        return {key: _pack(each) for key, each in item.items()}
+    if isinstance(item, (list, tuple)):
+        return tuple(map(_pack, item))
+    return item
+
+
+def _unpack(item: Any) -> Any:
+    """Return an item with instances in place of plain values."""
+    if isinstance(item, tuple):
+        return tuple(map(_unpack, item))
+    if isinstance(item, Mapping):
+        fields = {key: _unpack(each) for key, each in item.items()}
+        name = fields.pop(_CLASS, None)
+        return fields if name is None else _classes[name](**fields)
+    return item

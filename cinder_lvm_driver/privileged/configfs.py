@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Directories of configfs, through which the kernel's targets are driven.
+"""Directories of configfs, through which the kernel's targets are controlled.
 
-In configfs ``mkdir`` creates a kernel object, whose attribute files and
-default groups then appear by themselves, ``rmdir`` ends it together with
-those, and a symbolic link ties two objects together
+In configfs ``mkdir`` creates a kernel object, together with its attribute
+files and default groups, ``rmdir`` removes the object with all of these, and
+a symbolic link connects two objects
 (Documentation/filesystems/configfs.rst in the kernel's source).
 """
 
@@ -17,6 +17,7 @@ import stat
 from typing import Any, TypeVar
 
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import undo as rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -24,19 +25,19 @@ MOUNT = '/sys/kernel/config'
 
 _Description = TypeVar('_Description')
 
-# The kernel gives an attribute one page and one read: SIMPLE_ATTR_SIZE in
-# fs/configfs/file.c, and the size of a page where that is larger.
+# One read returns a whole attribute, which is at most a page
+# (SIMPLE_ATTR_SIZE in fs/configfs/file.c).
 _ATTRIBUTE_BYTES = 65536
 
-_ROOTS_ALONE = 0o600
+_ROOT_ONLY = 0o600
 
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
-    """A directory of configfs: a handle without any memory.
+    """A directory of configfs; it caches nothing.
 
-    The only way down is ``/`` with one plain name, so that no text that
-    came from outside can lead out of the tree.
+    The operator ``/`` accepts one plain name only, so that no text from
+    outside can lead out of the tree.
     """
 
     path: str
@@ -44,7 +45,7 @@ class Directory:
     def __truediv__(self, name: str) -> 'Directory':
         if name in ('', '.', '..') or '/' in name or '\0' in name:
             raise errors.InvalidArgument(
-                repr(name), 'is not a name of one directory')
+                repr(name), 'is not the name of a directory')
         return Directory(f'{self.path}/{name}')
 
     @property
@@ -59,7 +60,7 @@ class Directory:
         return os.path.isdir(self.path)
 
     def directories(self) -> list['Directory']:
-        """Return the directories inside, none where there is no such path."""
+        """Return the directories inside; none if this one does not exist."""
         return [self / name for name in self._names(
             lambda entry: entry.is_dir(follow_symlinks=False))]
 
@@ -68,7 +69,7 @@ class Directory:
         return self._names(os.DirEntry.is_symlink)
 
     def linked(self) -> 'Directory | None':
-        """Return what the first link inside points to, None without one."""
+        """Return the target of the first link inside, None without one."""
         for name in self.links():
             with _named_failure('read the link', f'{self.path}/{name}'):
                 target = os.readlink(f'{self.path}/{name}')
@@ -77,7 +78,7 @@ class Directory:
         return None
 
     def make(self) -> bool:
-        """Create the directory; False if it was there before."""
+        """Create the directory; return False if it exists."""
         with _named_failure('create', self.path):
             try:
                 os.mkdir(self.path)
@@ -86,7 +87,7 @@ class Directory:
             return True
 
     def remove(self) -> bool:
-        """Remove the directory; False if there was none."""
+        """Remove the directory; return False if it does not exist."""
         with _named_failure('remove', self.path):
             try:
                 os.rmdir(self.path)
@@ -95,7 +96,7 @@ class Directory:
             return True
 
     def link(self, name: str, target: 'Directory') -> bool:
-        """Tie a link to another object; False if the name was there."""
+        """Link another object; return False if the name exists."""
         path = (self / name).path
         with _named_failure('link', path):
             try:
@@ -105,7 +106,7 @@ class Directory:
             return True
 
     def unlink(self, name: str) -> bool:
-        """Remove a link; False if there was none."""
+        """Remove a link; return False if it does not exist."""
         path = (self / name).path
         with _named_failure('unlink', path):
             try:
@@ -115,7 +116,7 @@ class Directory:
             return True
 
     def read(self, attribute: str) -> str:
-        """Return the text of an attribute, without the line end."""
+        """Return the text of an attribute, without its line end."""
         path = (self / attribute).path
         with _named_failure('read', path):
             descriptor = os.open(path, os.O_RDONLY)
@@ -126,9 +127,9 @@ class Directory:
         return text.decode(errors='replace').rstrip('\n')
 
     def write(self, attribute: str, value: str) -> None:
-        """Write an attribute, in one call as the kernel wants it.
+        """Write an attribute, in one call as the kernel requires.
 
-        The value may be a secret, so it is no part of the error.
+        The value may be a secret, so it is never part of an error.
         """
         path = (self / attribute).path
         with _named_failure('write', path):
@@ -139,32 +140,32 @@ class Directory:
                 os.close(descriptor)
 
     def ensure(self, attribute: str, value: str) -> bool:
-        """Write an attribute unless it has the value; False if it had."""
+        """Write an attribute; return False if it has the value already."""
         if self.read(attribute) == value:
             return False
         self.write(attribute, value)
         return True
 
     def hide(self, attribute: str) -> None:
-        """Let nobody but root read or write an attribute.
+        """Make an attribute accessible to root only.
 
-        The kernel keeps that as long as the directory is there.
+        The kernel keeps this as long as the directory exists.
         """
         path = (self / attribute).path
         with _named_failure('hide', path):
-            os.chmod(path, _ROOTS_ALONE)
+            os.chmod(path, _ROOT_ONLY)
 
     def mark(self) -> None:
-        """Mark a directory as ours, for as long as it is there.
+        """Mark a directory as created by this driver.
 
-        Configfs has no place for notes, but keeps the modes of directories;
-        the sticky bit changes nothing there.
+        Configfs keeps the modes of directories, and the sticky bit has no
+        effect there.
         """
         with _named_failure('mark', self.path):
             os.chmod(self.path, os.stat(self.path).st_mode | stat.S_ISVTX)
 
     def is_marked(self) -> bool:
-        """Tell whether the directory is there, and ours."""
+        """Tell whether the directory exists and has our mark."""
         with _named_failure('look at', self.path):
             try:
                 return bool(os.stat(self.path).st_mode & stat.S_ISVTX)
@@ -185,9 +186,9 @@ class Directory:
 def describe_each(directories: Iterable[Directory],
                   describe: Callable[[Directory], _Description],
                   ) -> dict[str, _Description]:
-    """Describe directories by name, but for those that are being removed.
+    """Describe directories by name, except for those that are being removed.
 
-    Other tools than ours take no lock.
+    Other tools change configfs without our lock.
     """
     found = {}
     for directory in directories:
@@ -196,41 +197,29 @@ def describe_each(directories: Iterable[Directory],
         except errors.ConfigfsError as exc:
             if exc.errno != errno.ENOENT:
                 raise
-            LOG.info('%s is not listed, as it is being removed: %s',
+            LOG.info('%s is not listed, because it is being removed: %s',
                      directory.path, exc)
     return found
 
 
-class Undo(contextlib.ExitStack):
-    """Steps that are taken back at the end of the block, unless kept."""
+class Undo(rollback.Undo):
+    """Undoes steps in configfs."""
 
     def make(self, directory: Directory,
              remove: Callable[[Directory], Any] = Directory.remove) -> None:
-        """Create a directory, if there is none."""
+        """Create a directory unless it exists."""
         if directory.make():
-            self.callback(_quietly, remove, directory)
+            self.later(remove, directory)
 
     def link(self, directory: Directory, name: str,
              target: Directory) -> None:
-        """Tie a link to another object, if there is none."""
+        """Link another object unless the name exists."""
         if directory.link(name, target):
-            self.callback(_quietly, directory.unlink, name)
-
-    def keep(self) -> None:
-        """Leave everything as it is now."""
-        self.pop_all()
-
-
-def _quietly(step: Callable[..., Any], *args: Any) -> None:
-    """Take a step back; the failure that led here is the one to be told."""
-    try:
-        step(*args)
-    except errors.ConfigfsError as exc:
-        LOG.warning('While undoing what could not be completed: %s', exc)
+            self.later(directory.unlink, name)
 
 
 def tree(name: str) -> Directory:
-    """Return where a module of the kernel shows what it has."""
+    """Return the directory of a kernel module."""
     return Directory(f'{MOUNT}/{name}')
 
 
@@ -239,14 +228,14 @@ def _named_failure(action: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        kind = (errors.ConfigfsNotThere
-                if exc.errno == errno.ENOENT and _is_tree_missing(path)
-                else errors.ConfigfsError)
-        raise kind(action, path, exc.errno or errno.EIO) from exc
+        failure = (errors.ConfigfsNotThere
+                   if exc.errno == errno.ENOENT and _is_tree_missing(path)
+                   else errors.ConfigfsError)
+        raise failure(action, path, exc.errno or errno.EIO) from exc
 
 
 def _is_tree_missing(path: str) -> bool:
-    """Tell whether all is missing that a module shows, with a path."""
+    """Tell whether the directory of the kernel module is missing, too."""
     below = path.removeprefix(f'{MOUNT}/')
     name = below.partition('/')[0]
     return below != path and not tree(name).exists()

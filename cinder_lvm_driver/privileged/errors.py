@@ -1,225 +1,200 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a target in the kernel.
+"""Errors of the targets in the kernel and of tgtd.
 
-An error that is raised in the privileged daemon is built again in the
-service from its class and its positional arguments
-(``oslo_privsep.daemon``), so these are plain strings and integers, and never
-a CHAP secret or key.
+oslo.privsep builds an error of the daemon again in the service, from its
+class and ``args`` (``oslo_privsep.daemon``). So the fields are plain strings
+and integers, and never a CHAP secret or key.
 """
 
+import dataclasses
 import os
+from typing import Any, ClassVar, dataclass_transform
 
 from cinder_lvm_driver import errors
 
 
+@dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
 class TargetError(errors.DriverError):
-    """Base of the errors of targets; never raised itself."""
+    """Base of the errors of targets; never raised itself.
+
+    Its subclasses are dataclasses.
+
+    :cvar template: the message, with the fields in braces
+    """
+
+    template: ClassVar[str] = ''
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.args = tuple(
+            getattr(self, field.name)
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.init)
+
+    def __str__(self) -> str:
+        return (self.template.format(**vars(self)) if self.template
+                else super().__str__())
 
 
 class InvalidArgument(TargetError):
-    """The privileged room refuses an argument; nothing was touched."""
+    """A privileged verb refuses an argument; it changed nothing."""
 
-    def __init__(self, argument: str, reason: str) -> None:
-        super().__init__(argument, reason)
-        self.argument = argument
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return '%s %s' % (self.argument, self.reason)
+    template = '{argument} {reason}'
+    argument: str
+    reason: str
 
 
 class DeviceNotUsable(TargetError):
     """The device of a volume cannot be exported."""
 
-    def __init__(self, device: str, reason: str) -> None:
-        super().__init__(device, reason)
-        self.device = device
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return 'device %s %s' % (self.device, self.reason)
+    template = 'device {device} {reason}'
+    device: str
+    reason: str
 
 
 class TargetNotFound(TargetError):
-    """The target is not there, or has no LUN or namespace yet."""
+    """The target does not exist, or has no LUN or namespace yet."""
 
-    def __init__(self, target: str) -> None:
-        super().__init__(target)
-        self.target = target
-
-    def __str__(self) -> str:
-        return ('target %s is not exported on this host: restart '
-                'cinder-volume, which brings back the exports of attached '
-                'volumes, or detach the volume and attach it again'
-                % self.target)
+    template = (
+        'target {target} is not exported on this node: restart '
+        'cinder-volume, which restores the exports of attached volumes, or '
+        'detach the volume and attach it again')
+    target: str
 
 
 class TargetInUse(TargetError):
     """The target serves another device, to an initiator that is logged in."""
 
-    def __init__(self, target: str, served: str, wanted: str) -> None:
-        super().__init__(target, served, wanted)
-        self.target = target
-        self.served = served
-        self.wanted = wanted
-
-    def __str__(self) -> str:
-        return ('target %s serves %s to an initiator that is logged in, so '
-                'it is not moved to %s: log the initiator out first'
-                % (self.target, self.served, self.wanted))
+    template = (
+        'target {target} serves {served} to an initiator that is logged in, '
+        'so it cannot serve {wanted}: log the initiator out first')
+    target: str
+    served: str
+    wanted: str
 
 
 class NamespaceInUse(TargetError):
     """The namespace serves another device, and hosts may be using it."""
 
-    def __init__(self, subsystem: str, served: str, wanted: str) -> None:
-        super().__init__(subsystem, served, wanted)
-        self.subsystem = subsystem
-        self.served = served
-        self.wanted = wanted
-
-    def __str__(self) -> str:
-        return ('subsystem %s serves %s to hosts that are allowed in, so it '
-                'is not moved to %s: detach the hosts first'
-                % (self.subsystem, self.served, self.wanted))
+    template = (
+        'subsystem {subsystem} serves {served} to its allowed hosts, so it '
+        'cannot serve {wanted}: detach the hosts first')
+    subsystem: str
+    served: str
+    wanted: str
 
 
 class SubsystemOfAnotherHost(TargetError):
-    """The subsystem of one host serves volumes to another one."""
+    """The subsystem of one host serves volumes to another host."""
 
-    def __init__(self, subsystem: str, host: str) -> None:
-        super().__init__(subsystem, host)
-        self.subsystem = subsystem
-        self.host = host
-
-    def __str__(self) -> str:
-        return ('subsystem %s serves volumes to %s, so no other host gets '
-                'in: two hosts have one name, or a host has a new NQN and '
-                'its old attachments have to go first'
-                % (self.subsystem, self.host))
+    template = (
+        'subsystem {subsystem} serves volumes to {host}, so it cannot allow '
+        'another host: two hosts have the same name, or a host has a new '
+        'NQN. Give each host its own name, or detach the volumes that were '
+        'attached under the old NQN')
+    subsystem: str
+    host: str
 
 
 class NamespaceTaken(TargetError):
-    """The id that a host has for a device is another device's now."""
+    """Another device has the namespace id that the host knows this one by."""
 
-    def __init__(self, subsystem: str, nsid: int, device: str,
-                 uuid: str) -> None:
-        super().__init__(subsystem, nsid, device, uuid)
-        self.subsystem = subsystem
-        self.nsid = nsid
-        self.device = device
-        self.uuid = uuid
-
-    def __str__(self) -> str:
-        return ('subsystem %s serves %s with UUID %s as namespace %d, which '
-                'is the id that its host has for this volume: detach this '
-                'volume from the host, which gives it another id when it is '
-                'attached again'
-                % (self.subsystem, self.device, self.uuid, self.nsid))
+    template = (
+        'subsystem {subsystem} serves {device} with UUID {uuid} as namespace '
+        '{nsid}, the id under which its host knows this volume: detach this '
+        'volume from the host and attach it again, which gives it a new id')
+    subsystem: str
+    nsid: int
+    device: str
+    uuid: str
 
 
 class SubsystemFull(TargetError):
-    """There is no namespace id left in a subsystem."""
+    """The subsystem has no free namespace id."""
 
-    def __init__(self, subsystem: str) -> None:
-        super().__init__(subsystem)
-        self.subsystem = subsystem
-
-    def __str__(self) -> str:
-        return 'subsystem %s has no free namespace id' % self.subsystem
+    template = ('subsystem {subsystem} has no free namespace id: detach a '
+                'volume from its host first')
+    subsystem: str
 
 
 class PortalNotAvailable(TargetError):
     """The kernel does not listen on a portal."""
 
-    def __init__(self, portal: str, reason: str) -> None:
-        super().__init__(portal, reason)
-        self.portal = portal
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return 'the kernel cannot serve the portal %s: %s' % (
-            self.portal, self.reason)
+    template = 'the kernel cannot listen on portal {portal}: {reason}'
+    portal: str
+    reason: str
 
 
 class ConfigfsError(TargetError):
-    """The kernel refused a step in configfs that it should have taken."""
+    """The kernel refused a step in configfs."""
 
-    def __init__(self, action: str, path: str, errno: int) -> None:
-        super().__init__(action, path, errno)
-        self.action = action
-        self.path = path
-        self.errno = errno
+    action: str
+    path: str
+    errno: int
 
     def __str__(self) -> str:
-        return 'cannot %s %s: %s' % (
-            self.action, self.path, os.strerror(self.errno))
+        return f'cannot {self.action} {self.path}: {os.strerror(self.errno)}'
 
 
 class ConfigfsNotThere(ConfigfsError):
-    """What a module of the kernel shows in configfs is not there at all."""
+    """A kernel module's directory in configfs does not exist."""
 
-    REMEDY = ('configfs is not mounted on this host: mount -t configfs '
+    REMEDY = ('configfs is not mounted on this node: run mount -t configfs '
               'configfs /sys/kernel/config')
 
     def __str__(self) -> str:
-        return ('%s. Perhaps %s. Otherwise a kernel module was removed: '
-                'restart cinder-volume, which loads it'
-                % (super().__str__(), self.REMEDY))
+        return (f'{super().__str__()}. Perhaps {self.REMEDY}. Otherwise a '
+                'kernel module was removed: restart cinder-volume, which '
+                'loads it')
 
 
 class TargetBusy(TargetError):
-    """I/O that is in flight keeps a target from being changed."""
+    """I/O in flight keeps a target from being changed."""
 
-    def __init__(self, target: str, seconds: int) -> None:
-        super().__init__(target, seconds)
-        self.target = target
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return ('target %s still has I/O in flight after %d seconds'
-                % (self.target, self.seconds))
+    template = ('target {target} still has I/O in flight after {seconds} '
+                'seconds: stop the I/O of its hosts, then try again')
+    target: str
+    seconds: int
 
 
 class TargetDaemonFailure(TargetError):
-    """Base of what may come of asking tgtd; never raised itself."""
+    """Base of the failures to talk to tgtd; never raised itself."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    path: str
+    reason: str
 
 
 class TargetDaemonNotRunning(TargetDaemonFailure):
-    """There is no tgtd, and so none of its targets."""
+    """tgtd is not running, so none of its targets is served."""
 
-    def __str__(self) -> str:
-        return ('tgtd does not answer at %s (%s): see that the package tgt '
-                'is installed and start the daemon (systemctl start tgt)'
-                % (self.path, self.reason))
+    template = (
+        'tgtd does not answer at {path} ({reason}): install the package tgt '
+        'and start the daemon (systemctl start tgt)')
 
 
 class TargetDaemonSilent(TargetDaemonFailure):
-    """tgtd gives no answer, and may have done what it was asked for."""
+    """tgtd sent no answer; it may have done what it was asked to do."""
 
-    def __str__(self) -> str:
-        return ('tgtd gave no answer at %s (%s), and may have done what it '
-                'was asked for: see its log, and if it hangs, restart it '
-                '(systemctl restart tgt)' % (self.path, self.reason))
+    template = (
+        'tgtd sent no answer at {path} ({reason}), but may have done what it '
+        'was asked to do: read its log, and if it hangs, restart it '
+        '(systemctl restart tgt)')
 
 
 class TargetDaemonUnknown(TargetDaemonFailure):
-    """What answers is not the tgtd that this driver knows."""
+    """The answer is not one of the tgtd that this driver supports."""
 
-    def __str__(self) -> str:
-        return ('what answers at %s is no tgtd that this driver knows: %s'
-                % (self.path, self.reason))
+    template = ('the answer at {path} is not one of a supported tgtd: '
+                '{reason}')
 
 
 class TargetDaemonRefused(TargetError):
-    """tgtd said no."""
+    """tgtd refused a request."""
 
-    _REASONS = {
+    _REASONS: ClassVar[dict[int, str]] = {
         1: 'unknown error', 2: 'out of memory', 3: 'no such transport',
         4: 'no such target', 5: 'no such logical unit', 6: 'no such session',
         7: 'no such connection', 9: 'the target exists already',
@@ -229,13 +204,11 @@ class TargetDaemonRefused(TargetError):
         19: 'the target has sessions', 20: 'the logical unit has I/O in '
         'flight', 22: 'unsupported operation', 23: 'unknown parameter'}
 
-    def __init__(self, action: str, tid: int, code: int) -> None:
-        super().__init__(action, tid, code)
-        self.action = action
-        self.tid = tid
-        self.code = code
+    action: str
+    tid: int
+    code: int
 
     def __str__(self) -> str:
-        reason = self._REASONS.get(self.code, 'error %d' % self.code)
-        about = '' if self.tid < 0 else ' of target %d' % self.tid
-        return "tgtd refuses '%s'%s: %s" % (self.action, about, reason)
+        reason = self._REASONS.get(self.code, f'error {self.code}')
+        about = '' if self.tid < 0 else f' of target {self.tid}'
+        return f"tgtd refuses '{self.action}'{about}: {reason}"

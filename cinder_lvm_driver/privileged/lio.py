@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs on LIO, the kernel's iSCSI target, each for one target.
+"""The verbs on LIO, the kernel's iSCSI target; each changes one target.
 
-Each verb completes what an interrupted one left behind and leaves alone what
-is whole, and it undoes its own steps when one of them fails. The caller holds
-the lock that it shares with Cinder's in-tree driver. Nothing is written to
-``saveconfig.json``: what has to survive a reboot is in Cinder's database.
+Each verb completes what an interrupted one left behind, leaves alone what is
+complete, and undoes its own steps when one of them fails. The caller holds
+the lock that it shares with Cinder's in-tree driver. The verbs do not write
+``saveconfig.json``: Cinder's database has all that must survive a reboot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+import dataclasses
 import logging
-from typing import Any
+from typing import Literal
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio_tree
@@ -21,32 +23,60 @@ from cinder_lvm_driver.privileged import validation
 LOG = logging.getLogger(__name__)
 
 
-@privileged.context.entrypoint
-def create_target(target_iqn: str, device: str, serial: str,
-                  portals: Iterable[lio_tree.Portal], iser: bool,
-                  acls: Iterable[tuple[str, str, str]] = (),
-                  all_portals: bool = True, read_only: bool = False,
-                  acls_are_current: bool = True) -> dict[str, Any]:
+@privileged.value
+class Served:
+    """The result of ``create_target``.
+
+    :ivar discard: whether hosts can discard blocks of the disk
+    :ivar refused: the portals on which the kernel does not listen
+    """
+
+    discard: bool
+    refused: tuple[listening.Refused, ...]
+
+
+@privileged.value
+class ListedTarget:
+    """A target as it is now.
+
+    :ivar device: major and minor number, None without LUN 0
+    :ivar closed: whether only hosts with an ACL and CHAP can log in
+    :ivar initiators: whether the ACL is complete, by initiator
+    """
+
+    device: tuple[int, int] | None = None
+    portals: tuple[listening.Portal, ...] = ()
+    enabled: bool = False
+    closed: bool = True
+    initiators: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+
+
+@privileged.entrypoint
+def create_target(*, target_iqn: str, device: str, serial: str,
+                  portals: Iterable[listening.Portal], chap: Chap,
+                  initiators: Iterable[str], iser: bool = False,
+                  read_only: bool = False,
+                  mode: Literal['create', 'complete']) -> Served:
     """Export a device as LUN 0 of a target, or complete such an export.
 
-    :param serial: unit serial of a new backstore, from which initiators
-        make the WWID of the disk
-    :param acls: initiator, CHAP name and CHAP secret of each host to allow
-    :param all_portals: whether one refused portal is a failure; otherwise
-        only the lack of any is one
-    :param read_only: have a new backstore refuse writes
-    :param acls_are_current: whether an export that is there is to let in the
-        hosts, too; some may have left since they were asked for
-    :returns: ``discard``, whether the disk can be discarded;
-        ``refused_portals``, pairs of a portal and the reason
-    :raises DeviceNotUsable: the device is not there, or is in use
-    :raises PortalNotAvailable: the kernel refuses to listen
+    :param serial: unit serial of a new backstore; initiators derive the WWID
+        of the disk from it
+    :param initiators: the hosts to allow
+    :param read_only: make a new backstore refuse writes
+    :param mode: 'create' requires all portals, and does not change which
+        initiators an existing export allows: some of the given ones may have
+        left meanwhile. 'complete' requires one portal, and allows all of the
+        initiators
+    :raises DeviceNotUsable: the device does not exist, or is in use
+    :raises PortalNotAvailable: the kernel cannot listen
     :raises TargetInUse: initiators are logged in to another device
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
     serial = validation.serial(serial)
-    wanted_portals = [validation.portal(portal) for portal in portals]
-    wanted_acls = [_valid_acl(*acl) for acl in acls]
+    wanted_portals = [portal.validated() for portal in portals]
+    chap = chap.validated()
+    wanted = [validation.iscsi_name('initiator', initiator)
+              for initiator in initiators]
     device = validation.device(device)
 
     _vacate(target_iqn, device)
@@ -54,8 +84,8 @@ def create_target(target_iqn: str, device: str, serial: str,
         tpg = lio_tree.tpg(target_iqn)
         lun = tpg / 'lun' / 'lun_0'
         backstore = lun.linked()
-        if backstore is not None and not acls_are_current:
-            wanted_acls = []
+        if backstore is not None and mode == 'create':
+            wanted = []
         if backstore is None:
             backstore = lio_tree.ensure_backstore(
                 target_iqn, device, serial, read_only, undo)
@@ -67,60 +97,62 @@ def create_target(target_iqn: str, device: str, serial: str,
         undo.make(lun)
         if lun.linked() is None:
             undo.link(lun, 'backstore', backstore)
-        for acl in wanted_acls:
-            lio_tree.ensure_acl(tpg, *acl, undo=undo)
+        for initiator_iqn in wanted:
+            lio_tree.ensure_acl(tpg, initiator_iqn, chap, undo)
         refused = lio_tree.ensure_portals(tpg, wanted_portals, iser, undo)
-        if refused and (all_portals or len(refused) == len(wanted_portals)):
-            raise errors.PortalNotAvailable(*refused[0])
+        if refused and (mode == 'create'
+                        or len(refused) == len(wanted_portals)):
+            raise errors.PortalNotAvailable(
+                refused[0].portal, refused[0].reason)
         tpg.ensure('enable', '1')
         undo.keep()
-    return {'discard': lio_tree.discards(backstore),
-            'refused_portals': refused}
+    return Served(lio_tree.discards(backstore), tuple(refused))
 
 
-@privileged.context.entrypoint
-def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
-                    secret: str) -> dict[str, Any]:
-    """Let an initiator log in with CHAP, and see LUN 0.
+@privileged.entrypoint
+def allow_initiator(*, target_iqn: str, initiator_iqn: str,
+                    chap: Chap) -> bool:
+    """Allow an initiator to log in with CHAP and use LUN 0.
 
-    :returns: ``discard``, whether the disk can be discarded
+    :returns: whether the initiator can discard blocks of the disk
     :raises TargetNotFound: there is no such target, or it has no LUN
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
-    acl = _valid_acl(initiator_iqn, username, secret)
+    initiator_iqn = validation.iscsi_name('initiator', initiator_iqn)
+    chap = chap.validated()
     tpg = lio_tree.tpg(target_iqn)
     backstore = (tpg / 'lun' / 'lun_0').linked()
     if backstore is None:
         raise errors.TargetNotFound(target_iqn)
     with configfs.Undo() as undo:
-        lio_tree.ensure_acl(tpg, *acl, undo=undo)
+        lio_tree.ensure_acl(tpg, initiator_iqn, chap, undo)
         undo.keep()
-    return {'discard': lio_tree.discards(backstore)}
+    return lio_tree.discards(backstore)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
-    """Take the access of an initiator away; the kernel ends its session."""
+    """Remove the ACL of an initiator; the kernel ends its session."""
     target_iqn = validation.iscsi_name('target', target_iqn)
     initiator_iqn = validation.iscsi_name('initiator', initiator_iqn)
     tpg = lio_tree.tpg(target_iqn)
     lio_tree.remove_acl(tpg / 'acls' / initiator_iqn)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_all_initiators(target_iqn: str) -> None:
-    """Take the access of every initiator away, with their sessions."""
+    """Remove all ACLs of a target; the kernel ends the sessions."""
     target_iqn = validation.iscsi_name('target', target_iqn)
     for acl in (lio_tree.tpg(target_iqn) / 'acls').directories():
         lio_tree.remove_acl(acl)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def delete_target(target_iqn: str, device: str | None = None) -> None:
-    """Remove a target and its backstore, or what is left of them.
+    """Remove a target and its backstore, or the rest of an incomplete one.
 
-    :param device: a target that serves any other stays; None removes it
-        whatever it serves
+    :param device: keep a target that serves another device; None removes
+        the target whatever it serves
     """
     target_iqn = validation.iscsi_name('target', target_iqn)
     if device is None or _other_device(
@@ -128,46 +160,33 @@ def delete_target(target_iqn: str, device: str | None = None) -> None:
         _delete(target_iqn)
 
 
-@privileged.context.entrypoint
-def list_targets() -> dict[str, dict[str, Any]]:
-    """Return what is exported, by target IQN, in one pass.
-
-    ``device``: major and minor number, None without LUN 0;
-    ``portals``: pairs of address and port; ``enabled``;
-    ``closed``: nobody gets in without an ACL and CHAP;
-    ``initiators``: by name, whether the ACL is complete.
-    """
+@privileged.entrypoint
+def list_targets() -> Mapping[str, ListedTarget]:
+    """Return all targets by IQN."""
     return configfs.describe_each(
         [target for target in (lio_tree.ROOT / 'iscsi').directories()
          if target.name.startswith(validation.ISCSI_NAME_TYPES)], _describe)
 
 
-def _valid_acl(initiator_iqn: str, username: str,
-               secret: str) -> tuple[str, str, str]:
-    return (validation.iscsi_name('initiator', initiator_iqn),
-            *validation.chap(username, secret))
-
-
 def _vacate(target_iqn: str, device: str) -> None:
     """Remove a target of this name that serves another device.
 
-    It is what is left of an export whose LV was replaced. It can go as long
-    as nobody is logged in.
+    Such a target remains from an LV that was replaced.
 
-    :raises TargetInUse: somebody is
+    :raises TargetInUse: an initiator is logged in
     """
     other = _other_device(target_iqn, device)
     if other is None:
         return
     if _has_sessions(lio_tree.tpg(target_iqn)):
         raise errors.TargetInUse(target_iqn, other, device)
-    LOG.warning('Target %s serves %s to nobody, it is built again for %s',
-                target_iqn, other, device)
+    LOG.warning('Target %s serves %s, but no initiator is logged in. '
+                'Replacing it by a target for %s', target_iqn, other, device)
     _delete(target_iqn)
 
 
 def _other_device(target_iqn: str, device: str) -> str | None:
-    """Return what a target serves, if that is another device."""
+    """Return the device that a target serves, if it is another one."""
     backstore = ((lio_tree.tpg(target_iqn) / 'lun' / 'lun_0').linked()
                  or lio_tree.find_backstore(target_iqn))
     if backstore is None:
@@ -188,22 +207,20 @@ def _has_sessions(tpg: configfs.Directory) -> bool:
         for acl in (tpg / 'acls').directories())
 
 
-def _describe(target: configfs.Directory) -> dict[str, Any]:
+def _describe(target: configfs.Directory) -> ListedTarget:
     tpg = target / 'tpgt_1'
     if not tpg.exists():
-        return {'device': None, 'portals': [], 'enabled': False,
-                'closed': True, 'initiators': {}}
+        return ListedTarget()
     backstore = (tpg / 'lun' / 'lun_0').linked()
-    return {
-        'device': lio_tree.device_number(backstore) if backstore else None,
-        'portals': list(listening.parse_ours(
+    return ListedTarget(
+        device=lio_tree.device_number(backstore) if backstore else None,
+        portals=tuple(listening.parse_ours(
             directory.name for directory in (tpg / 'np').directories())),
-        'enabled': tpg.read('enable') == '1',
-        'closed': ((tpg / 'attrib').read('authentication') == '1'
-                   and (tpg / 'attrib').read('generate_node_acls') == '0'),
-        'initiators': {acl.name: lio_tree.is_complete(acl)
-                       for acl in (tpg / 'acls').directories()},
-    }
+        enabled=tpg.read('enable') == '1',
+        closed=((tpg / 'attrib').read('authentication') == '1'
+                and (tpg / 'attrib').read('generate_node_acls') == '0'),
+        initiators={acl.name: lio_tree.is_complete(acl)
+                    for acl in (tpg / 'acls').directories()})
 
 
 def _delete(target_iqn: str) -> None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects that a target of LIO consists of.
+"""The configfs objects of a LIO target.
 
-The layout is rtslib's, so that targetcli and cinder-rtstool read what is
-written here and the other way round: an HBA ``iblock_N`` with one backstore
-named like the target, TPG 1 with LUN 0, no access without an ACL.
+They have the same structure as those of rtslib, so that targetcli and
+cinder-rtstool can read this driver's objects and the driver theirs: an HBA
+``iblock_N`` with one backstore that has the target's name, TPG 1 with LUN 0,
+no access without an ACL.
 
-What ``ensure_x`` makes goes away again unless the caller keeps it.
+The ``undo`` of a caller removes the objects that ``ensure_x`` creates, unless
+the caller keeps them.
 """
 
 from collections.abc import Iterable
@@ -13,6 +15,7 @@ import errno
 import re
 import zlib
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
@@ -20,10 +23,8 @@ from cinder_lvm_driver.privileged import validation
 
 ROOT = configfs.tree('target')
 
-Portal = listening.Portal
-
 _DEVICE_NUMBER = re.compile(r'Major: (\d+) Minor: (\d+)')
-# rtslib takes the lowest free of so many; we begin anywhere in them.
+# rtslib takes the lowest free index below this one.
 _HBA_INDEXES = 1048576
 _SLOTS = 8
 _NO_DISCARD = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
@@ -36,9 +37,9 @@ def tpg(target_iqn: str) -> configfs.Directory:
 # --- backstores --------------------------------------------------------------
 
 def slots(target_iqn: str) -> list[configfs.Directory]:
-    """Return the HBAs that the backstore of a target may be in.
+    """Return the HBAs that may have the backstore of a target.
 
-    The name decides, so that it is found without a look at all the others.
+    They follow from the name, so that no other HBA needs to be searched.
     """
     first = zlib.crc32(target_iqn.encode())
     return [ROOT / 'core' / f'iblock_{(first + offset) % _HBA_INDEXES}'
@@ -50,7 +51,7 @@ def find_backstore(target_iqn: str) -> configfs.Directory | None:
 
 
 def search_backstore(target_iqn: str) -> configfs.Directory | None:
-    """Look into all HBAs, as one of rtslib's may be in any of them."""
+    """Search all HBAs: rtslib may have put a backstore into any of them."""
     return _first_with(target_iqn, [
         hba for hba in (ROOT / 'core').directories()
         if hba.name.startswith('iblock_')])
@@ -73,8 +74,8 @@ def ensure_backstore(target_iqn: str, device: str, serial: str,
         backstore = _open_device(backstore, device, read_only)
     # The kernel lets the serial change only while there is no LUN.
     (backstore / 'wwn').write('vpd_unit_serial', serial)
-    # Not emulate_tpws: a WRITE SAME that unmaps need not read back as zeros
-    # (LBPRZ is 0), which an initiator may expect of it.
+    # Not emulate_tpws: blocks that WRITE SAME unmaps need not read as zeros
+    # (LBPRZ is 0), but an initiator may rely on that.
     try:
         (backstore / 'attrib').ensure('emulate_tpu', '1')
     except errors.ConfigfsError as exc:
@@ -85,7 +86,7 @@ def ensure_backstore(target_iqn: str, device: str, serial: str,
 
 def _make_hba(target_iqn: str,
               undo: configfs.Undo) -> configfs.Directory:
-    """Return an HBA for one backstore, also one that was left empty."""
+    """Return an HBA for one backstore: a new one or an empty one."""
     for hba in slots(target_iqn):
         if not hba.directories():
             undo.make(hba)
@@ -95,12 +96,12 @@ def _make_hba(target_iqn: str,
 
 def _open_device(backstore: configfs.Directory, device: str,
                  read_only: bool) -> configfs.Directory:
-    """Open the device of a new backstore, which nobody else may have open.
+    """Open the device of a new backstore exclusively.
 
-    :returns: the backstore, or in its place one of the same name that has
-        the device open: rtslib's, of a target that was never completed
+    :returns: the backstore, or one that rtslib made of the same name and
+        device for a target that was never completed
     """
-    # The words are those of drivers/target/target_core_iblock.c.
+    # The keys are those of drivers/target/target_core_iblock.c.
     backstore.write('control', f'udev_path={device}'
                     + (',readonly=1' if read_only else ''))
     backstore.write('udev_path', device)
@@ -114,7 +115,9 @@ def _open_device(backstore: configfs.Directory, device: str,
         older = search_backstore(backstore.name)
         if (older is None or device_number(older)
                 != validation.device_number(device)):
-            raise errors.DeviceNotUsable(device, 'is in use') from exc
+            raise errors.DeviceNotUsable(
+                device, 'is in use: find its user with lsblk or fuser'
+            ) from exc
         return older
     return backstore
 
@@ -126,7 +129,7 @@ def remove_backstore(backstore: configfs.Directory) -> None:
 
 
 def device_number(backstore: configfs.Directory) -> tuple[int, int] | None:
-    """Return the number of the device the kernel has really opened."""
+    """Return the number of the device that the kernel has opened."""
     found = _DEVICE_NUMBER.search(backstore.read('info'))
     number = (int(found[1]), int(found[2])) if found else (0, 0)
     return None if number == (0, 0) else number
@@ -138,13 +141,13 @@ def discards(backstore: configfs.Directory) -> bool:
 
 # --- ACLs --------------------------------------------------------------------
 
-def ensure_acl(tpg: configfs.Directory, initiator_iqn: str, username: str,
-               secret: str, undo: configfs.Undo) -> None:
-    """Allow an initiator; the secret is set before the LUN can be seen."""
+def ensure_acl(tpg: configfs.Directory, initiator_iqn: str,
+               chap: Chap, undo: configfs.Undo) -> None:
+    """Allow an initiator; set the secret before the LUN is visible."""
     acl = tpg / 'acls' / initiator_iqn
     undo.make(acl)
-    (acl / 'auth').ensure('userid', username)
-    (acl / 'auth').ensure('password', secret)
+    (acl / 'auth').ensure('userid', chap.username)
+    (acl / 'auth').ensure('password', chap.secret)
     mapped = acl / 'lun_0'
     undo.make(mapped)
     if mapped.linked() is None:
@@ -172,27 +175,28 @@ def remove_with_links(directory: configfs.Directory) -> None:
 
 # --- portals -----------------------------------------------------------------
 
-def ensure_portals(tpg: configfs.Directory, portals: Iterable[Portal],
-                   iser: bool, undo: configfs.Undo,
-                   ) -> list[tuple[str, str]]:
-    """Listen on the portals; return those refused, with the reasons."""
+def ensure_portals(tpg: configfs.Directory,
+                   portals: Iterable[listening.Portal], iser: bool,
+                   undo: configfs.Undo) -> list[listening.Refused]:
+    """Listen on portals; return those that the kernel refuses."""
     present = listening.parse_ours(
         directory.name for directory in (tpg / 'np').directories())
     refused = []
     for portal in portals:
-        directory = tpg / 'np' / present.get(portal,
-                                             listening.spell(portal))
+        directory = tpg / 'np' / present.get(portal, str(portal))
         try:
             undo.make(directory)
             if iser:
                 directory.ensure('iser', '1')
         except errors.ConfigfsError as exc:
-            refused.append((directory.name, _why_refused(portal, exc)))
+            refused.append(listening.Refused(
+                directory.name, _why_refused(portal, exc)))
     return refused
 
 
-def _why_refused(portal: Portal, failure: errors.ConfigfsError) -> str:
-    """Find out what the kernel keeps to itself: mkdir says only EINVAL."""
+def _why_refused(portal: listening.Portal,
+                 failure: errors.ConfigfsError) -> str:
+    """Return why mkdir failed: the kernel itself says only EINVAL."""
     if failure.action != 'create':
-        return f'iSER is not to be had ({failure})'
+        return f'iSER is not available ({failure})'
     return listening.why_not_bound(portal) or str(failure)

@@ -1,49 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses and ports as targets spell them, and why one cannot be bound."""
+"""Portals, and why a target cannot listen on one."""
 
 from collections.abc import Iterable
 import contextlib
+import dataclasses
 import socket
 
+from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
 
-Portal = tuple[str, int]
+
+@privileged.value
+class Portal:
+    """An address and a port that a target listens on.
+
+    :ivar address: an IP address; a host name where only tgt sees it
+    :ivar transport: the transport of NVMe, which iSCSI ignores
+    """
+
+    address: str
+    port: int
+    transport: str = 'tcp'
+
+    @classmethod
+    def at(cls, address: str, port: int, transport: str = 'tcp') -> 'Portal':
+        """Return the portal of an address, which may be in brackets."""
+        return cls(address.removeprefix('[').removesuffix(']'), port,
+                   transport)
+
+    @classmethod
+    def parse(cls, text: str) -> 'Portal':
+        """Read ``10.0.0.1:3260``, ``[2001:db8::1]:3260`` or ``name:3260``.
+
+        :raises ValueError: the text has another form
+        """
+        address, _, port = text.rpartition(':')
+        if not address or not port.isdecimal():
+            raise ValueError(f'{text!r} is not a portal')
+        return cls.at(address, int(port))
+
+    def __str__(self) -> str:
+        return (f'[{self.address}]:{self.port}' if self.is_ipv6
+                else f'{self.address}:{self.port}')
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ':' in self.address
+
+    def validated(self) -> 'Portal':
+        """Return the portal in the kernel's spelling.
+
+        :raises InvalidArgument: it is not an IP address and a port
+        """
+        return Portal(validation.address(self.address),
+                      validation.port(self.port),
+                      validation.nvme_transport(self.transport))
 
 
-def spell(portal: Portal) -> str:
-    address, port = portal
-    return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+@privileged.value
+class Refused:
+    """A portal that a target cannot listen on, as text, and the reason."""
+
+    portal: str
+    reason: str
 
 
-def parse(text: str) -> Portal:
-    address, _, port = text.rpartition(':')
-    return validation.portal((address.strip('[]'), int(port)))
+def unique(portals: Iterable[Portal]) -> tuple[Portal, ...]:
+    """Return portals in order, each once."""
+    return tuple(dict.fromkeys(portals))
 
 
 def parse_ours(texts: Iterable[str]) -> dict[Portal, str]:
-    """Return portals with their spellings, without those that others made.
+    """Return portals with their spellings, but only those of IP addresses.
 
-    Ours are addresses; the kernel takes more, such as ``fe80::1%eth0``.
+    The kernel accepts more from other tools, such as ``fe80::1%eth0``.
     """
     found = {}
     for text in texts:
         with contextlib.suppress(errors.InvalidArgument, ValueError):
-            found[parse(text)] = text
+            found[Portal.parse(text).validated()] = text
     return found
 
 
 def why_not_bound(portal: Portal) -> str | None:
-    """Find out why nobody can listen on a portal; None if one could.
+    """Return why a socket cannot be bound to a portal, None if it can.
 
-    LIO and tgtd keep the reason to themselves. A kernel without IPv6 has no
-    socket for it either.
+    LIO and tgtd do not tell the reason. A kernel without IPv6 cannot make
+    the socket either.
     """
-    address, port = portal
-    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    family = socket.AF_INET6 if portal.is_ipv6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((address, port))
+            probe.bind((portal.address, portal.port))
     except OSError as exc:
         return exc.strerror or str(exc)
     return None
+
+
+def is_local(portal: Portal) -> bool:
+    """Tell whether this node has the address of a portal now."""
+    return why_not_bound(dataclasses.replace(portal, port=0)) is None

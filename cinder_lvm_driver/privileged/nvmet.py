@@ -1,165 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs on nvmet, the kernel's NVMe-oF target, each for one subsystem.
+"""The verbs on nvmet, the kernel's NVMe-oF target; each changes one subsystem.
 
-Each verb completes what an interrupted one left behind and leaves alone what
-is whole, and it undoes its own steps when one of them fails. The caller holds
-the lock that it shares with Cinder's in-tree driver. Nothing is written to
-``/etc/nvmet``: what has to survive a reboot is in Cinder's database.
+Each verb completes what an interrupted one left behind, leaves alone what is
+complete, and undoes its own steps when one of them fails. The caller holds
+the lock that it shares with Cinder's in-tree driver. The verbs do not write
+``/etc/nvmet``: Cinder's database has all that must survive a reboot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+import dataclasses
 import os
-from typing import Any
+from typing import Literal
 
 from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet_tree
 from cinder_lvm_driver.privileged import validation
 
-# A name of no host, for a look at what the kernel offers for hosts.
-_NOBODY = 'nqn.2026-11.invalid.cinder-lvm-driver:nobody'
+Host = nvmet_tree.Host
+# Not the name of a host: shows which attributes the kernel has for hosts.
+_NOBODY = Host('nqn.2026-11.invalid.cinder-lvm-driver:nobody')
 
 
-@privileged.context.entrypoint
-def create_namespace(subsystem_nqn: str, device: str, uuid: str, nsid: int,
-                     lowest_nsid: int, highest_nsid: int,
-                     hosts: Iterable[tuple[str, str | None]],
-                     portals: Iterable[nvmet_tree.Portal],
-                     first_port_id: int, exclusive: bool = False,
-                     hosts_are_current: bool = True) -> dict[str, Any]:
-    """Serve a device in a subsystem, or complete what serves it.
+@privileged.value
+class Served:
+    """A namespace that a verb serves.
 
-    :param uuid: what hosts know the namespace by, as UUID and NGUID
-    :param nsid: the id of the only namespace
-    :param hosts: names and DH-HMAC-CHAP keys of hosts to let in
-    :param portals: where to listen: all or nothing; none of them leaves
-        the portals as they are
-    :param first_port_id: the id of a new port is not below it
-    :param exclusive: the subsystem may serve no other hosts than these, and
-        serves other devices, too. A new namespace gets a free id of the range
-        then, from ``nsid`` on; a range of one id is kept to
-    :param hosts_are_current: whether a subsystem that is there is to let in
-        the hosts, too; some may have left since they were asked for. One that
-        lets in everybody lists none, and closes to all others than these
-    :returns: ``nsid`` and ``discard``, whether blocks can be discarded
-    :raises DeviceNotUsable: the device is not there, or cannot be opened
-    :raises NamespaceInUse: hosts are allowed to use another device
-    :raises NamespaceTaken: the only id of the range is another device's
-    :raises PortalNotAvailable: the kernel refuses to listen
-    :raises SubsystemFull: there is no free id
-    :raises SubsystemOfAnotherHost: it serves one that is not named here
+    :ivar discard: whether hosts can discard blocks
     """
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+
+    nsid: int
+    discard: bool
+
+
+@privileged.value
+class ListedNamespace:
+    """An enabled namespace as it is now."""
+
+    device: str
+    uuid: str
+
+
+@privileged.value
+class ListedSubsystem:
+    """A subsystem as it is now.
+
+    :ivar closed: whether only the allowed hosts can connect
+    :ivar hosts: the NQNs of the allowed hosts
+    :ivar namespaces: the enabled ones, by id
+    """
+
+    closed: bool = False
+    hosts: tuple[str, ...] = ()
+    namespaces: Mapping[int, ListedNamespace] = dataclasses.field(
+        default_factory=dict)
+    portals: tuple[listening.Portal, ...] = ()
+
+
+@privileged.entrypoint
+def create_subsystem(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
+                     hosts: Iterable[Host],
+                     portals: Iterable[listening.Portal], first_port_id: int,
+                     mode: Literal['create', 'complete']) -> Served:
+    """Serve a device alone in a subsystem, or complete such a subsystem.
+
+    :param uuid: UUID and NGUID of a new namespace
+    :param nsid: id of the namespace
+    :param hosts: the hosts to allow
+    :param portals: listen on all of these, or change nothing; none leaves
+        the portals as they are
+    :param first_port_id: lowest id of a new port
+    :param mode: 'create' does not change which hosts an existing subsystem
+        allows: some of the given ones may have left meanwhile. But it closes
+        a subsystem that is open to any host, and allows the given ones then.
+        'complete' allows all of the hosts
+    :raises DeviceNotUsable: the device does not exist or cannot be opened
+    :raises NamespaceInUse: hosts are allowed to use another device
+    :raises PortalNotAvailable: the kernel cannot listen
+    """
+    subsystem = _valid_subsystem(subsystem_nqn)
     uuid = validation.uuid('namespace UUID', uuid)
-    nsids = [validation.nsid(each)
-             for each in (nsid, lowest_nsid, highest_nsid)]
-    wanted_hosts = [_valid_host(*host) for host in hosts]
-    wanted_portals = [validation.nvme_portal(portal) for portal in portals]
+    nsid = validation.nsid(nsid)
+    wanted_hosts = [host.validated() for host in hosts]
+    wanted_portals = [portal.validated() for portal in portals]
     first_port_id = validation.port_id(first_port_id)
     device = validation.device(device)
 
-    if (not hosts_are_current and nvmet_tree.namespaces(subsystem)
+    if (mode == 'create' and nvmet_tree.namespaces(subsystem)
             and nvmet_tree.is_closed(subsystem)):
         wanted_hosts = []
-    if exclusive:
-        _expel_others(subsystem, {host_nqn for host_nqn, _ in wanted_hosts})
-        namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)
-    else:
-        namespace = subsystem / 'namespaces' / str(nsid)
-        for other in nvmet_tree.namespaces(subsystem):
-            if other != namespace and not _may_be_used(subsystem, other):
-                nvmet_tree.remove_namespace(other)
-    _vacate(subsystem, namespace, device)
-    with configfs.Undo() as undo:
-        undo.make(subsystem)
-        nvmet_tree.close(subsystem)
-        if namespace.exists() and not nvmet_tree.is_enabled(namespace):
-            nvmet_tree.end_controllers(subsystem)
-        nvmet_tree.ensure_namespace(namespace, device, uuid, undo)
-        for host in wanted_hosts:
-            nvmet_tree.ensure_host(subsystem, *host, undo=undo)
-        refused = nvmet_tree.ensure_portals(
-            subsystem, wanted_portals, first_port_id, undo)
-        if refused:
-            raise errors.PortalNotAvailable(*refused[0])
-        undo.keep()
-    return {'nsid': int(namespace.name),
-            'discard': nvmet_tree.discards(namespace)}
+    namespace = subsystem / 'namespaces' / str(nsid)
+    for other in nvmet_tree.namespaces(subsystem):
+        if other != namespace and not _may_be_used(subsystem, other):
+            nvmet_tree.remove_namespace(other)
+    return _serve(namespace, device, uuid, wanted_hosts, wanted_portals,
+                  first_port_id)
 
 
-@privileged.context.entrypoint
-def listen(subsystems: Iterable[tuple[str, Iterable[nvmet_tree.Portal]]],
-           first_port_id: int) -> dict[str, list[tuple[str, str]]]:
-    """Serve complete subsystems on portals, as many of those as possible.
+@privileged.entrypoint
+def create_namespace(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
+                     lowest_nsid: int, highest_nsid: int, host: Host,
+                     portals: Iterable[listening.Portal],
+                     first_port_id: int) -> Served:
+    """Serve a device in the subsystem of one host, beside other devices.
 
-    All in one go: as soon as a port listens, the kernel answers a host that
-    asks for a subsystem that is not linked yet that there is no such thing,
-    and a host with Linux 6.11 or later gives up then.
-
-    :returns: what was refused, by subsystem: pairs of portal and reason
+    :param uuid: UUID and NGUID of a new namespace
+    :param nsid: preferred id of a new namespace, which gets the next free
+        one from ``lowest_nsid`` to ``highest_nsid`` otherwise. If both are
+        ``nsid``, it is the only choice
+    :param host: the only host that the subsystem allows
+    :param portals: listen on all of these, or change nothing; none leaves
+        the portals as they are
+    :param first_port_id: lowest id of a new port
+    :raises DeviceNotUsable: the device does not exist or cannot be opened
+    :raises NamespaceInUse: the host is allowed to use another device
+    :raises NamespaceTaken: another device has the only possible id
+    :raises PortalNotAvailable: the kernel cannot listen
+    :raises SubsystemFull: no id is free
+    :raises SubsystemOfAnotherHost: the subsystem serves another host
     """
-    wanted = [(nvmet_tree.subsystem(validation.nqn('subsystem', name)),
-               [validation.nvme_portal(portal) for portal in portals])
-              for name, portals in subsystems]
+    subsystem = _valid_subsystem(subsystem_nqn)
+    uuid = validation.uuid('namespace UUID', uuid)
+    nsids = [validation.nsid(each)
+             for each in (nsid, lowest_nsid, highest_nsid)]
+    host = host.validated()
+    wanted_portals = [portal.validated() for portal in portals]
+    first_port_id = validation.port_id(first_port_id)
+    device = validation.device(device)
+
+    _expel_others(subsystem, host)
+    namespace = nvmet_tree.find_namespace(subsystem, uuid, *nsids)
+    return _serve(namespace, device, uuid, [host], wanted_portals,
+                  first_port_id)
+
+
+@privileged.entrypoint
+def listen(subsystems: Mapping[str, Iterable[listening.Portal]],
+           first_port_id: int) -> Mapping[str, tuple[listening.Refused, ...]]:
+    """Serve complete subsystems on as many of their portals as possible.
+
+    One call serves all subsystems: when a port listens, the kernel refuses a
+    host that asks for a subsystem that is not linked yet, and Linux 6.11 and
+    later do not ask again.
+
+    :param subsystems: the portals, by subsystem NQN
+    :returns: the refused portals, by subsystem NQN
+    """
+    wanted = [(_valid_subsystem(name),
+               [portal.validated() for portal in portals])
+              for name, portals in subsystems.items()]
     first_port_id = validation.port_id(first_port_id)
     refused = {}
     for subsystem, portals in wanted:
         with configfs.Undo() as undo:
-            refused[subsystem.name] = nvmet_tree.ensure_portals(
-                subsystem, portals, first_port_id, undo)
+            refused[subsystem.name] = tuple(nvmet_tree.ensure_portals(
+                subsystem, portals, first_port_id, undo))
             undo.keep()
     return refused
 
 
-@privileged.context.entrypoint
-def allow_host(subsystem_nqn: str, host_nqn: str,
-               key: str | None = None) -> dict[str, Any]:
-    """Let a host use the namespaces of a subsystem.
+@privileged.entrypoint
+def allow_host(subsystem_nqn: str, host: Host) -> bool:
+    """Allow a host to use the namespaces of a subsystem.
 
-    :param key: for DH-HMAC-CHAP; None leaves it as it is
-    :returns: ``discard``, whether blocks can be discarded
-    :raises TargetNotFound: there is no such subsystem, or no namespace
+    :returns: whether the host can discard blocks
+    :raises TargetNotFound: the subsystem does not exist or has no namespace
     """
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
-    host = _valid_host(host_nqn, key)
+    subsystem = _valid_subsystem(subsystem_nqn)
+    host = host.validated()
     namespaces = nvmet_tree.namespaces(subsystem)
     if not namespaces:
         raise errors.TargetNotFound(subsystem_nqn)
     nvmet_tree.close(subsystem)
-    _wake(subsystem, namespaces)
+    _enable(subsystem, namespaces)
     with configfs.Undo() as undo:
-        nvmet_tree.ensure_host(subsystem, *host, undo=undo)
+        nvmet_tree.ensure_host(subsystem, host, undo)
         undo.keep()
-    return {'discard': all(map(nvmet_tree.discards, namespaces))}
+    return all(map(nvmet_tree.discards, namespaces))
 
 
-@privileged.context.entrypoint
-def set_keys(keys: Iterable[tuple[str, str]]) -> None:
-    """Give hosts that are known to the kernel the keys they have now.
+@privileged.entrypoint
+def set_keys(hosts: Iterable[Host]) -> None:
+    """Set the keys of those hosts that the kernel knows.
 
-    Connections that are there live on.
+    Existing connections are not affected.
     """
-    for host_nqn, key in [(validation.nqn('host', host_nqn),
-                           validation.dhchap_key(key))
-                          for host_nqn, key in keys]:
-        host = nvmet_tree.host(host_nqn)
-        if host.exists():
-            nvmet_tree.set_key(host, key)
+    for host in [host.validated() for host in hosts]:
+        if nvmet_tree.host(host.nqn).exists():
+            nvmet_tree.set_key(host)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_host(subsystem_nqn: str, host_nqn: str) -> None:
-    """Lock a host out, and end its connection if it has one.
+    """Deny a host, and end its connection.
 
-    The kernel tells nobody who is connected. Where other hosts are allowed
-    in, the connections of all are ended, and theirs come back by
-    themselves; where there is none, the disks are taken away.
+    The kernel does not tell which hosts are connected. If other hosts are
+    allowed, this ends all connections; the allowed hosts connect again by
+    themselves. Otherwise it disables the namespaces.
     """
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+    subsystem = _valid_subsystem(subsystem_nqn)
     host_nqn = validation.nqn('host', host_nqn)
     (subsystem / 'allowed_hosts').unlink(host_nqn)
     if subsystem.exists():
@@ -167,34 +208,32 @@ def deny_host(subsystem_nqn: str, host_nqn: str) -> None:
                 or not nvmet_tree.is_closed(subsystem)):
             nvmet_tree.end_controllers(subsystem)
         else:
-            _put_to_sleep(subsystem)
+            _disable(subsystem)
     nvmet_tree.remove_unused(nvmet_tree.host(host_nqn))
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_all_hosts(subsystem_nqn: str) -> None:
-    """Lock every host out, and take the disks away from them."""
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+    """Deny all hosts, and disable the namespaces."""
+    subsystem = _valid_subsystem(subsystem_nqn)
     if not subsystem.exists():
         return
     nvmet_tree.close(subsystem)
     hosts = nvmet_tree.unlink_hosts(subsystem)
-    _put_to_sleep(subsystem)
+    _disable(subsystem)
     for host_nqn in hosts:
         nvmet_tree.remove_unused(nvmet_tree.host(host_nqn))
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def delete_namespace(subsystem_nqn: str, uuid: str,
                      device: str | None = None) -> None:
-    """Stop serving a device; the subsystem goes with its last one.
+    """Stop serving a device; remove the subsystem after its last device.
 
-    :param device: a namespace that serves any other stays; None removes it
-        whatever it serves
+    :param device: keep a namespace that serves another device; None removes
+        the namespace whatever it serves
     """
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+    subsystem = _valid_subsystem(subsystem_nqn)
     uuid = validation.uuid('namespace UUID', uuid)
     if device is not None:
         device = validation.device_path(device)
@@ -207,15 +246,14 @@ def delete_namespace(subsystem_nqn: str, uuid: str,
         nvmet_tree.remove(subsystem)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
-    """Remove a subsystem with its namespaces, or what is left of them.
+    """Remove a subsystem, or the rest of an incomplete one.
 
-    :param device: a subsystem that serves any other stays; None removes it
-        whatever it serves
+    :param device: keep a subsystem that serves another device; None removes
+        the subsystem whatever it serves
     """
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+    subsystem = _valid_subsystem(subsystem_nqn)
     if device is not None:
         device = validation.device_path(device)
         if any(nvmet_tree.serves_another(namespace, device) for namespace
@@ -224,19 +262,18 @@ def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
     nvmet_tree.remove(subsystem)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def revalidate_sizes(subsystem_nqn: str) -> None:
-    """Have the kernel tell the hosts of devices that have grown."""
-    subsystem = nvmet_tree.subsystem(
-        validation.nqn('subsystem', subsystem_nqn))
+    """Make the kernel notify the hosts of devices that have grown."""
+    subsystem = _valid_subsystem(subsystem_nqn)
     for namespace in nvmet_tree.enabled_namespaces(subsystem):
         namespace.write('revalidate_size', '1')
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def can_authenticate() -> bool:
     """Tell whether the kernel was built with DH-HMAC-CHAP for targets."""
-    nobody = nvmet_tree.host(_NOBODY)
+    nobody = nvmet_tree.host(_NOBODY.nqn)
     nobody.make()
     try:
         return os.path.exists((nobody / 'dhchap_key').path)
@@ -244,54 +281,68 @@ def can_authenticate() -> bool:
         nobody.remove()
 
 
-@privileged.context.entrypoint
-def list_subsystems() -> dict[str, dict[str, Any]]:
-    """Return what is served, by subsystem NQN, in one pass.
-
-    ``namespaces``: by id, pairs of device path and UUID, of those that are
-    enabled; ``closed``: nobody gets in who is not allowed; ``hosts``: those
-    that are allowed; ``portals``: transport, address and port.
-    """
-    portals: dict[str, list[nvmet_tree.Portal]] = {}
+@privileged.entrypoint
+def list_subsystems() -> Mapping[str, ListedSubsystem]:
+    """Return all subsystems by NQN."""
+    portals: dict[str, list[listening.Portal]] = {}
     for portal, names in configfs.describe_each(
             nvmet_tree.ports(), _describe_port).values():
         if portal is not None:
             for name in names:
                 portals.setdefault(name, []).append(portal)
+
+    def describe(subsystem: configfs.Directory) -> ListedSubsystem:
+        return ListedSubsystem(
+            closed=nvmet_tree.is_closed(subsystem),
+            hosts=tuple(nvmet_tree.hosts(subsystem)),
+            namespaces={
+                int(namespace.name): ListedNamespace(
+                    namespace.read('device_path'),
+                    namespace.read('device_uuid'))
+                for namespace in nvmet_tree.enabled_namespaces(subsystem)},
+            portals=tuple(portals.get(subsystem.name, ())))
+
     return configfs.describe_each(
-        (nvmet_tree.ROOT / 'subsystems').directories(),
-        lambda subsystem: {
-            **_describe(subsystem),
-            'portals': portals.get(subsystem.name, [])})
+        (nvmet_tree.ROOT / 'subsystems').directories(), describe)
 
 
 def _describe_port(port: configfs.Directory,
-                   ) -> tuple[nvmet_tree.Portal | None, list[str]]:
+                   ) -> tuple[listening.Portal | None, list[str]]:
     return nvmet_tree.read_portal(port), (port / 'subsystems').links()
 
 
-def _describe(subsystem: configfs.Directory) -> dict[str, Any]:
-    return {
-        'namespaces': {
-            int(namespace.name): (namespace.read('device_path'),
-                                  namespace.read('device_uuid'))
-            for namespace in nvmet_tree.enabled_namespaces(subsystem)},
-        'closed': nvmet_tree.is_closed(subsystem),
-        'hosts': nvmet_tree.hosts(subsystem)}
+def _valid_subsystem(subsystem_nqn: str) -> configfs.Directory:
+    return nvmet_tree.subsystem(validation.nqn('subsystem', subsystem_nqn))
 
 
-def _valid_host(host_nqn: str, key: str | None) -> tuple[str, str | None]:
-    return (validation.nqn('host', host_nqn),
-            None if key is None else validation.dhchap_key(key))
+def _serve(namespace: configfs.Directory, device: str, uuid: str,
+           hosts: Iterable[Host], portals: Iterable[listening.Portal],
+           first_port_id: int) -> Served:
+    """Complete a namespace and its subsystem, or change nothing."""
+    subsystem = namespace.parent.parent
+    _vacate(subsystem, namespace, device)
+    with configfs.Undo() as undo:
+        undo.make(subsystem)
+        nvmet_tree.close(subsystem)
+        if namespace.exists() and not nvmet_tree.is_enabled(namespace):
+            nvmet_tree.end_controllers(subsystem)
+        nvmet_tree.ensure_namespace(namespace, device, uuid, undo)
+        for host in hosts:
+            nvmet_tree.ensure_host(subsystem, host, undo)
+        for refused in nvmet_tree.ensure_portals(
+                subsystem, portals, first_port_id, undo):
+            raise errors.PortalNotAvailable(refused.portal, refused.reason)
+        undo.keep()
+    return Served(int(namespace.name), nvmet_tree.discards(namespace))
 
 
-def _expel_others(subsystem: configfs.Directory, wanted: set[str]) -> None:
-    """Lock out hosts that were allowed into a subsystem without disks.
+def _expel_others(subsystem: configfs.Directory, wanted: Host) -> None:
+    """Deny other hosts of a subsystem that has no namespaces.
 
-    :raises SubsystemOfAnotherHost: there are disks in it
+    :raises SubsystemOfAnotherHost: it has some
     """
     for host_nqn in nvmet_tree.hosts(subsystem):
-        if host_nqn not in wanted:
+        if host_nqn != wanted.nqn:
             if nvmet_tree.enabled_namespaces(subsystem):
                 raise errors.SubsystemOfAnotherHost(subsystem.name, host_nqn)
             (subsystem / 'allowed_hosts').unlink(host_nqn)
@@ -303,10 +354,9 @@ def _vacate(subsystem: configfs.Directory, namespace: configfs.Directory,
             device: str) -> None:
     """Remove a namespace that serves another device.
 
-    It is what is left of an export whose LV was replaced. It can go as long
-    as nobody may use it.
+    Such a namespace remains from an LV that was replaced.
 
-    :raises NamespaceInUse: somebody may
+    :raises NamespaceInUse: a host may be using it
     """
     if not namespace.exists() or (nvmet_tree.device_number(namespace)
                                   == validation.device_number(device)):
@@ -324,17 +374,17 @@ def _may_be_used(subsystem: configfs.Directory,
         or not nvmet_tree.is_closed(subsystem))
 
 
-def _wake(subsystem: configfs.Directory,
-          namespaces: list[configfs.Directory]) -> None:
-    """Enable namespaces, for none of the hosts that were locked out."""
-    asleep = [namespace for namespace in namespaces
-              if not nvmet_tree.is_enabled(namespace)]
-    if asleep:
+def _enable(subsystem: configfs.Directory,
+            namespaces: list[configfs.Directory]) -> None:
+    """Enable namespaces, but not for hosts that were denied before."""
+    disabled = [namespace for namespace in namespaces
+                if not nvmet_tree.is_enabled(namespace)]
+    if disabled:
         nvmet_tree.end_controllers(subsystem)
-    for namespace in asleep:
+    for namespace in disabled:
         nvmet_tree.enable(namespace)
 
 
-def _put_to_sleep(subsystem: configfs.Directory) -> None:
+def _disable(subsystem: configfs.Directory) -> None:
     for namespace in nvmet_tree.namespaces(subsystem):
         nvmet_tree.disable(namespace)

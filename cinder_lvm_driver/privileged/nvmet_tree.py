@@ -1,32 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects that an NVMe-oF target of nvmet consists of.
+"""The configfs objects of an NVMe-oF target of nvmet.
 
 A subsystem has namespaces, which are the devices, and links to the hosts
-that may connect; a port is an address and has links to the subsystems that
-are served on it. Hosts and ports are shared by all subsystems. The layout is
-that of the nvmet library, so that nvmetcli and Cinder's in-tree driver read
-what is written here and the other way round.
+that may connect. A port is an address, and has links to the subsystems that
+it serves. All subsystems share the hosts and ports. The objects have the same
+structure as those of the nvmet library, so that nvmetcli and Cinder's in-tree
+driver can read this driver's objects and the driver theirs.
 
-What ``ensure_x`` makes goes away again unless the caller keeps it.
+The ``undo`` of a caller removes the objects that ``ensure_x`` creates, unless
+the caller keeps them.
 """
 
 from collections.abc import Iterable, Iterator
+import dataclasses
 import errno
 import os
 
+from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 
 ROOT = configfs.tree('nvmet')
 
-Portal = tuple[str, str, int]
-
-# What a port of ours may have as addr_trtype before it is complete.
+# addr_trtype of a port of ours that is not complete.
 _NOT_COMPLETED = ('', *validation.NVME_TRANSPORTS)
-_FAMILIES = {False: 'ipv4', True: 'ipv6'}
 _LAST_PORT_ID = 65535
 _SYS_DEVICES = '/sys/dev/block'
+
+
+@privileged.value
+class Host:
+    """A host and its DH-HMAC-CHAP key; None does not change the key."""
+
+    nqn: str
+    key: str | None = dataclasses.field(default=None, repr=False)
+
+    def validated(self) -> 'Host':
+        """Return the host if the kernel accepts its NQN and key.
+
+        :raises InvalidArgument: it does not; the message has no key
+        """
+        return Host(
+            validation.nqn('host', self.nqn),
+            None if self.key is None else validation.dhchap_key(self.key))
 
 
 def subsystem(subsystem_nqn: str) -> configfs.Directory:
@@ -40,7 +58,7 @@ def host(host_nqn: str) -> configfs.Directory:
 # --- subsystems --------------------------------------------------------------
 
 def close(subsystem: configfs.Directory) -> None:
-    """Let in nobody but the hosts that are linked."""
+    """Allow only the hosts that are linked."""
     subsystem.ensure('attr_allow_any_host', '0')
 
 
@@ -49,21 +67,21 @@ def is_closed(subsystem: configfs.Directory) -> bool:
 
 
 def end_controllers(subsystem: configfs.Directory) -> None:
-    """End the connections of all hosts; those allowed in come back.
+    """End the connections of all hosts; allowed hosts connect again.
 
-    The kernel does so whenever this attribute is written.
+    The kernel does this when this attribute is written.
     """
     subsystem.write('attr_qid_max', subsystem.read('attr_qid_max'))
 
 
 def remove(subsystem: configfs.Directory) -> None:
-    """Remove a subsystem, its ports and hosts as far as nobody needs them.
+    """Remove a subsystem, and its ports and hosts if they are unused.
 
-    A port that somebody else made stays: it may have settings of its own,
-    such as TLS, and without subsystems it does not listen.
+    A port that another tool made stays: it may have settings of its own,
+    such as TLS, and it does not listen without subsystems.
 
-    The namespaces go first: a host that is still connected then learns that
-    the disk is gone, and does not wait for its return.
+    The namespaces go first, so that a connected host is told that the disk
+    is gone and does not wait for its return.
     """
     hosts = unlink_hosts(subsystem)
     for namespace in namespaces(subsystem):
@@ -78,7 +96,7 @@ def remove(subsystem: configfs.Directory) -> None:
 
 
 def remove_unused(shared: configfs.Directory) -> None:
-    """Remove a port or a host, unless something is tied to it."""
+    """Remove a port or a host, unless it is linked."""
     try:
         shared.remove()
     except errors.ConfigfsError as exc:
@@ -104,14 +122,13 @@ def enabled_namespaces(subsystem: configfs.Directory,
 
 def find_namespace(subsystem: configfs.Directory, uuid: str, nsid: int,
                    lowest_nsid: int, highest_nsid: int) -> configfs.Directory:
-    """Return where a device belongs: its namespace, or a free one.
+    """Return the namespace of a device among others, or a free one.
 
-    It is for subsystems with several devices. A namespace that is not
-    enabled was never completed, and is free.
+    A namespace that is not enabled was never completed, and is free.
 
-    :param nsid: the id to take if it is free
-    :raises NamespaceTaken: it is not, and is the only one that may be taken
-    :raises SubsystemFull: there is no free one
+    :param nsid: the preferred id
+    :raises NamespaceTaken: the preferred id is the only choice and not free
+    :raises SubsystemFull: no id is free
     """
     enabled = enabled_namespaces(subsystem)
     for namespace in enabled:
@@ -131,7 +148,7 @@ def find_namespace(subsystem: configfs.Directory, uuid: str, nsid: int,
 
 def ensure_namespace(namespace: configfs.Directory, device: str, uuid: str,
                      undo: configfs.Undo) -> None:
-    """Serve a device; that of a namespace that is enabled stays."""
+    """Serve a device, unless the namespace is enabled already."""
     undo.make(namespace, remove_namespace)
     if is_enabled(namespace):
         return
@@ -149,10 +166,10 @@ def disable(namespace: configfs.Directory) -> None:
 def remove_namespace(namespace: configfs.Directory) -> None:
     """Close the device and remove the namespace.
 
-    The removal alone may leave the device open until the next reboot: the
-    kernel loses count of who has a namespace as soon as a host sends a
-    command for it while it is disabled (nvmet_subsys_nsid_exists() in
-    drivers/nvme/target/configfs.c keeps what it finds).
+    Removal alone may leave the device open until the next reboot: the
+    kernel loses count of a namespace's users if a host sends a command for
+    it while it is disabled (nvmet_subsys_nsid_exists() in
+    drivers/nvme/target/configfs.c keeps its reference).
     """
     if namespace.exists():
         disable(namespace)
@@ -162,7 +179,7 @@ def remove_namespace(namespace: configfs.Directory) -> None:
 def enable(namespace: configfs.Directory) -> None:
     """Open the device.
 
-    :raises DeviceNotUsable: the kernel cannot
+    :raises DeviceNotUsable: the kernel cannot open it
     """
     try:
         namespace.write('enable', '1')
@@ -178,13 +195,13 @@ def device_number(namespace: configfs.Directory) -> tuple[int, int] | None:
 
 
 def serves_another(namespace: configfs.Directory, device: str) -> bool:
-    """Tell whether a namespace has a device, and not this one."""
+    """Tell whether a namespace serves a device other than this one."""
     return validation.is_another_device(
         namespace.read('device_path'), device_number(namespace), device)
 
 
 def discards(namespace: configfs.Directory) -> bool:
-    """Tell whether blocks can be given back to the device."""
+    """Tell whether blocks of the device can be discarded."""
     number = validation.device_number(namespace.read('device_path'))
     limit = '%s/%d:%d/queue/discard_max_bytes' % (_SYS_DEVICES, *number)
     with open(limit) as file:
@@ -193,27 +210,24 @@ def discards(namespace: configfs.Directory) -> bool:
 
 # --- hosts -------------------------------------------------------------------
 
-def ensure_host(subsystem: configfs.Directory, host_nqn: str,
-                key: str | None, undo: configfs.Undo) -> None:
-    """Allow a host; it has its key before it can connect.
+def ensure_host(subsystem: configfs.Directory, wanted: Host,
+                undo: configfs.Undo) -> None:
+    """Allow a host, after its key was set."""
+    undo.make(host(wanted.nqn))
+    set_key(wanted)
+    undo.link(subsystem / 'allowed_hosts', wanted.nqn, host(wanted.nqn))
 
-    One that it has already stays if none is given: it is the host's, and
-    another back end may have given it.
+
+def set_key(wanted: Host) -> None:
+    """Set the key of a host, if one is given.
+
+    Otherwise the host keeps its key, which another back end may have set.
+    By default every user of this node can read the key (nvmet_host_attrs in
+    drivers/nvme/target/configfs.c).
     """
-    undo.make(host(host_nqn))
-    if key is not None:
-        set_key(host(host_nqn), key)
-    undo.link(subsystem / 'allowed_hosts', host_nqn, host(host_nqn))
-
-
-def set_key(host: configfs.Directory, key: str) -> None:
-    """Give a host its key.
-
-    The kernel shows it to every user of this node, unless the file is closed
-    to them (nvmet_host_attrs in drivers/nvme/target/configfs.c).
-    """
-    host.hide('dhchap_key')
-    host.ensure('dhchap_key', key)
+    if wanted.key is not None:
+        host(wanted.nqn).hide('dhchap_key')
+        host(wanted.nqn).ensure('dhchap_key', wanted.key)
 
 
 def hosts(subsystem: configfs.Directory) -> list[str]:
@@ -221,7 +235,7 @@ def hosts(subsystem: configfs.Directory) -> list[str]:
 
 
 def unlink_hosts(subsystem: configfs.Directory) -> list[str]:
-    """Allow no host any more; return those that were allowed."""
+    """Deny all hosts; return those that were allowed."""
     names = hosts(subsystem)
     for host_nqn in names:
         (subsystem / 'allowed_hosts').unlink(host_nqn)
@@ -236,32 +250,32 @@ def ports() -> list[configfs.Directory]:
 
 def linked_ports(subsystem: configfs.Directory) -> Iterator[
         configfs.Directory]:
-    """Give the ports that a subsystem is served on."""
+    """Return the ports that serve a subsystem."""
     for port in ports():
         if os.path.lexists((port / 'subsystems' / subsystem.name).path):
             yield port
 
 
-def read_portal(port: configfs.Directory) -> Portal | None:
-    """Return what a port listens on; None if it is not IP, or not whole."""
+def read_portal(port: configfs.Directory) -> listening.Portal | None:
+    """Return the portal of a port; None if it is not IP or not complete."""
     try:
-        portal = validation.nvme_portal((
-            port.read('addr_trtype'), port.read('addr_traddr'),
-            int(port.read('addr_trsvcid'))))
+        portal = listening.Portal(
+            port.read('addr_traddr'), int(port.read('addr_trsvcid')),
+            port.read('addr_trtype')).validated()
     except (errors.InvalidArgument, ValueError):
         return None
-    return (portal if port.read('addr_adrfam') == _family(portal) else None)
+    return portal if port.read('addr_adrfam') == _family(portal) else None
 
 
-def _family(portal: Portal) -> str:
-    return _FAMILIES[':' in portal[1]]
+def _family(portal: listening.Portal) -> str:
+    return 'ipv6' if portal.is_ipv6 else 'ipv4'
 
 
-def ensure_port(portal: Portal, first_id: int,
+def ensure_port(portal: listening.Portal, first_id: int,
                 undo: configfs.Undo) -> configfs.Directory:
-    """Return the port of a portal, whoever made it.
+    """Return the port of a portal, which another tool may have made.
 
-    A new one gets the first id that nobody has, from a given one on.
+    A new port gets the first free id from ``first_id`` on.
     """
     taken = {}
     for port in ports():
@@ -275,33 +289,32 @@ def ensure_port(portal: Portal, first_id: int,
 
 
 def _is_taken(port: configfs.Directory) -> bool:
-    """Tell whether a port has an address, or a transport without any (loop).
+    """Tell whether a port has an address, or a transport without one (loop).
 
-    One of ours that was not completed has neither.
+    A port of ours that was not completed has neither.
     """
     return (bool(port.read('addr_traddr'))
             or port.read('addr_trtype') not in _NOT_COMPLETED)
 
 
-def _make_port(port: configfs.Directory, portal: Portal,
+def _make_port(port: configfs.Directory, portal: listening.Portal,
                undo: configfs.Undo) -> configfs.Directory:
-    """Make a port; without its address it counts as one not completed."""
-    transport, address, service = portal
+    """Make a port; its address comes last and makes it complete."""
     undo.make(port)
     port.mark()
-    port.ensure('addr_trtype', transport)
+    port.ensure('addr_trtype', portal.transport)
     port.ensure('addr_adrfam', _family(portal))
-    port.ensure('addr_trsvcid', str(service))
-    port.ensure('addr_traddr', address)
+    port.ensure('addr_trsvcid', str(portal.port))
+    port.ensure('addr_traddr', portal.address)
     return port
 
 
-def ensure_portals(subsystem: configfs.Directory, portals: Iterable[Portal],
-                   first_id: int, undo: configfs.Undo,
-                   ) -> list[tuple[str, str]]:
-    """Serve a subsystem on portals; return those refused, with reasons.
+def ensure_portals(subsystem: configfs.Directory,
+                   portals: Iterable[listening.Portal], first_id: int,
+                   undo: configfs.Undo) -> list[listening.Refused]:
+    """Serve a subsystem on portals; return those that the kernel refuses.
 
-    A port begins to listen with its first subsystem.
+    A port starts to listen when it gets its first subsystem.
     """
     refused = []
     for portal in portals:
@@ -310,14 +323,8 @@ def ensure_portals(subsystem: configfs.Directory, portals: Iterable[Portal],
                 port = ensure_port(portal, first_id, steps)
                 steps.link(port / 'subsystems', subsystem.name, subsystem)
             except errors.ConfigfsError as exc:
-                refused.append((format_portal(portal),
-                                os.strerror(exc.errno)))
+                refused.append(listening.Refused(
+                    f'{portal.transport} {portal}', os.strerror(exc.errno)))
                 continue
             undo.push(steps.pop_all())
     return refused
-
-
-def format_portal(portal: Portal) -> str:
-    transport, address, service = portal
-    shown = f'[{address}]' if ':' in address else address
-    return f'{transport} {shown}:{service}'

@@ -1,73 +1,98 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs on tgtd, the iSCSI target in user space, each for one target.
+"""The verbs on tgtd, the iSCSI target in user space; each changes one target.
 
-Each verb completes what an interrupted one left behind and leaves alone what
-is whole, and it undoes its own steps when one of them fails. The caller holds
-a lock, so that no two verbs are at it at the same time.
+Each verb completes what an interrupted one left behind, leaves alone what is
+complete, and undoes its own steps when one of them fails. The caller holds a
+lock, so that only one verb runs at a time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 import logging
-from typing import Any
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import tgt_report
+from cinder_lvm_driver.privileged import undo as rollback
 from cinder_lvm_driver.privileged import validation
 
 LOG = logging.getLogger(__name__)
 
+Disk = tgt_objects.Disk
 
-@privileged.context.entrypoint
-def describe_daemon() -> dict[str, str]:
-    """Return the state of each transport that the daemon has.
 
-    :raises TargetDaemonNotRunning: there is no daemon
-    :raises TargetDaemonUnknown: it is not one that we know
+@privileged.value
+class ListedTarget:
+    """A target as it is now.
+
+    :ivar device: major and minor number, None without LUN 1
+    :ivar path: the path of the device, None without LUN 1
+    :ivar scsi_id: the identifier of the disk, None without LUN 1
+    :ivar lld: the transport
+    :ivar ready: whether no resize is running
+    :ivar accounts: names that initiators log in with
+    :ivar initiators: names of the allowed initiators
+    :ivar closed: whether only the allowed initiators can log in, with CHAP
+    """
+
+    device: tuple[int, int] | None
+    path: str | None
+    scsi_id: str | None
+    lld: str
+    ready: bool
+    accounts: tuple[str, ...]
+    initiators: tuple[str, ...]
+    closed: bool
+
+
+@privileged.entrypoint
+def describe_daemon() -> Mapping[str, str]:
+    """Return the state of each transport that tgtd was built with.
+
+    :raises TargetDaemonNotRunning: tgtd is not running
+    :raises TargetDaemonUnknown: another program answers
     """
     tgt_report.portals()
     return tgt_report.drivers()
 
 
-@privileged.context.entrypoint
-def ensure_portals(portals: Iterable[Sequence[object]],
-                   ) -> list[tuple[str, str]]:
-    """Have the daemon listen; return the refused portals with reasons."""
+@privileged.entrypoint
+def ensure_portals(portals: Iterable[listening.Portal],
+                   ) -> tuple[listening.Refused, ...]:
+    """Make tgtd listen on portals; return those that it refuses."""
     return tgt_objects.ensure_portals(
-        [validation.portal(portal) for portal in portals])
+        [portal.validated() for portal in portals])
 
 
-@privileged.context.entrypoint
-def create_target(target_iqn: str, lld: str, disk: Sequence[object],
-                  chap: Sequence[object], initiators: Iterable[str] = (),
-                  ) -> int:
+@privileged.entrypoint
+def create_target(*, target_iqn: str, lld: str, disk: Disk,
+                  chap: Chap, initiators: Iterable[str]) -> int:
     """Export a device as LUN 1 of a target, or complete such an export.
 
-    :param lld: ``iscsi`` or ``iser``
-    :param disk: the values of a ``tgt_objects.Disk``
-    :param chap: name and secret with which all initiators log in
-    :param initiators: the names of those who may; the daemon compares them
-        with what initiators send, letter by letter
+    :param lld: transport, ``iscsi`` or ``iser``
+    :param chap: name and secret that all initiators log in with
+    :param initiators: names to allow; tgtd compares them with the names that
+        initiators send, and the case matters
     :returns: the number of the target
-    :raises DeviceNotUsable: the device is not there, or cannot be opened
-    :raises TargetInUse: the target serves another one to somebody
+    :raises DeviceNotUsable: the device does not exist or cannot be opened
+    :raises TargetInUse: an initiator is logged in to another device
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     lld = validation.transport(lld)
-    username, secret = validation.plain_chap(*chap)
+    chap = chap.validated_for_tgt()
     wanted = [validation.tgt_initiator('initiator', initiator)
               for initiator in initiators]
-    shown = tgt_objects.Disk.validated(*disk)
+    disk = disk.validated()
 
     targets = tgt_report.targets()
-    target = _vacated(targets, target_iqn, lld, shown.device)
-    with tgt_objects.Undo() as undo:
+    target = _vacated(targets, target_iqn, lld, disk.device)
+    with rollback.Undo() as undo:
         if target is None:
             target = tgt_objects.make_target(target_iqn, lld, targets, undo)
-        tgt_objects.ensure_disk(target, shown, undo)
-        tgt_objects.ensure_account(target, username, secret,
-                                   targets.values(), undo)
+        tgt_objects.ensure_disk(target, disk, undo)
+        tgt_objects.ensure_account(target, chap, targets.values(), undo)
         tgt_objects.ensure_initiators(target, wanted, undo)
         if not target.ready:
             tgt_objects.set_ready(target, True)
@@ -75,34 +100,33 @@ def create_target(target_iqn: str, lld: str, disk: Sequence[object],
     return target.tid
 
 
-@privileged.context.entrypoint
-def allow_initiator(target_iqn: str, initiator_iqn: str, username: str,
-                    secret: str) -> str:
-    """Let an initiator log in with CHAP, and see LUN 1.
+@privileged.entrypoint
+def allow_initiator(*, target_iqn: str, initiator_iqn: str,
+                    chap: Chap) -> str:
+    """Allow an initiator to log in with CHAP and use LUN 1.
 
     :returns: the path of the device
     :raises TargetNotFound: there is no such target, or it has no LUN
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
-    username, secret = validation.plain_chap(username, secret)
+    chap = chap.validated_for_tgt()
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
     if target is None or target.lun is None:
         raise errors.TargetNotFound(target_iqn)
-    with tgt_objects.Undo() as undo:
-        tgt_objects.ensure_account(target, username, secret,
-                                   targets.values(), undo)
+    with rollback.Undo() as undo:
+        tgt_objects.ensure_account(target, chap, targets.values(), undo)
         tgt_objects.ensure_initiators(target, [initiator_iqn], undo)
         undo.keep()
     return target.lun.device
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
-    """Take the access of an initiator away, and end its connections.
+    """Deny an initiator, and end its connections.
 
-    :param initiator_iqn: in lower case; it goes in all spellings
+    :param initiator_iqn: in lower case; this denies it in all spellings
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     initiator_iqn = validation.tgt_initiator('initiator', initiator_iqn)
@@ -114,9 +138,9 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
         tgt_objects.cut(target, initiator_iqn)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def deny_all_initiators(target_iqn: str) -> None:
-    """Take the access of every initiator away, with their connections."""
+    """Deny all initiators, and end their connections."""
     target_iqn = validation.tgt_target('target', target_iqn)
     target = tgt_report.targets().get(target_iqn)
     if target is not None:
@@ -125,12 +149,12 @@ def deny_all_initiators(target_iqn: str) -> None:
         tgt_objects.cut(target)
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def delete_target(target_iqn: str, device: str | None = None) -> None:
-    """Remove a target with its account, or what is left of them.
+    """Remove a target and its account, or the rest of an incomplete one.
 
-    :param device: a target that serves any other stays; None removes it
-        whatever it serves
+    :param device: keep a target that serves another device; None removes
+        the target whatever it serves
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     targets = tgt_report.targets()
@@ -141,17 +165,17 @@ def delete_target(target_iqn: str, device: str | None = None) -> None:
     tgt_objects.remove_target(target, targets.values())
 
 
-@privileged.context.entrypoint
+@privileged.entrypoint
 def resize_target(target_iqn: str, write_cache: bool) -> None:
-    """Have a target show the size that its device has now.
+    """Make a target show the present size of its device.
 
-    The daemon looks at the size when it opens the device. So LUN 1 is taken
-    away and made again, while initiators are sent away and told to come back
-    later: they repeat what was in flight, and notice a pause only.
+    tgtd reads the size when it opens the device. So this removes LUN 1 and
+    creates it again. Meanwhile it ends the connections and makes tgtd tell
+    initiators to log in later: they repeat their I/O after a pause.
 
-    :raises TargetBusy: I/O in flight does not end; all is as it was
-    :raises TargetNotFound: one that was cut off here has left the target
-        without its LUN, and initiators are waiting for it
+    :raises TargetBusy: I/O in flight does not end; nothing was changed
+    :raises TargetNotFound: an interrupted resize has left the target without
+        its LUN
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     target = tgt_report.targets().get(target_iqn)
@@ -161,13 +185,13 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
         if not target.ready:
             raise errors.TargetNotFound(target_iqn)
         return
-    disk = tgt_objects.Disk.validated(
+    disk = Disk(
         target.lun.device, target.lun.scsi_id, write_cache,
-        target.lun.bsoflags, target.lun.read_only)
+        target.lun.bsoflags, target.lun.read_only).validated()
     tgt_objects.set_ready(target, False)
     try:
-        # What came in meanwhile gets no answer, so each one has to log in
-        # again.
+        # tgtd does not answer requests that arrive meanwhile, so each
+        # initiator must log in again.
         tgt_objects.cut(target)
         tgt_objects.patiently(
             target, lambda: tgt_objects.remove_disk(target))
@@ -180,32 +204,24 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
     tgt_objects.set_ready(target, True)
 
 
-@privileged.context.entrypoint
-def list_targets() -> dict[str, dict[str, Any]]:
-    """Return what is exported, by target IQN, in one pass.
-
-    ``device``: major and minor number, None without LUN 1; ``path`` of it;
-    ``scsi_id``; ``lld``: the transport; ``ready``: not in the middle of a
-    resize; ``accounts``; ``initiators``: names;
-    ``closed``: whoever has a name in the list and CHAP gets in, and nobody
-    else.
-    """
+@privileged.entrypoint
+def list_targets() -> Mapping[str, ListedTarget]:
+    """Return all targets by IQN."""
     return {target.target_iqn: _describe(target)
             for target in tgt_report.targets().values()}
 
 
-def _describe(target: tgt_report.Target) -> dict[str, Any]:
-    return {
-        'device': _number(target.lun),
-        'path': target.lun.device if target.lun else None,
-        'scsi_id': target.lun.scsi_id if target.lun else None,
-        'lld': target.lld,
-        'ready': target.ready,
-        'accounts': target.accounts,
-        'initiators': target.initiators,
-        'closed': (bool(target.accounts)
-                   and tgt_objects.lets_names_decide(target)),
-    }
+def _describe(target: tgt_report.Target) -> ListedTarget:
+    return ListedTarget(
+        device=_number(target.lun),
+        path=target.lun.device if target.lun else None,
+        scsi_id=target.lun.scsi_id if target.lun else None,
+        lld=target.lld,
+        ready=target.ready,
+        accounts=target.accounts,
+        initiators=target.initiators,
+        closed=(bool(target.accounts)
+                and tgt_objects.allows_by_name_only(target)))
 
 
 def _number(lun: tgt_report.Lun | None) -> tuple[int, int] | None:
@@ -219,12 +235,12 @@ def _serves_another(target: tgt_report.Target, device: str) -> bool:
 
 def _vacated(targets: dict[str, tgt_report.Target], target_iqn: str,
              lld: str, device: str) -> tgt_report.Target | None:
-    """Return the target of a name, if it can be used for a device.
+    """Return the target of a name if it can serve a device.
 
-    One that serves another device, or another transport, is what is left of
-    an export whose LV was replaced. It goes as long as nobody is logged in.
+    Remove a target that serves another device or transport: it remains from
+    an LV that was replaced.
 
-    :raises TargetInUse: somebody is
+    :raises TargetInUse: an initiator is logged in
     """
     target = targets.get(target_iqn)
     if target is None:
@@ -238,8 +254,8 @@ def _vacated(targets: dict[str, tgt_report.Target], target_iqn: str,
     if target.in_use:
         raise errors.TargetInUse(target_iqn, f'{path} over {target.lld}',
                                  f'{device} over {lld}')
-    LOG.warning('Target %s serves %s to nobody, it is built again for %s',
-                target_iqn, path, device)
+    LOG.warning('Target %s serves %s, but no initiator is logged in. '
+                'Replacing it by a target for %s', target_iqn, path, device)
     tgt_objects.remove_target(target, targets.values())
     del targets[target_iqn]
     return None

@@ -1,41 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects that a target of tgtd consists of.
+"""The objects of a tgtd target.
 
-A target has a disk (LUN 1), an account to log in with and a list of those
-who may try: without an entry, nobody. Accounts and portals belong to the
-daemon, so both are looked at as a whole.
+A target has a disk (LUN 1), an account to log in with and a list of the
+allowed initiators, which allows none if it is empty. Accounts and portals
+belong to the daemon and not to one target.
 
-What ``ensure_x`` makes goes away again unless the caller keeps it.
+The ``undo`` of a caller removes the objects that ``ensure_x`` creates, unless
+the caller keeps them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-import contextlib
 import dataclasses
 import logging
 import time
-from typing import Any
 import zlib
 
+from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt_report
 from cinder_lvm_driver.privileged import tgtd
+from cinder_lvm_driver.privileged import undo as rollback
 from cinder_lvm_driver.privileged import validation
 
 LOG = logging.getLogger(__name__)
 
-# tgt-admin opens a target to ALL unless its file names some address; no
-# host has this one.
+# tgt-admin opens a target to ALL unless its file names an address; no host
+# has this one.
 NOBODY = '255.255.255.255'
 ANYBODY = 'ALL'
 
 _LUN = tgt_report.LUN
 _SCSI_ID_LENGTH = 36        # SCSI_ID_LEN in usr/tgtd.h
-# tgt-admin takes the highest number and one more, so ours stay far from the
-# end of 32 bits.
+# tgt-admin takes the highest number plus one, so ours stay far below the
+# limit of 32 bits.
 _NUMBERS = 1 << 24
 _TRIES = 8
-# Of the caching page, without its bit WCE: what tgt-admin sets for
+# The caching page without its bit WCE, as tgt-admin sets it for
 # 'write-cache off'.
 _WRITE_THROUGH = ('mode_page=8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:'
                   '0x80:0x14:0:0:0:0:0:0')
@@ -43,12 +45,11 @@ _PATIENCE = 30              # seconds that I/O in flight may take
 _PAUSE = 0.05
 
 
-@dataclasses.dataclass(frozen=True)
+@privileged.value
 class Disk:
-    """A device and how it is shown to initiators.
+    """A device and its properties for initiators.
 
-    :ivar scsi_id: what initiators make the WWID of; the daemon takes the
-        first 36 characters
+    :ivar scsi_id: initiators derive the WWID from its first 36 characters
     """
 
     device: str
@@ -57,17 +58,20 @@ class Disk:
     bsoflags: str
     read_only: bool
 
-    @classmethod
-    def validated(cls, device: object, scsi_id: object, write_cache: object,
-                  bsoflags: object, read_only: object) -> 'Disk':
-        """Return what the service asks for, or refuse it."""
-        return cls(validation.device(device), validation.scsi_id(scsi_id),
-                   bool(write_cache), validation.bsoflags(bsoflags),
-                   bool(read_only))
+    def validated(self) -> 'Disk':
+        """Return the disk if tgtd can serve it.
+
+        :raises DeviceNotUsable: the device is not usable
+        :raises InvalidArgument: another field is not
+        """
+        return dataclasses.replace(
+            self, device=validation.device(self.device),
+            scsi_id=validation.scsi_id(self.scsi_id),
+            bsoflags=validation.bsoflags(self.bsoflags))
 
     @property
     def parameters(self) -> str:
-        """What is set in one question, so that all of it is or nothing."""
+        """All properties for one request: tgtd sets all of them or none."""
         words = [f'scsi_id={self.scsi_id}', f'scsi_sn={self.scsi_id}',
                  f'readonly={int(self.read_only)}']
         if not self.write_cache:
@@ -77,26 +81,6 @@ class Disk:
     def is_shown_by(self, lun: tgt_report.Lun) -> bool:
         return (lun.scsi_id == self.scsi_id[:_SCSI_ID_LENGTH]
                 and lun.read_only == self.read_only)
-
-
-class Undo(contextlib.ExitStack):
-    """Steps that are taken back at the end of the block, unless kept."""
-
-    def later(self, step: Callable[..., Any], *args: Any,
-              **kwargs: Any) -> None:
-        self.callback(_quietly, step, *args, **kwargs)
-
-    def keep(self) -> None:
-        """Leave everything as it is now."""
-        self.pop_all()
-
-
-def _quietly(step: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Take a step back; the failure that led here is the one to be told."""
-    try:
-        step(*args, **kwargs)
-    except errors.TargetError as exc:
-        LOG.warning('While undoing what could not be completed: %s', exc)
 
 
 def _ask(target: tgt_report.Target, mode: tgtd.Mode, op: tgtd.Op,
@@ -109,11 +93,11 @@ def _ask(target: tgt_report.Target, mode: tgtd.Mode, op: tgtd.Op,
 
 def make_target(target_iqn: str, lld: str,
                 targets: Mapping[str, tgt_report.Target],
-                undo: Undo) -> tgt_report.Target:
-    """Create a target that nobody may use.
+                undo: rollback.Undo) -> tgt_report.Target:
+    """Create a target that allows no initiator.
 
-    The number follows from the name: initiators can see it in one of the
-    identifiers of the disk, which is the same then after a restart.
+    The number follows from the name: it is part of one of the identifiers of
+    the disk, which must be the same after a restart.
     """
     taken = {target.tid for target in targets.values()}
     first = zlib.crc32(target_iqn.encode())
@@ -127,9 +111,9 @@ def make_target(target_iqn: str, lld: str,
 
 def remove_target(target: tgt_report.Target,
                   targets: Iterable[tgt_report.Target]) -> None:
-    """Remove a target after its sessions, with its accounts.
+    """Remove a target after its sessions, and its accounts.
 
-    Not by force: the daemon ends itself when a session outlives that.
+    This does not use force: tgtd crashes if a session outlives its target.
 
     :raises TargetBusy: a session has I/O in flight
     """
@@ -146,15 +130,15 @@ def remove_target(target: tgt_report.Target,
 
 
 def set_ready(target: tgt_report.Target, ready: bool) -> None:
-    """Let initiators log in, or have them come back later."""
+    """Accept logins, or make tgtd tell initiators to log in later."""
     _ask(target, tgtd.Mode.TARGET, tgtd.Op.UPDATE,
          'state=' + ('ready' if ready else 'offline'))
 
 
 def patiently(target: tgt_report.Target, step: Callable[[], None]) -> None:
-    """Take a step as soon as no I/O is in flight.
+    """Take a step when no I/O is in flight.
 
-    :raises TargetBusy: it does not end
+    :raises TargetBusy: I/O in flight does not end
     """
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -174,8 +158,9 @@ def patiently(target: tgt_report.Target, step: Callable[[], None]) -> None:
 
 # --- the disk ----------------------------------------------------------------
 
-def ensure_disk(target: tgt_report.Target, disk: Disk, undo: Undo) -> None:
-    """Have LUN 1 show a device as it should be shown."""
+def ensure_disk(target: tgt_report.Target, disk: Disk,
+                undo: rollback.Undo) -> None:
+    """Make LUN 1 show a device with its properties."""
     if target.lun is None:
         undo.later(remove_disk, target)
         make_disk(target, disk)
@@ -205,32 +190,34 @@ def remove_disk(target: tgt_report.Target) -> None:
         _ask(target, tgtd.Mode.LOGICALUNIT, tgtd.Op.DELETE, lun=_LUN)
 
 
-# --- who may log in ----------------------------------------------------------
+# --- logins ------------------------------------------------------------------
 
-def ensure_account(target: tgt_report.Target, username: str, secret: str,
-                   targets: Iterable[tgt_report.Target], undo: Undo) -> None:
-    """Have one account only log in to a target.
+def ensure_account(target: tgt_report.Target, chap: Chap,
+                   targets: Iterable[tgt_report.Target],
+                   undo: rollback.Undo) -> None:
+    """Make one account the only one of a target.
 
-    The daemon never tells a secret. A name that is bound to this target is
-    trusted to have its own, as both are always made together.
+    tgtd never tells a secret. A name that is bound to this target is assumed
+    to have the right secret, because both are always set together.
     """
-    if target.accounts == (username,):
+    if target.accounts == (chap.username,):
         return
-    if username in _accounts_elsewhere(target, targets):
+    if chap.username in _accounts_elsewhere(target, targets):
         raise errors.InvalidArgument(
-            'CHAP name', 'is that of another target of tgtd as well')
-    # Without any account everybody could log in who is in the list.
+            'CHAP name', 'is also that of another target of tgtd: detach the '
+            'volume and attach it again')
+    # Without an account, all initiators in the list could log in.
     for entry in target.acl:
         deny(target, entry)
     _remove_accounts(target, targets)
     with tgtd.tolerating(tgtd.Refusal.NO_USER):
         tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
-                 parameters=f'user={username}')
+                 parameters=f'user={chap.username}')
     tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.NEW,
-             parameters=f'user={username},password={secret}')
-    undo.later(tgtd.ask, tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
-               parameters=f'user={username}')
-    _ask(target, tgtd.Mode.ACCOUNT, tgtd.Op.BIND, f'user={username}')
+             parameters=f'user={chap.username},password={chap.secret}')
+    undo.later(_ask, target, tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
+               f'user={chap.username}')
+    _ask(target, tgtd.Mode.ACCOUNT, tgtd.Op.BIND, f'user={chap.username}')
     for entry in target.acl:
         if _belongs(target, entry):
             allow(target, entry)
@@ -244,10 +231,10 @@ def _accounts_elsewhere(target: tgt_report.Target,
 
 def _remove_accounts(target: tgt_report.Target,
                      targets: Iterable[tgt_report.Target]) -> None:
-    """Remove the accounts of a target, from the last one on.
+    """Remove the accounts of a target, last one first.
 
-    The daemon dies of the next 'show' when there is a gap in its list of
-    them (``tgt_target_show_all``).
+    A gap in the list of accounts makes tgtd crash at the next 'show'
+    (``tgt_target_show_all``).
     """
     elsewhere = _accounts_elsewhere(target, targets)
     for username in reversed(target.accounts):
@@ -257,17 +244,17 @@ def _remove_accounts(target: tgt_report.Target,
 
 
 def address(lld: str) -> str:
-    """Return what is let in by address, so that the names alone decide.
+    """Return the address to allow, so that only the names decide.
 
-    Over iSCSI a host gets in by its name or by its address
-    (usr/iscsi/iscsid.c of tgt 1.0.85), over iSER it takes both
+    Over iSCSI tgtd allows a host by its name or by its address
+    (usr/iscsi/iscsid.c of tgt 1.0.85), over iSER it requires both
     (usr/iscsi/iser_text.c).
     """
     return ANYBODY if lld == 'iser' else NOBODY
 
 
-def lets_names_decide(target: tgt_report.Target) -> bool:
-    """Tell whether those hosts get in whose names are in the list."""
+def allows_by_name_only(target: tgt_report.Target) -> bool:
+    """Tell whether exactly the hosts whose names are listed are allowed."""
     return ((target.lld != 'iser' or ANYBODY in target.acl)
             and all(_belongs(target, entry) for entry in target.acl))
 
@@ -278,9 +265,9 @@ def _belongs(target: tgt_report.Target, entry: str) -> bool:
 
 
 def ensure_initiators(target: tgt_report.Target, initiators: Iterable[str],
-                      undo: Undo) -> None:
-    """Let initiators in, by name only."""
-    # Without any entry nobody gets in, so NOBODY is of use in files only.
+                      undo: rollback.Undo) -> None:
+    """Allow initiators, by name only."""
+    # An empty list allows no host, so only files need NOBODY.
     addresses = {address(target.lld)} - {NOBODY}
     for entry in (*addresses, *initiators):
         if entry not in target.acl:
@@ -288,7 +275,7 @@ def ensure_initiators(target: tgt_report.Target, initiators: Iterable[str],
             undo.later(deny, target, entry)
     for entry in target.acl:
         if not _belongs(target, entry):
-            LOG.info('Target %s is closed to address %s',
+            LOG.info('Target %s no longer allows address %s',
                      target.target_iqn, entry)
             deny(target, entry)
 
@@ -311,14 +298,14 @@ def _spell(entry: str) -> str:
 def cut(target: tgt_report.Target, initiator_iqn: str | None = None) -> None:
     """End the connections of one initiator or of all.
 
-    :raises TargetBusy: one does not end, as it has I/O in flight
+    :raises TargetBusy: a connection has I/O in flight and does not end
     """
     deadline = time.monotonic() + _PATIENCE
     told: set[tgt_report.Connection] = set()
     while left := [connection
                    for connection in tgt_report.connections(target)
                    if initiator_iqn in (None, connection.initiator_iqn)]:
-        # Once each: its descriptor may be that of another one by then.
+        # Only once each: another connection may get the descriptor later.
         for connection in set(left) - told:
             with tgtd.tolerating(tgtd.Refusal.NO_SESSION,
                                  tgtd.Refusal.NO_CONNECTION,
@@ -334,26 +321,22 @@ def cut(target: tgt_report.Target, initiator_iqn: str | None = None) -> None:
 # --- portals -----------------------------------------------------------------
 
 def ensure_portals(portals: Iterable[listening.Portal],
-                   ) -> list[tuple[str, str]]:
-    """Listen on portals; return those refused, with the reasons.
+                   ) -> tuple[listening.Refused, ...]:
+    """Listen on portals; return those that tgtd refuses.
 
-    They are the daemon's and serve all targets, so none is ever removed.
+    Portals belong to the daemon and serve all targets, so the driver never
+    removes one.
     """
     served = set(tgt_report.portals())
     refused = []
-    for portal in dict.fromkeys(portals):
-        address, port = portal
-        if {portal, (_wildcard(address), port)} & served:
+    for portal in listening.unique(portals):
+        any_address = '::' if portal.is_ipv6 else '0.0.0.0'  # noqa: S104
+        if {portal, dataclasses.replace(portal, address=any_address)} & served:
             continue
-        name = listening.spell(portal)
         try:
             tgtd.ask(tgtd.Mode.PORTAL, tgtd.Op.NEW,
-                     parameters=f'portal={name}')
+                     parameters=f'portal={portal}')
         except errors.TargetDaemonRefused as exc:
-            refused.append(
-                (name, listening.why_not_bound(portal) or str(exc)))
-    return refused
-
-
-def _wildcard(address: str) -> str:
-    return '::' if ':' in address else '0.0.0.0'  # noqa: S104
+            refused.append(listening.Refused(
+                str(portal), listening.why_not_bound(portal) or str(exc)))
+    return tuple(refused)

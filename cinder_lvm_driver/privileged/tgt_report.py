@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tgtd says of itself, read into values.
+"""The reports of tgtd, read into values.
 
 The texts are those of ``tgtadm --op show``; they are indented by four
 spaces a level (``tgt_target_show_all`` in usr/target.c of tgt).
@@ -22,7 +22,7 @@ _INDENT = 4
 _TRANSPORTS = ('', 'iscsi', 'iser')
 _OUTGOING = ' (outgoing)'
 _SECTIONS = ('System', 'I_T nexus', 'LUN', 'Account', 'ACL')
-# Hundreds of targets come in one answer, too many to look at each line.
+# One answer has hundreds of targets: reading it line by line takes too long.
 _TARGET = re.compile(r'Target (\d+): (.*)\n' + ''.join(
     fr'(?:    {name} information:\n((?: {{8}}.*\n)*))?'
     for name in _SECTIONS))
@@ -42,9 +42,9 @@ class Lun:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A target, as it was at one moment; read where it is looked at.
+    """A target at one moment; its sections are parsed when they are needed.
 
-    :ivar sections: what the daemon says of it, a text for each of _SECTIONS
+    :ivar sections: the text of each of _SECTIONS
     """
 
     tid: int
@@ -53,7 +53,7 @@ class Target:
 
     @classmethod
     def new(cls, tid: int, target_iqn: str, lld: str) -> 'Target':
-        """Return a target that nobody has done anything with."""
+        """Return a target without disk, accounts and initiators."""
         return cls(tid, target_iqn,
                    (f'Driver: {lld}\nState: ready\n', '', '', '', ''))
 
@@ -86,7 +86,7 @@ class Target:
 
     @functools.cached_property
     def accounts(self) -> tuple[str, ...]:
-        """The names with which initiators log in."""
+        """The names that initiators log in with."""
         return tuple(name for name in _words(self.sections[3])
                      if not name.endswith(_OUTGOING))
 
@@ -110,14 +110,14 @@ class Connection:
 
 
 def is_name(entry: str) -> bool:
-    """Tell an initiator's name in an ACL from an address."""
+    """Tell whether an entry of an ACL is a name and not an address."""
     return entry.lower().startswith(validation.ISCSI_NAME_TYPES)
 
 
 def targets() -> dict[str, Target]:
     """Return all targets by IQN.
 
-    There is no question for one target by its name.
+    tgtd has no request for one target by its name.
     """
     found: dict[str, Target] = {}
     numbers = set()
@@ -125,8 +125,8 @@ def targets() -> dict[str, Target]:
     end = 0
     for match in _TARGET.finditer(text):
         target = _target(match)
-        # The alias that an initiator gives itself is in this text, and may
-        # try to look like another target.
+        # An initiator chooses its alias, which is part of this text and may
+        # look like another target.
         if (match.start() != end or target.target_iqn in found
                 or target.tid in numbers):
             break
@@ -142,7 +142,7 @@ def _target(match: re.Match[str]) -> Target:
     tid, target_iqn, *sections = match.groups()
     target = Target(int(tid), target_iqn,
                     tuple(section or '' for section in sections))
-    # Other transports have no accounts, and are none of our concern.
+    # Targets of other transports have no accounts; the driver ignores them.
     if None in sections and target.lld in _TRANSPORTS:
         raise _unknown(f'Target {tid}: {target_iqn}')
     return target
@@ -172,18 +172,16 @@ def connections(target: Target) -> list[Connection]:
     return found
 
 
-def portals() -> list[tuple[str, int]]:
-    """Return the addresses and ports that the daemon listens on."""
+def portals() -> list[listening.Portal]:
+    """Return the portals that tgtd listens on."""
     text = tgtd.ask(tgtd.Mode.PORTAL, tgtd.Op.SHOW)
-    found = []
-    for line in text.splitlines():
-        found.append(listening.parse(
-            _value(line, 'Portal: ').partition(',')[0]))
-    return found
+    return [listening.Portal.parse(
+                _value(line, 'Portal: ').partition(',')[0]).validated()
+            for line in text.splitlines()]
 
 
 def drivers() -> dict[str, str]:
-    """Return the state of each transport (LLD) that the daemon has."""
+    """Return the state of each transport (LLD) that tgtd was built with."""
     sections = dict(_sections(tgtd.ask(tgtd.Mode.SYS, tgtd.Op.SHOW)))
     if 'System:' not in sections:
         raise _unknown(next(iter(sections), ''))
@@ -217,4 +215,4 @@ def _value(line: str, prefix: str) -> str:
 
 def _unknown(line: str) -> errors.TargetDaemonUnknown:
     return errors.TargetDaemonUnknown(
-        tgtd.SOCKET, f'this line was not expected: {line!r}')
+        tgtd.SOCKET, f'unexpected line {line!r}')

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question to tgtd and its answer, over the daemon's own socket.
+"""One request to tgtd and its answer, over the socket of the daemon.
 
-It is the protocol that ``tgtadm`` speaks: a fixed structure and a text of
-``name=value`` pairs, answered by a code and a text (``tgtadm_req`` and
-``tgtadm_rsp`` in usr/tgtadm.h of tgt). The structure is older than the place
-of the socket, so whatever listens there takes it, and it has no padding on
-any architecture. The daemon asks the kernel who is at the other end and talks
-to its own user only, which is root.
+This is the protocol of ``tgtadm``: a request is a fixed structure and a text
+of ``name=value`` pairs, an answer is a code and a text (``tgtadm_req`` and
+``tgtadm_rsp`` in usr/tgtadm.h of tgt). The structure has no padding on any
+architecture, and is older than the present path of the socket, so each
+daemon at this path knows it. The daemon accepts requests from its own user
+only, which is root.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ SOCKET = '/var/run/tgtd/socket.0'
 REQUEST = struct.Struct('=II64sIiQQIIIIII')
 ANSWER = struct.Struct('=II')
 
-# What only reads is answered at once, or the daemon hangs.
+# tgtd answers a read at once, unless it hangs.
 _READ_TIMEOUT = 60
 _ALL_TARGETS = -1
 
 
 class Mode(enum.IntEnum):
-    """What a question is about; the names are those of ``tgtadm --mode``."""
+    """The subject of a request, named as in ``tgtadm --mode``."""
 
     SYS = 0
     TARGET = 1
@@ -41,7 +41,7 @@ class Mode(enum.IntEnum):
 
 
 class Op(enum.IntEnum):
-    """What is to be done."""
+    """The operation of a request, named as in ``tgtadm --op``."""
 
     NEW = 0
     DELETE = 1
@@ -52,7 +52,7 @@ class Op(enum.IntEnum):
 
 
 class Refusal(enum.IntEnum):
-    """The reasons of the daemon that mean something to us."""
+    """The codes of tgtd that the driver handles."""
 
     NO_TARGET = 4
     NO_LUN = 5
@@ -72,21 +72,21 @@ class Refusal(enum.IntEnum):
 def ask(mode: Mode, op: Op, *, lld: str = 'iscsi', tid: int = _ALL_TARGETS,
         lun: int = 0, sid: int = 0, cid: int = 0, parameters: str = '',
         ) -> str:
-    """Ask the daemon something and return the text of its answer.
+    """Send tgtd a request and return the text of its answer.
 
-    :param parameters: ``name=value`` pairs with commas in between; they may
-        hold a secret and are never part of an error
-    :raises TargetDaemonNotRunning: nobody listens
-    :raises TargetDaemonSilent: somebody does, and there is no answer
+    :param parameters: ``name=value`` pairs separated by commas; they may
+        have a secret and are never part of an error
+    :raises TargetDaemonNotRunning: no process listens
+    :raises TargetDaemonSilent: a process listens, but does not answer
     :raises TargetDaemonUnknown: the answer is not of this protocol
-    :raises TargetDaemonRefused: the daemon says no
+    :raises TargetDaemonRefused: tgtd refuses the request
     """
     text = parameters.encode() + b'\0' if parameters else b''
     packet = REQUEST.pack(
         mode, op, lld.encode(), REQUEST.size + len(text), tid, sid, lun, cid,
         0, 0, 0, 0, 0) + text
-    # What changes something may take the time that it takes: after giving
-    # up, nobody would know whether it was done.
+    # No timeout for changes: after a timeout, it would be unknown whether
+    # the change was made.
     timeout = _READ_TIMEOUT if op is Op.SHOW else None
     try:
         answer = _exchange(packet, timeout)
@@ -102,8 +102,8 @@ def ask(mode: Mode, op: Op, *, lld: str = 'iscsi', tid: int = _ALL_TARGETS,
 def _parse(answer: bytes, action: str, tid: int) -> str:
     if not answer:
         raise errors.TargetDaemonUnknown(
-            SOCKET, 'it hangs up without an answer: it runs as another user '
-            'than root, or has just ended')
+            SOCKET, 'the connection ended without an answer: run tgtd as '
+            'root, or start it again if it has just ended')
     if len(answer) < ANSWER.size:
         raise errors.TargetDaemonUnknown(SOCKET, 'its answer is too short')
     code, length = ANSWER.unpack_from(answer)
@@ -128,7 +128,7 @@ def _exchange(packet: bytes, timeout: float | None) -> bytes:
 
 @contextlib.contextmanager
 def tolerating(*refusals: Refusal) -> Iterator[None]:
-    """Take some refusals of a block as done: it is as it should be."""
+    """Ignore refusals which mean that there is nothing to do."""
     try:
         yield
     except errors.TargetDaemonRefused as exc:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what the unprivileged service asks the privileged daemon for.
+"""Checks of the arguments that the service sends to the privileged daemon.
 
-Each function returns its argument in the form the kernel gets, or raises
-``InvalidArgument`` before anything was touched.
+Each function returns its argument in the form that the kernel gets, or
+raises ``InvalidArgument``. Verbs call them before they change anything.
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
 import ipaddress
 import os
 import pathlib
@@ -17,9 +16,9 @@ import zlib
 
 from cinder_lvm_driver.privileged import errors
 
-# The characters are those of RFC 3722, section 6.2. The rest is what
-# rtslib (utils.normalize_wwn) can read back: one name it cannot parse makes
-# targetcli and cinder-rtstool fail for every target of the host.
+# The characters are those of RFC 3722, section 6.2. The form is the one that
+# rtslib can parse (utils.normalize_wwn): one name that it cannot parse makes
+# targetcli and cinder-rtstool fail for every target of this node.
 _ISCSI_NAME = re.compile(
     r'iqn\.[0-9]{4}-[01][0-9]\.[a-z0-9:-]*\.[a-z0-9.:-]*[a-z0-9]'
     r'|eui\.[0-9a-f]{16}'
@@ -30,36 +29,36 @@ _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
-# What tgtd calls a target (tgt_target_create in usr/target.c of tgt), if the
-# name is one of iSCSI.
+# The names that tgtd accepts for a target (tgt_target_create in usr/target.c
+# of tgt), as far as they are iSCSI names.
 _TGT_TARGET = re.compile(
     r'(iqn|eui|naa)\.[A-Za-z0-9.:-]{1,219}', re.IGNORECASE | re.ASCII)
-# tgtd lets in any name; these letters need no quotes in the file that
-# tgt-admin reads and in the commands that it starts.
+# tgtd allows any name; these characters need no quotes in the file that
+# tgt-admin reads and in the commands that it runs.
 _TGT_INITIATOR = re.compile(
     r'(iqn|eui|naa)\.[A-Za-z0-9._:-]{1,219}', re.IGNORECASE | re.ASCII)
-# What tgt-admin can read in a file and hand to a shell.
+# Needs no quotes in a file of tgt-admin or in a shell.
 _PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
 _BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
 _LLDS = ('iscsi', 'iser')
 _SYS_DEVICES = '/sys/dev/block'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Looser than the NVMe base specification (2.0, section 4.5), which wants a
-# date and a domain: the name that Cinder makes of its default target_prefix
-# begins with nqn.iqn.2010-10.
+# Looser than the NVMe base specification (2.0, section 4.5), which requires a
+# date and a domain: Cinder's default target_prefix gives names that begin
+# with nqn.iqn.2010-10.
 _NQN = re.compile(r'nqn\.[\x21-\x2e\x30-\x7e]+')
 _NQN_LENGTH = 223           # NVMF_NQN_SIZE in include/linux/nvme.h
 _DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
 NVME_TRANSPORTS = ('tcp', 'rdma')
 _NSID_LAST = 0xfffffffe
-# Hash number -> bytes of the secret, which CRC-32 follows (NVMe TCP and
-# RDMA transport specifications, section 'Secret representation').
+# Hash number -> bytes of the secret before its CRC-32 (NVMe TCP and RDMA
+# transport specifications, section 'Secret representation').
 _DHCHAP_BYTES = {'00': (32, 48, 64), '01': (32,), '02': (48,), '03': (64,)}
 
 
 def _matching(pattern: re.Pattern[str], argument: str, value: object,
               what: str) -> str:
-    """Return a text that is of a form; it is repeated in the error."""
+    """Return a text that matches a pattern; an error repeats the text."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise errors.InvalidArgument(argument, f'{value!r} is not {what}')
     return value
@@ -76,23 +75,23 @@ def iscsi_name(argument: str, value: object) -> str:
 
 
 def spelled_iscsi_name(argument: str, value: object) -> str:
-    """Return an iSCSI name in its owner's spelling, whatever its case is."""
+    """Return an iSCSI name, in upper or lower case as it came."""
     iscsi_name(argument, value.lower() if isinstance(value, str)
                and value.isascii() else value)
     return str(value)
 
 
 def tgt_target(argument: str, value: object) -> str:
-    """Return the name of a target that tgt can have; its case matters."""
+    """Return a target name that tgt accepts; its case matters."""
     return _matching(_TGT_TARGET, argument, value, 'an iSCSI name of digits, '
                      'dots, colons, dashes and letters')
 
 
 def tgt_initiator(argument: str, value: object) -> str:
-    """Return the name of an initiator that tgt can be told.
+    """Return an initiator name that tgt accepts.
 
-    Hosts with names that no standard knows have attached volumes through the
-    in-tree driver, and keep them.
+    This includes nonstandard names, because hosts with such names may have
+    volumes attached through the in-tree driver.
     """
     return _matching(
         _TGT_INITIATOR, argument, value, 'an iSCSI name of letters, digits, '
@@ -108,7 +107,7 @@ def uuid(argument: str, value: object) -> str:
 
 
 def device_path(value: object) -> str:
-    """Return what can be the path of a device, which may be gone."""
+    """Return the path of a device, which need not exist."""
     if (not isinstance(value, str) or len(value) > _DEVICE_LENGTH
             or not value.startswith('/dev/') or not _DEVICE.fullmatch(value)
             or {'.', '..'} & set(value.split('/'))):
@@ -118,13 +117,18 @@ def device_path(value: object) -> str:
 
 
 def device(value: object) -> str:
-    """Return the path of a logical volume of LVM."""
+    """Return the path of an LV.
+
+    :raises DeviceNotUsable: the device is not an LV, or another user than
+        root could replace it
+    """
     path = device_path(value)
-    # The target opens the path later on, and has to find the same device.
+    # The target opens the path later, and must find the same device.
     for folder in pathlib.PurePath(path).parents:
         if not _is_only_roots(folder):
             raise errors.DeviceNotUsable(
-                path, f'could be changed by others than root in {folder}')
+                path, 'could be replaced by another user than root: see the '
+                f'owner and the mode of {folder}')
     if not _is_logical_volume(device_number(path)):
         raise errors.DeviceNotUsable(path, 'is not a logical volume of LVM')
     return path
@@ -155,11 +159,11 @@ def found_device_number(path: str) -> tuple[int, int] | None:
 
 def is_another_device(served: str, number: tuple[int, int] | None,
                       path: str) -> bool:
-    """Tell whether a target serves a device, and not the one of a path.
+    """Tell whether a target serves a device other than the one at a path.
 
-    :param served: the path that the target was told
-    :param number: of the device there, None if it is gone
-    :param path: may lead nowhere, as that of an LV that is not active
+    :param served: the path that the target was given
+    :param number: the number of the served device, None if it is gone
+    :param path: need not exist, for example if its LV is not active
     """
     if number is None:
         return False
@@ -167,20 +171,20 @@ def is_another_device(served: str, number: tuple[int, int] | None,
     return served != path if wanted is None else number != wanted
 
 
-def portal(value: Sequence[object]) -> tuple[str, int]:
-    """Return the canonical address and the port of a portal."""
-    address, port = value
+def address(value: object) -> str:
+    """Return the canonical spelling of an IP address."""
     try:
-        if not isinstance(address, str) or '%' in address:
+        if not isinstance(value, str) or '%' in value:
             raise ValueError
-        canonical = str(ipaddress.ip_address(address))
+        return str(ipaddress.ip_address(value))
     except ValueError as exc:
         raise errors.InvalidArgument(
-            'portal', f'{address!r} is not an IP address') from exc
-    if not isinstance(port, int) or not 0 < port < 65536:
-        raise errors.InvalidArgument(
-            'portal', f'{port!r} is not a port from 1 to 65535')
-    return canonical, port
+            'portal', f'{value!r} is not an IP address') from exc
+
+
+def port(value: object) -> int:
+    """Return a TCP port."""
+    return _number('port', value, 1, 65535)
 
 
 def nqn(argument: str, value: object) -> str:
@@ -193,14 +197,13 @@ def nqn(argument: str, value: object) -> str:
     return value
 
 
-def nvme_portal(value: Sequence[object]) -> tuple[str, str, int]:
-    """Return transport, canonical address and port of a portal."""
-    transport, address, port = value
-    if transport not in NVME_TRANSPORTS:
+def nvme_transport(value: object) -> str:
+    """Return a transport of NVMe over IP."""
+    if value not in NVME_TRANSPORTS:
         raise errors.InvalidArgument(
-            'portal', f'{transport!r} is none of the transports '
+            'portal', f'{value!r} is none of the transports '
             + ', '.join(NVME_TRANSPORTS))
-    return (str(transport), *portal((address, port)))
+    return str(value)
 
 
 def nsid(value: object) -> int:
@@ -224,7 +227,7 @@ def _number(argument: str, value: object, first: int, last: int) -> int:
 def dhchap_key(value: object) -> str:
     """Return the key of a host, which is never part of an error.
 
-    The kernel looks at all of it only when the host connects.
+    The kernel checks the whole key only when the host connects.
     """
     words = value.split(':') if isinstance(value, str) else []
     try:
@@ -240,20 +243,16 @@ def dhchap_key(value: object) -> str:
     if not valid:
         raise errors.InvalidArgument(
             'DH-HMAC-CHAP key', 'is not of the form DHHC-1:NN:BASE64: with a '
-            'right checksum, as nvme gen-dhchap-key makes it') from None
+            'correct checksum: make one with nvme gen-dhchap-key') from None
     return ':'.join(words)
 
 
-def chap(username: object, secret: object) -> tuple[str, str]:
-    """Return a CHAP name and secret; neither is ever part of an error.
+def chap_text(argument: str, value: object) -> str:
+    """Return a CHAP name or secret for LIO; it is never part of an error.
 
-    The kernel takes what begins with NULL as 'none'
+    The kernel takes a text that begins with NULL as 'none'
     (``__DEF_NACL_AUTH_STR`` in iscsi_target_configfs.c).
     """
-    return _chap_text('CHAP name', username), _chap_text('CHAP secret', secret)
-
-
-def _chap_text(argument: str, value: object) -> str:
     if (not isinstance(value, str) or not _CHAP_TEXT.fullmatch(value)
             or value.startswith('NULL')):
         raise errors.InvalidArgument(
@@ -262,18 +261,17 @@ def _chap_text(argument: str, value: object) -> str:
     return value
 
 
-def plain_chap(username: object, secret: object) -> tuple[str, str]:
-    """Return a CHAP name and secret that tgt can be told."""
-    for argument, value in ('CHAP name', username), ('CHAP secret', secret):
-        if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
-            raise errors.InvalidArgument(
-                argument, 'is not 1 to 255 letters and digits, or later on '
-                'dots, dashes and underscores')
-    return str(username), str(secret)
+def tgt_chap_text(argument: str, value: object) -> str:
+    """Return a CHAP name or secret for tgt; it is never part of an error."""
+    if not isinstance(value, str) or not _PLAIN_TEXT.fullmatch(value):
+        raise errors.InvalidArgument(
+            argument, 'is not 1 to 255 letters, digits, dots, dashes and '
+            'underscores that begin with a letter or digit')
+    return value
 
 
 def scsi_id(value: object) -> str:
-    """Return the identifier that the WWID of a disk is made of."""
+    """Return the identifier that a disk's WWID is derived from."""
     return _matching(_PLAIN_TEXT, 'scsi_id', value,
                      'letters, digits, dots, dashes and underscores')
 
@@ -301,7 +299,7 @@ def _is_only_roots(folder: pathlib.PurePath) -> bool:
 
 
 def _is_logical_volume(number: tuple[int, int]) -> bool:
-    """Tell LVM's devices from all others, which are nobody's to export."""
+    """Tell whether a device number is that of an LV."""
     uuid_path = '%s/%d:%d/dm/uuid' % (_SYS_DEVICES, *number)
     try:
         with open(uuid_path) as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How devices are served to hosts: one module per target helper."""
+"""Target helpers, which serve devices to hosts: one module for each."""
 
 from collections.abc import Callable
 import importlib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# target_helper of cinder.conf -> class; imported when it is used.
+# target_helper of cinder.conf -> class, which is imported on use.
 MAPPING = {
     'lioadm': 'cinder_lvm_driver.targets.lio.LioTarget',
     'nvmet': 'cinder_lvm_driver.targets.nvmet.NvmetTarget',
@@ -30,7 +30,7 @@ IN_TREE_MAPPING = {
 
 def load(helper: str, configuration: Any, executor: Callable[..., Any],
          runner: process.Runner) -> 'base.Target':
-    """Return the target helper that cinder.conf asks for.
+    """Return the target helper that cinder.conf names.
 
     :param executor: Cinder's ``_execute``, for Cinder's own classes
     :raises TargetConfigurationError: there is no such helper

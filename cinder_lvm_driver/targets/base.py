@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver asks of a target helper.
+"""The interface of target helpers.
 
-The verbs carry the signatures of ``cinder.volume.targets.driver.Target``.
+The verbs have the signatures of ``cinder.volume.targets.driver.Target``.
 """
 
 import abc
@@ -12,20 +12,20 @@ from typing import Any
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 
-# Cinder's types, of which it has no annotations.
+# Cinder has no annotations for these.
 Context = Any
 Volume = Any
 Connector = Mapping[str, Any]
 
 
 class Target(abc.ABC):
-    """Serves devices to the hosts that attach volumes."""
+    """A target helper: serves devices to the hosts that attach volumes."""
 
     storage_protocol: str
     SHARED_TARGET_SUPPORT = False
     SECONDARY_IP_SUPPORT = True
     SERVES_SNAPSHOTS = True
-    # Whether the target itself can keep hosts from writing to a device.
+    # Whether the target itself can refuse writes of hosts.
     SERVES_READ_ONLY = False
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
@@ -38,19 +38,19 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def check_for_setup_error(self) -> None:
-        """Prove that volumes can be served.
+        """Check that volumes can be served.
 
-        :raises TargetConfigurationError: they cannot; the message says why
+        :raises TargetConfigurationError: they cannot
         """
 
     @abc.abstractmethod
     def create_export(self, context: Context, volume: Volume,
                       volume_path: str, *,
                       read_only: bool = False) -> dict[str, str]:
-        """Serve a volume, to no host yet.
+        """Create the export of a volume; it allows no new host.
 
-        :param read_only: have the target refuse writes; only where
-            ``SERVES_READ_ONLY`` says that it can
+        :param read_only: make the target refuse writes; only if
+            ``SERVES_READ_ONLY`` is True
         :returns: ``location`` and ``auth``, for provider_location and
             provider_auth of the volume
         """
@@ -59,18 +59,18 @@ class Target(abc.ABC):
     def ensure_exports(self, context: Context,
                        volumes: Iterable[tuple[Volume, str]],
                        ) -> dict[str, Exception]:
-        """Bring back what the kernel has lost of the exports of volumes.
+        """Restore exports that are missing or incomplete, as after a reboot.
 
-        What is whole is not touched, so that sessions live on. One volume
-        that cannot be served does not keep the others from it.
+        Complete exports are left alone, with their sessions. A volume that
+        cannot be served does not affect the others.
 
         :param volumes: pairs of a volume and the path of its device
-        :returns: what went wrong, by volume id
+        :returns: the failures, by volume id
         """
 
     def ensure_export(self, context: Context, volume: Volume,
                       volume_path: str) -> None:
-        """Bring back the export of one volume."""
+        """Restore the export of one volume."""
         for error in self.ensure_exports(
                 context, [(volume, volume_path)]).values():
             raise error
@@ -78,39 +78,39 @@ class Target(abc.ABC):
     @abc.abstractmethod
     def remove_export(self, context: Context, volume: Volume,
                       volume_path: str | None = None) -> None:
-        """Stop serving a volume; nothing happens if it is not served.
+        """Stop serving a volume, if it is served.
 
-        What a migration leaves behind has the name of the volume that went
-        on to another back end of this node, and is served there.
+        After a migration between back ends of this node, the source volume
+        has the name of the migrated volume, which the other back end serves.
 
-        :param volume_path: a target that serves any other device stays; None
-            removes it whatever it serves
+        :param volume_path: keep a target that serves another device; None
+            removes the target whatever it serves
         """
 
     @abc.abstractmethod
     def initialize_connection(self, volume: Volume,
                               connector: Connector) -> dict[str, Any]:
-        """Let a host in, and tell it how to connect."""
+        """Allow a host, and return how it connects."""
 
     @abc.abstractmethod
     def terminate_connection(self, volume: Volume,
                              connector: Connector | None,
                              **kwargs: Any) -> None:
-        """Lock a host out, or without a connector every host."""
+        """Deny a host, or all hosts if the connector is None."""
 
     @abc.abstractmethod
     def validate_connector(self, connector: Connector) -> bool:
-        """Return True for a host that can be let in.
+        """Return True if the host can attach volumes.
 
-        :raises InvalidConnector: for any other
+        :raises InvalidConnector: it cannot
         """
 
     @abc.abstractmethod
     def are_same_connector(self, one: Connector, other: Connector) -> bool:
-        """Tell whether two connectors are those of one host."""
+        """Tell whether two connectors are from the same host."""
 
     def extend_target(self, volume: Volume) -> None:  # noqa: B027
-        """Let hosts see the new size of a volume; a rescan does for most."""
+        """Show hosts the new size of a volume, if a rescan is not enough."""
 
 
 def connectors(volume: Volume) -> list[Connector]:
@@ -120,15 +120,15 @@ def connectors(volume: Volume) -> list[Connector]:
             and attachment.attach_status != 'detached']
 
 
-def said(connector: object, key: str) -> str | None:
-    """Return a text that a host gave, and None for whatever else it sent."""
+def text_of(connector: object, key: str) -> str | None:
+    """Return a text field of a connector, None if it has no such text."""
     value = connector.get(key) if isinstance(connector, Mapping) else None
     return value if isinstance(value, str) else None
 
 
 @contextlib.contextmanager
 def about(volume: Volume) -> Iterator[None]:
-    """Name the volume in an error about what Cinder stores for it."""
+    """Name the volume in an error about its provider fields."""
     try:
         yield
     except errors.InvalidExport as exc:
@@ -137,15 +137,15 @@ def about(volume: Volume) -> Iterator[None]:
 
 
 def check_own(volume: Volume, target_name: str, *endings: str) -> None:
-    """Look that the target that is stored for a volume is its own.
+    """Check that the stored target of a volume is not another volume's.
 
-    Cinder copies provider_location with the rest of a volume when it clones
-    one for an image, and when it migrates one through an attachment
-    (cinder/volume/manager.py, ``_VOLUME_CLONE_SKIP_PROPERTIES``). The copy
-    has it until it is exported itself.
+    Cinder copies provider_location when it clones a volume for an image, and
+    when it migrates one through an attachment (cinder/volume/manager.py,
+    ``_VOLUME_CLONE_SKIP_PROPERTIES``). The copy keeps it until it has an
+    export of its own.
 
-    :param endings: what the names of the volume's own targets end in
-    :raises InvalidExport: it is that of another volume
+    :param endings: possible endings of the volume's own target names
+    :raises InvalidExport: the target is another volume's
     """
     if not target_name.endswith(endings):
         raise errors.InvalidExport(

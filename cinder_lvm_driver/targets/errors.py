@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors of the target helpers, those of the kernel's trees included."""
+"""Errors of the target helpers, including those of the privileged verbs."""
+
+import dataclasses
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver.privileged.errors import ConfigfsError
@@ -48,71 +50,60 @@ __all__ = (
 )
 
 
-# Makes a new export, whatever was stored of the one before.
+# A new attachment makes a new export, whatever is stored of the last one.
 ATTACH_AGAIN = 'to use the volume, detach it and attach it again'
 
 
 class TargetConfigurationError(TargetError, errors.ConfigurationError):
-    """An option of the target helper, or the kernel, is not as it should."""
+    """An option of the target helper or the node's setup is wrong."""
+
+    reason: str
 
 
 class InvalidConnector(TargetError):
-    """The connector of a host lacks what the target helper needs."""
+    """The connector of a host lacks a field that the target helper needs."""
 
-    def __init__(self, missing: str) -> None:
-        super().__init__(missing)
-        self.missing = missing
-
-    def __str__(self) -> str:
-        return ("the connector has no valid '%s': see that os-brick finds it "
-                "on the host that attaches the volume" % self.missing)
+    template = ("the connector has no valid '{missing}': check that os-brick "
+                'finds it on the host that attaches the volume')
+    missing: str
 
 
 class InvalidExport(TargetError):
-    """provider_location or provider_auth is not one of this helper.
+    """provider_location or provider_auth is not one of this target helper.
 
     The text of provider_auth is a secret and never part of the message.
     """
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return '%s %s' % (self.field, self.reason)
+    template = '{field} {reason}'
+    field: str
+    reason: str
 
 
 def foreign_location(provider_location: str | None,
                      form: str) -> InvalidExport:
-    """Return what is wrong with one that is not of this helper's form."""
-    what = (f"is not of the form '{form}': {provider_location!r}"
-            if (provider_location or '').strip() else 'is empty')
-    return InvalidExport('provider_location', f'{what}; {ATTACH_AGAIN}')
+    """Return the error for a provider_location that has another form."""
+    problem = (f"is not of the form '{form}': {provider_location!r}"
+               if (provider_location or '').strip() else 'is empty')
+    return InvalidExport('provider_location', f'{problem}; {ATTACH_AGAIN}')
 
 
 class NoHostKey(InvalidConnector):
     """Authentication is required, and a host has no key."""
 
-    def __init__(self, host_nqn: str) -> None:
-        super().__init__(host_nqn)
-        self.host_nqn = host_nqn
-        self.missing = str(self)
+    template = ('host {host_nqn} has no DH-HMAC-CHAP key, but '
+                'lvm_nvme_require_keys is set: add its key to the file in '
+                'lvm_nvme_key_file')
+    missing: str = dataclasses.field(init=False)
+    host_nqn: str
 
-    def __str__(self) -> str:
-        return ('host %s has no DH-HMAC-CHAP key in the file that '
-                'lvm_nvme_key_file names, and lvm_nvme_require_keys is set'
-                % self.host_nqn)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.missing = str(self)
 
 
 class TargetFileNotUsable(TargetError):
-    """The file that describes a target to tgt-admin is out of reach."""
+    """A definition file of tgt-admin cannot be read or written."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return 'file %s cannot be read or written: %s' % (
-            self.path, self.reason)
+    template = 'file {path} cannot be read or written: {reason}'
+    path: str
+    reason: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cinder's own target classes, for the helpers that we do not build."""
+"""Cinder's own target classes, for all other values of target_helper."""
 
 from collections.abc import Callable, Iterable
 import logging
@@ -14,10 +14,9 @@ LOG = logging.getLogger(__name__)
 
 
 class InTreeTarget(base.Target):
-    """Hands every verb to a target class of Cinder.
+    """Delegates each verb to a target class of Cinder.
 
-    That class raises Cinder's exceptions, and stays as it is in all other
-    respects.
+    That class raises Cinder's exceptions.
     """
 
     SERVES_SNAPSHOTS = False
@@ -34,7 +33,7 @@ class InTreeTarget(base.Target):
         self.SECONDARY_IP_SUPPORT = self.target.SECONDARY_IP_SUPPORT
 
     def check_for_setup_error(self) -> None:
-        """Do nothing: the class checks what it needs when it is made."""
+        """Do nothing: the class makes its checks when it is constructed."""
 
     def create_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str, *,
@@ -51,7 +50,7 @@ class InTreeTarget(base.Target):
             try:
                 self.target.ensure_export(context, volume, volume_path)
             except Exception as exc:  # noqa: BLE001  foreign code
-                LOG.error('Volume %s is not exported as it should be: %s',
+                LOG.error('Cannot restore the export of volume %s: %s',
                           volume.id, exc)
                 failures[volume.id] = exc
         return failures

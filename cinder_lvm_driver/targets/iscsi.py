@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the iSCSI helpers have in common.
+"""The common part of the iSCSI helpers.
 
-Above the line of abstract methods there are Cinder's volumes and connectors,
-below it only the values of ``types``.
+The abstract methods know no objects of Cinder, only values of
+``iscsi_export``.
 """
 
 import abc
@@ -14,12 +14,16 @@ from typing import Any
 from cinder.common import constants
 from cinder.volume import volume_utils
 
+from cinder_lvm_driver.privileged.chap import Chap
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
-from cinder_lvm_driver.targets import host
-from cinder_lvm_driver.targets import types
+from cinder_lvm_driver.targets import iscsi_export
+from cinder_lvm_driver.targets.iscsi_export import ExportRequest
+from cinder_lvm_driver.targets.iscsi_export import IscsiExport
+from cinder_lvm_driver.targets import node
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ class ISCSITarget(base.Target):
 
     storage_protocol = constants.ISCSI
     LUN: int
-    # What a host may be called, in its own spelling.
+    # Checks the name of an initiator, and returns it in the host's spelling.
     _initiator_name = staticmethod(validation.spelled_iscsi_name)
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
@@ -41,17 +45,17 @@ class ISCSITarget(base.Target):
         addresses = [configuration.target_ip_address,
                      *(configuration.target_secondary_ip_addresses or ())]
         self.portals = tuple(
-            types.Portal.at(address, configuration.target_port)
+            listening.Portal.at(address, configuration.target_port)
             for address in addresses)
-        # Until Cinder has stored it, the second of two hosts that attach a
-        # volume at the same time has to be given what the first one got.
-        self._new_chaps: dict[str, types.Chap] = {}
+        # Two hosts that attach a volume at the same time must get the same
+        # CHAP secret, but Cinder stores it only after the first attachment.
+        self._new_chaps: dict[str, Chap] = {}
 
     def check_for_setup_error(self) -> None:
         if self.driver_volume_type not in _DRIVER_VOLUME_TYPES:
             raise errors.TargetConfigurationError(
-                "target_protocol is '%s', but target_helper '%s' speaks only "
-                "%s" % (self.driver_volume_type,
+                "target_protocol is '%s', but target_helper '%s' supports "
+                "only %s" % (self.driver_volume_type,
                         self.configuration.target_helper,
                         ' and '.join(_DRIVER_VOLUME_TYPES)))
 
@@ -63,12 +67,12 @@ class ISCSITarget(base.Target):
             chap = _parse_chap(volume)
         else:
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
-        target = self._create_target(types.ExportRequest(
+        target = self._create_target(ExportRequest(
             volume.id, volume.name_id, target_iqn, volume_path, self.portals,
             chap, self._initiators(volume), read_only))
-        export = types.IscsiExport(
-            self.portals, target, target_iqn, self.LUN)
-        return {'location': export.format(), 'auth': chap.format()}
+        export = IscsiExport(self.portals, target, target_iqn, self.LUN)
+        return {'location': export.format(),
+                'auth': iscsi_export.format_chap(chap)}
 
     def ensure_exports(self, context: base.Context,
                        volumes: Iterable[tuple[base.Volume, str]],
@@ -84,17 +88,17 @@ class ISCSITarget(base.Target):
                 continue
             if export.lun != self.LUN:
                 LOG.warning(
-                    'Volume %s was attached as LUN %d, and target_helper %s '
+                    'Volume %s was attached as LUN %d, but target_helper %s '
                     'serves it as LUN %d: %s', volume.id, export.lun,
                     self.configuration.target_helper, self.LUN,
                     errors.ATTACH_AGAIN)
-            requests.append(types.ExportRequest(
+            requests.append(ExportRequest(
                 volume.id, volume.name_id, export.target_iqn, volume_path,
-                types.unique_portals(export.portals, self.portals), chap,
+                listening.unique(export.portals + self.portals), chap,
                 self._initiators(volume)))
         failures.update(self._ensure_targets(requests))
         for volume_id, failure in failures.items():
-            LOG.error('Volume %s is not exported as it should be: %s',
+            LOG.error('Cannot restore the export of volume %s: %s',
                       volume_id, failure)
         return failures
 
@@ -128,7 +132,7 @@ class ISCSITarget(base.Target):
         try:
             export = own_export(volume)
         except errors.InvalidExport as exc:
-            LOG.info('Nothing to disconnect from: %s', exc)
+            LOG.info('The volume has no export to deny a host from: %s', exc)
             return
         self._deny(export.target_iqn, None if connector is None
                    else self._initiator(connector).lower())
@@ -139,7 +143,7 @@ class ISCSITarget(base.Target):
 
     def are_same_connector(self, one: base.Connector,
                            other: base.Connector) -> bool:
-        """Compare as RFC 7143, 4.2.7.1 has it: the case does not matter."""
+        """Compare names without regard to case (RFC 7143, 4.2.7.1)."""
         name = _lower_name(one)
         return bool(name) and name == _lower_name(other)
 
@@ -152,24 +156,24 @@ class ISCSITarget(base.Target):
             except errors.InvalidConnector:
                 LOG.warning('Volume %s is not served to host %r: %r is not '
                             'the name of an initiator', volume.id,
-                            base.said(connector, 'host'),
-                            base.said(connector, 'initiator'))
+                            base.text_of(connector, 'host'),
+                            base.text_of(connector, 'initiator'))
         return tuple(dict.fromkeys(names))
 
     def _initiator(self, connector: base.Connector) -> str:
-        """Return the name of a host, as the host spells it."""
+        """Return the name of a host in the host's spelling."""
         try:
             return self._initiator_name(
-                'initiator', base.said(connector, 'initiator'))
+                'initiator', base.text_of(connector, 'initiator'))
         except errors.InvalidArgument as exc:
             raise errors.InvalidConnector('initiator') from exc
 
     def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
-        """Return the names by which to let a host in that has this one."""
+        """Return the spellings of a host's name to allow."""
         return (initiator_iqn.lower(),)
 
     def _target_iqn(self, volume: base.Volume) -> str:
-        """Return the target's name: the known one while hosts use it."""
+        """Return the name of the target; it is stable while hosts use it."""
         if base.connectors(volume):
             with contextlib.suppress(errors.InvalidExport):
                 return _parse_export(volume).target_iqn
@@ -179,81 +183,81 @@ class ISCSITarget(base.Target):
         return f'{self.target_prefix}{volume.name}'
 
     @abc.abstractmethod
-    def _create_target(self, request: types.ExportRequest) -> str:
+    def _create_target(self, request: ExportRequest) -> str:
         """Serve a device on all portals or not at all.
 
-        :returns: the word that provider_location names the target with
+        :returns: the word for the target in provider_location
         """
 
     @abc.abstractmethod
-    def _ensure_targets(self, requests: list[types.ExportRequest],
+    def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
-        """Complete targets; return what went wrong by volume id."""
+        """Complete targets; return the failures by volume id."""
 
     @abc.abstractmethod
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
-        """Remove a target, if there is one, and it serves no other device."""
+        """Remove a target if it exists and serves no other device."""
 
     @abc.abstractmethod
     def _allow(self, target_iqn: str, initiator_iqn: str,
-               chap: types.Chap) -> bool:
-        """Let an initiator in; return whether it can discard."""
+               chap: Chap) -> bool:
+        """Allow an initiator; return whether it can discard blocks."""
 
     @abc.abstractmethod
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        """Lock one initiator out, or without a name all of them.
+        """Deny an initiator, or all initiators if the name is None.
 
         :param initiator_iqn: in lower case
         """
 
 
-def try_each(requests: Iterable[types.ExportRequest],
-             step: Callable[[types.ExportRequest], None],
+def try_each(requests: Iterable[ExportRequest],
+             step: Callable[[ExportRequest], None],
              ) -> dict[str, Exception]:
-    """Take a step for each request; return what went wrong by volume id."""
+    """Take a step for each request; return the failures by volume id."""
     failures: dict[str, Exception] = {}
     for request in requests:
         try:
             step(request)
-        except (errors.TargetError, *host.DAEMON_FAILURES) as exc:
+        except (errors.TargetError, *node.DAEMON_FAILURES) as exc:
             failures[request.volume_id] = exc
     return failures
 
 
 def _lower_name(connector: object) -> str | None:
-    name = base.said(connector, 'initiator')
+    name = base.text_of(connector, 'initiator')
     return None if name is None else name.lower()
 
 
-def _parse_export(volume: base.Volume) -> types.IscsiExport:
+def _parse_export(volume: base.Volume) -> IscsiExport:
     with base.about(volume):
-        return types.IscsiExport.parse(volume.provider_location)
+        return IscsiExport.parse(volume.provider_location)
 
 
-def own_export(volume: base.Volume) -> types.IscsiExport:
-    """Return where a volume is found, and never where another one is.
+def own_export(volume: base.Volume) -> IscsiExport:
+    """Return the stored export of a volume.
 
-    :raises InvalidExport: that is not stored for it
+    :raises InvalidExport: it is not valid, or another volume's
     """
     export = _parse_export(volume)
     base.check_own(volume, export.target_iqn.lower(), volume.name.lower())
     return export
 
 
-def _parse_chap(volume: base.Volume) -> types.Chap:
+def _parse_chap(volume: base.Volume) -> Chap:
     with base.about(volume):
-        return types.Chap.parse(volume.provider_auth)
+        return iscsi_export.parse_chap(volume.provider_auth)
 
 
-def _new_chap() -> types.Chap:
-    return types.Chap(volume_utils.generate_username(),
-                      volume_utils.generate_password())
+def _new_chap() -> Chap:
+    return Chap(volume_utils.generate_username(),
+                volume_utils.generate_password())
 
 
-def _connection_properties(volume: base.Volume, export: types.IscsiExport,
-                           chap: types.Chap, multipath: bool,
+def _connection_properties(volume: base.Volume, export: IscsiExport,
+                           chap: Chap, multipath: bool,
                            discard: bool) -> dict[str, Any]:
-    """Return what os-brick's iSCSI connector wants to know."""
+    """Return the connection properties for os-brick's iSCSI connector."""
     portals = [str(portal) for portal in export.portals]
     properties = {
         'target_discovered': False,

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI and iSER targets of LIO, the kernel's own (target_helper lioadm)."""
 
-from collections.abc import Mapping
 import logging
-from typing import Any
+from typing import Literal
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
-from cinder_lvm_driver.targets import host
+from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
-from cinder_lvm_driver.targets import kernel
-from cinder_lvm_driver.targets import types
+from cinder_lvm_driver.targets.iscsi_export import ExportRequest
+from cinder_lvm_driver.targets import node
 
 LOG = logging.getLogger(__name__)
 
@@ -27,79 +28,89 @@ class LioTarget(iscsi.ISCSITarget):
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        host.check_target_names(self.target_prefix, validation.iscsi_name)
-        kernel.check_addresses(self.portals, 'lioadm')
-        kernel.load_modules(_MODULES, 'lioadm', self.runner)
-        kernel.check_tree('target')
-        with host.lock(_LOCK), host.privileged_daemon():
+        node.check_target_names(self.target_prefix, validation.iscsi_name)
+        node.check_addresses(self.portals, 'lioadm')
+        node.load_modules(_MODULES, 'lioadm', self.runner)
+        node.check_tree('target')
+        with node.lock(_LOCK), node.privileged_daemon():
             lio.list_targets()
         for portal in self.portals:
-            if not host.is_local(portal):
+            if not listening.is_local(portal):
                 LOG.warning(
-                    'Portal %s is on no address of this host. The kernel '
-                    'serves it as soon as the address is there.', portal)
+                    'No network interface of this node has the address of '
+                    'portal %s. The kernel serves the portal when one has it',
+                    portal)
 
-    def _create_target(self, request: types.ExportRequest) -> str:
-        self._serve(request, is_new=True)
+    def _create_target(self, request: ExportRequest) -> str:
+        self._serve(request, 'create')
         return request.target_iqn
 
-    def _ensure_targets(self, requests: list[types.ExportRequest],
+    def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
         if not requests:
             return {}
-        with host.lock(_LOCK):
+        with node.lock(_LOCK):
             present = lio.list_targets()
         return iscsi.try_each(requests, lambda request: self._ensure_target(
             request, present.get(request.target_iqn)))
 
-    def _ensure_target(self, request: types.ExportRequest,
-                       present: Mapping[str, Any] | None) -> None:
-        """Complete a target; one portal is enough for I/O to go on."""
-        if present is not None and _is_whole(present, request):
+    def _ensure_target(self, request: ExportRequest,
+                       present: lio.ListedTarget | None) -> None:
+        """Complete a target; one portal is enough for I/O to continue."""
+        if present is not None and _is_complete(present, request):
             return
-        LOG.info('Bringing back target %s for volume %s',
+        LOG.info('Restoring target %s for volume %s',
                  request.target_iqn, request.volume_id)
-        for portal, reason in self._serve(request, is_new=False):
+        for refused in self._serve(request, 'complete'):
             LOG.warning('Volume %s is served, but not on portal %s: %s',
-                        request.volume_id, portal, reason)
+                        request.volume_id, refused.portal, refused.reason)
 
-    def _serve(self, request: types.ExportRequest, *,
-               is_new: bool) -> list[tuple[str, str]]:
-        acls = [(initiator_iqn, request.chap.username, request.chap.secret)
-                for initiator_iqn in request.initiators]
-        with host.lock(_LOCK):
-            reply = lio.create_target(
-                request.target_iqn, request.device, request.serial,
-                [portal.canonical for portal in request.portals],
-                self.driver_volume_type == 'iser', acls, is_new,
-                request.read_only, not is_new)
-        return list(reply['refused_portals'])
+    def _serve(self, request: ExportRequest,
+               mode: Literal['create', 'complete'],
+               ) -> tuple[listening.Refused, ...]:
+        with node.lock(_LOCK):
+            return lio.create_target(
+                target_iqn=request.target_iqn, device=request.device,
+                serial=request.serial, portals=_portals(request),
+                chap=request.chap, initiators=request.initiators,
+                iser=self.driver_volume_type == 'iser',
+                read_only=request.read_only, mode=mode).refused
 
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
-        with host.lock(_LOCK):
+        with node.lock(_LOCK):
             lio.delete_target(target_iqn, device)
 
-    def _allow(self, target_iqn: str, initiator_iqn: str,
-               chap: types.Chap) -> bool:
-        with host.lock(_LOCK):
-            reply = lio.allow_initiator(
-                target_iqn, initiator_iqn, chap.username, chap.secret)
-        return bool(reply['discard'])
+    def _allow(self, target_iqn: str, initiator_iqn: str, chap: Chap) -> bool:
+        with node.lock(_LOCK):
+            return lio.allow_initiator(
+                target_iqn=target_iqn, initiator_iqn=initiator_iqn, chap=chap)
 
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        with host.lock(_LOCK):
+        with node.lock(_LOCK):
             if initiator_iqn is None:
                 lio.deny_all_initiators(target_iqn)
             else:
                 lio.deny_initiator(target_iqn, initiator_iqn)
 
 
-def _is_whole(present: Mapping[str, Any],
-              request: types.ExportRequest) -> bool:
-    """Tell whether an export, as listed, lacks nothing."""
-    return (present['enabled'] and present['closed']
-            and present['device'] == validation.device_number(request.device)
-            and {portal.canonical for portal in request.portals}
-            <= set(present['portals'])
-            and all(present['initiators'].get(initiator_iqn)
+def _portals(request: ExportRequest) -> list[listening.Portal]:
+    """Return the portals of a request in the kernel's spelling.
+
+    :raises InvalidExport: one is a host name, as tgt may have stored it
+    """
+    try:
+        return [portal.validated() for portal in request.portals]
+    except errors.InvalidArgument as exc:
+        raise errors.InvalidExport(
+            'provider_location',
+            f'names a portal that LIO cannot serve: {exc.reason}; '
+            f'{errors.ATTACH_AGAIN}') from None
+
+
+def _is_complete(present: lio.ListedTarget, request: ExportRequest) -> bool:
+    """Tell whether an export lacks nothing."""
+    return (present.enabled and present.closed
+            and present.device == validation.device_number(request.device)
+            and set(_portals(request)) <= set(present.portals)
+            and all(present.initiators.get(initiator_iqn)
                     for initiator_iqn in request.initiators))

@@ -1,40 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI targets of tgtd, the one in user space (target_helper tgtadm)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 import contextlib
+import dataclasses
 import logging
 import socket
 from typing import Any
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
+from cinder_lvm_driver.privileged import undo as rollback
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
-from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import iscsi
+from cinder_lvm_driver.targets.iscsi_export import ExportRequest
+from cinder_lvm_driver.targets import node
 from cinder_lvm_driver.targets import tgt_persist
-from cinder_lvm_driver.targets import types
 
 LOG = logging.getLogger(__name__)
 
 
-def _host_lock() -> contextlib.AbstractContextManager[Any]:
-    """Keep our other back ends on this host out of tgtd.
+def _lock() -> contextlib.AbstractContextManager[Any]:
+    """Lock tgtd against our other back ends on this node.
 
     The in-tree class takes no lock.
     """
-    return host.lock('tgtadm')
+    return node.lock('tgtadm')
 
 
 class TgtTarget(iscsi.ISCSITarget):
     """Each volume is LUN 1 of a target of its own; LUN 0 is a controller.
 
-    Discarding is not offered: the daemon advertises it and then fails to do
-    it on logical volumes.
+    The driver does not offer discard: tgtd advertises it, but cannot discard
+    blocks of LVs.
     """
 
     LUN = 1
@@ -46,24 +49,25 @@ class TgtTarget(iscsi.ISCSITarget):
         self.folder = tgt_persist.Folder(configuration.volumes_dir)
         self.write_cache = configuration.iscsi_write_cache == 'on'
         self.bsoflags = configuration.iscsi_target_flags or ''
+        self.addresses = (tgt_objects.address(self.driver_volume_type),)
 
     # Setup ----------------------------------------------------------------
 
     def check_for_setup_error(self) -> None:
         super().check_for_setup_error()
-        host.check_target_names(self.target_prefix, _check_name)
+        node.check_target_names(self.target_prefix, _check_name)
         try:
             validation.bsoflags(self.bsoflags)
         except errors.InvalidArgument as exc:
             raise errors.TargetConfigurationError(str(exc)) from exc
-        with _host_lock():
+        with _lock():
             self.folder.check()
         self._check_daemon()
         self._check_portals()
 
     def _check_daemon(self) -> None:
         try:
-            with host.privileged_daemon():
+            with node.privileged_daemon():
                 transports = tgt.describe_daemon()
         except errors.TargetDaemonFailure as exc:
             raise errors.TargetConfigurationError(str(exc)) from exc
@@ -76,141 +80,130 @@ class TgtTarget(iscsi.ISCSITarget):
     def _check_portals(self) -> None:
         for portal in self.portals:
             try:
-                here = any(map(host.is_local, _resolved(portal)))
+                is_local = any(map(listening.is_local, _resolved(portal)))
             except OSError as exc:
                 raise errors.TargetConfigurationError(
-                    f"'{portal.address}' is no address and no name of one: "
-                    f'{exc.strerror}') from exc
-            if not here:
-                LOG.warning('Portal %s is on no address of this host',
-                            portal)
-        for portal_text, reason in self._listen(self.portals):
-            LOG.warning('tgtd cannot serve portal %s: %s', portal_text,
-                        reason)
+                    f"'{portal.address}' is neither an IP address nor a name "
+                    f'that has one: {exc.strerror}') from exc
+            if not is_local:
+                LOG.warning('No network interface of this node has the '
+                            'address of portal %s', portal)
+        for refused in self._listen(self.portals):
+            LOG.warning('tgtd cannot listen on portal %s: %s',
+                        refused.portal, refused.reason)
 
-    def _listen(self, portals: tuple[types.Portal, ...],
-                ) -> list[tuple[str, str]]:
-        """Have the daemon listen; return what it cannot, with reasons."""
+    def _listen(self, portals: tuple[listening.Portal, ...],
+                ) -> list[listening.Refused]:
+        """Make tgtd listen on portals; return those that it refuses."""
         if self.driver_volume_type != 'iscsi':
-            return []       # iser's portals are the daemon's own affair
+            return []       # tgtd chooses the portals of iSER itself.
         wanted = []
         refused = []
         for portal in portals:
             try:
-                wanted.append([one.canonical for one in _resolved(portal)])
+                wanted.append(_resolved(portal))
             except OSError as exc:
-                refused.append((str(portal), exc.strerror or str(exc)))
-        with _host_lock():
-            reasons = dict(tgt.ensure_portals(
-                [address for addresses in wanted for address in addresses]))
+                refused.append(listening.Refused(
+                    str(portal), exc.strerror or str(exc)))
+        with _lock():
+            replies = {reply.portal: reply for reply in tgt.ensure_portals(
+                [address for addresses in wanted for address in addresses])}
         for addresses in wanted:
-            # One address of a name is enough, as it is for tgtd: a name may
-            # have one of IPv6 where the kernel has none.
-            names = [listening.spell(address) for address in addresses]
-            if reasons.keys() >= set(names):
-                refused += [(name, reasons[name]) for name in names]
+            # tgtd needs one address of a name only: a name may have an IPv6
+            # address where the kernel has no IPv6.
+            names = [str(address.validated()) for address in addresses]
+            if replies.keys() >= set(names):
+                refused += [replies[name] for name in names]
         return refused
 
     # Targets --------------------------------------------------------------
 
-    def _create_target(self, request: types.ExportRequest) -> str:
-        for portal, reason in self._listen(request.portals):
-            raise errors.PortalNotAvailable(portal, reason)
-        with _host_lock():
-            text = self.folder.read(request.target_iqn) or ''
-            initiators = tgt_persist.initiators(text)
-            # The file knows who was let in and locked out a moment ago; the
-            # in-tree driver's knows no hosts.
-            if tgt_persist.addresses(text) != self._addresses:
-                initiators = tuple(dict.fromkeys(
-                    initiators + request.initiators))
+    def _create_target(self, request: ExportRequest) -> str:
+        for refused in self._listen(request.portals):
+            raise errors.PortalNotAvailable(refused.portal, refused.reason)
+        with _lock():
+            stored = self.folder.read(request.target_iqn)
+            # The file knows which hosts were allowed and denied a moment
+            # ago, but the in-tree driver's file names no hosts.
+            if stored is not None and stored.addresses == self.addresses:
+                initiators = stored.initiators
+            else:
+                initiators = _union(stored.initiators if stored else (),
+                                    request.initiators)
             return str(self._serve(request, initiators))
 
-    def _ensure_targets(self, requests: list[types.ExportRequest],
+    def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
         if not requests:
             return {}
         try:
             present = tgt.list_targets()
-            for portal, reason in self._listen(types.unique_portals(
-                    *(request.portals for request in requests))):
+            for refused in self._listen(listening.unique(
+                    portal for request in requests
+                    for portal in request.portals)):
                 LOG.warning('Volumes are served, but not on portal %s: %s',
-                            portal, reason)
+                            refused.portal, refused.reason)
         except errors.TargetError as exc:
             return {request.volume_id: exc for request in requests}
         return iscsi.try_each(requests, lambda request: self._ensure_target(
             request, present.get(request.target_iqn)))
 
-    def _ensure_target(self, request: types.ExportRequest,
-                       present: Mapping[str, Any] | None) -> None:
+    def _ensure_target(self, request: ExportRequest,
+                       present: tgt.ListedTarget | None) -> None:
         """Complete a target and its file."""
-        allowed = tuple(present['initiators']) if present else ()
-        with _host_lock():
-            if present is None or not self._is_whole(present, request):
-                LOG.info('Bringing back target %s for volume %s',
+        allowed = present.initiators if present else ()
+        with _lock():
+            if present is None or not self._is_complete(present, request):
+                LOG.info('Restoring target %s for volume %s',
                          request.target_iqn, request.volume_id)
-                self._serve(request, tuple(dict.fromkeys(
-                    allowed + request.initiators)))
-            elif not self._is_stored(request):
-                self._store(request, allowed)
+                self._serve(request, _union(allowed, request.initiators))
+                return
+            definition = self._definition(request, allowed)
+            if self.folder.read(request.target_iqn) != definition:
+                self.folder.write(definition)
 
-    def _serve(self, request: types.ExportRequest,
+    def _serve(self, request: ExportRequest,
                initiators: tuple[str, ...]) -> int:
         """Make a target and its file; return the number of the target."""
         is_new = self.folder.read(request.target_iqn) is None
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo() as undo:
             if is_new:
-                undo.callback(self.folder.remove, request.target_iqn)
-            self._store(request, initiators)
-            tid: int = tgt.create_target(
-                request.target_iqn, self.driver_volume_type,
-                (request.device, tgt_persist.file_name(request.target_iqn),
-                 self.write_cache, self.bsoflags, request.read_only),
-                (request.chap.username, request.chap.secret), initiators)
-            undo.pop_all()
+                undo.later(self.folder.remove, request.target_iqn)
+            self.folder.write(self._definition(request, initiators))
+            disk = tgt.Disk(
+                request.device, tgt_persist.file_name(request.target_iqn),
+                self.write_cache, self.bsoflags, request.read_only)
+            tid = tgt.create_target(
+                target_iqn=request.target_iqn, lld=self.driver_volume_type,
+                disk=disk, chap=request.chap, initiators=initiators)
+            undo.keep()
         return tid
 
-    def _store(self, request: types.ExportRequest,
-               initiators: tuple[str, ...]) -> None:
-        self.folder.write(request.target_iqn, tgt_persist.Definition(
+    def _definition(self, request: ExportRequest, initiators: tuple[str, ...],
+                    ) -> tgt_persist.Definition:
+        return tgt_persist.Definition(
             request.target_iqn, request.device, self.driver_volume_type,
             request.chap, self.bsoflags, self.write_cache,
-            request.read_only, initiators, *self._addresses).format())
+            request.read_only, initiators, self.addresses)
 
-    @property
-    def _addresses(self) -> tuple[str]:
-        """What a file of ours lets in by address."""
-        return (tgt_objects.address(self.driver_volume_type),)
-
-    def _is_whole(self, present: Mapping[str, Any],
-                  request: types.ExportRequest) -> bool:
-        """Tell whether an export, as listed, lacks nothing."""
-        return (present['ready'] and present['closed']
-                and present['lld'] == self.driver_volume_type
-                and tuple(present['accounts']) == (request.chap.username,)
-                and _number(present) == validation.device_number(
-                    request.device)
-                and set(request.initiators) <= set(present['initiators']))
-
-    def _is_stored_for_another(self, target_iqn: str, device: str) -> bool:
-        """Tell whether the file has a device, and not this one."""
-        stored = tgt_persist.device(self.folder.read(target_iqn) or '')
-        return stored is not None and validation.is_another_device(
-            stored, validation.found_device_number(stored), device)
-
-    def _is_stored(self, request: types.ExportRequest) -> bool:
-        """Tell whether the file lets in the hosts of a volume, and no more."""
-        text = self.folder.read(request.target_iqn)
-        return (text is not None
-                and tgt_persist.addresses(text) == self._addresses
-                and set(request.initiators)
-                <= set(tgt_persist.initiators(text)))
+    def _is_complete(self, present: tgt.ListedTarget,
+                     request: ExportRequest) -> bool:
+        """Tell whether an export lacks nothing."""
+        return (present.ready and present.closed
+                and present.lld == self.driver_volume_type
+                and present.accounts == (request.chap.username,)
+                and present.device == validation.device_number(request.device)
+                and set(request.initiators) <= set(present.initiators))
 
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
-        with _host_lock():
-            # First, as a daemon may be started meanwhile.
-            if device is None or not self._is_stored_for_another(
-                    target_iqn, device):
+        with _lock():
+            stored = self.folder.read(target_iqn)
+            # The file goes first, because tgtd may start meanwhile.
+            if (stored is None or device is None
+                    or not validation.is_another_device(
+                        stored.device,
+                        validation.found_device_number(stored.device),
+                        device)):
                 self.folder.remove(target_iqn)
             with _gone_with_daemon(target_iqn):
                 tgt.delete_target(target_iqn, device)
@@ -218,26 +211,25 @@ class TgtTarget(iscsi.ISCSITarget):
     # Access ---------------------------------------------------------------
 
     def _spellings(self, initiator_iqn: str) -> tuple[str, ...]:
-        """Return a host's own spelling, by which alone tgtd knows it.
+        """Return a host's own spelling, which tgtd compares, and lower case.
 
-        And that of the iSCSI standard, in case the host keeps to it.
+        A host that keeps to RFC 7143 uses lower case.
         """
-        return tuple(dict.fromkeys((initiator_iqn, initiator_iqn.lower())))
+        return _union((initiator_iqn,), (initiator_iqn.lower(),))
 
-    def _allow(self, target_iqn: str, initiator_iqn: str,
-               chap: types.Chap) -> bool:
-        with _host_lock(), contextlib.ExitStack() as undo:
-            before = self._store_initiators(target_iqn, lambda names: (
-                *names, *({initiator_iqn} - set(names))))
+    def _allow(self, target_iqn: str, initiator_iqn: str, chap: Chap) -> bool:
+        with _lock(), rollback.Undo() as undo:
+            before = self._store_initiators(
+                target_iqn, lambda names: _union(names, (initiator_iqn,)))
             if before is not None:
-                undo.callback(self.folder.write, target_iqn, before)
-            tgt.allow_initiator(target_iqn, initiator_iqn, chap.username,
-                                chap.secret)
-            undo.pop_all()
+                undo.later(self.folder.write, before)
+            tgt.allow_initiator(target_iqn=target_iqn,
+                                initiator_iqn=initiator_iqn, chap=chap)
+            undo.keep()
         return False
 
     def _deny(self, target_iqn: str, initiator_iqn: str | None) -> None:
-        with _host_lock():
+        with _lock():
             self._store_initiators(target_iqn, lambda names: tuple(
                 name for name in names
                 if initiator_iqn not in (None, name.lower())))
@@ -247,42 +239,49 @@ class TgtTarget(iscsi.ISCSITarget):
                 else:
                     tgt.deny_initiator(target_iqn, initiator_iqn)
 
-    def _store_initiators(self, target_iqn: str, change: Callable[
-            [tuple[str, ...]], tuple[str, ...]]) -> str | None:
-        """Have the file let in other hosts; where there is none, none.
+    def _store_initiators(
+            self, target_iqn: str,
+            change: Callable[[tuple[str, ...]], tuple[str, ...]],
+    ) -> tgt_persist.Definition | None:
+        """Change the initiators in the file of a target, if it has one.
 
-        :returns: the definition as it was, None if it was left so
+        :returns: the definition before, None if nothing changed
         """
-        text = self.folder.read(target_iqn)
-        if text is None:
+        before = self.folder.read(target_iqn)
+        if before is None:
             return None
-        before = tgt_persist.initiators(text)
-        after = change(before)
+        after = dataclasses.replace(
+            before, initiators=change(before.initiators))
         if after == before:
             return None
-        self.folder.write(
-            target_iqn, tgt_persist.with_initiators(text, after))
-        return text
+        self.folder.write(after)
+        return before
 
     # Size -----------------------------------------------------------------
 
     def extend_target(self, volume: base.Volume) -> None:
-        """Have initiators see the new size of a volume after a rescan.
+        """Show initiators the new size of a volume at their next rescan.
 
-        They are sent away for some seconds, and repeat their I/O then.
+        This ends their connections for some seconds; then they repeat their
+        I/O.
         """
         try:
             export = iscsi.own_export(volume)
         except errors.InvalidExport:
             return
-        with _host_lock():
+        with _lock():
             tgt.resize_target(export.target_iqn, self.write_cache)
 
 
-def _check_name(option: str, target_iqn: str) -> None:
-    """Look that there can be a target of this name, and its file.
+def _union(*names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names in order, each once."""
+    return tuple(dict.fromkeys(name for some in names for name in some))
 
-    :raises InvalidArgument: there cannot
+
+def _check_name(option: str, target_iqn: str) -> None:
+    """Check that tgt accepts a name, and that a file can have it.
+
+    :raises InvalidArgument: one is not the case
     """
     validation.tgt_target(option, target_iqn)
     try:
@@ -295,26 +294,22 @@ def _check_name(option: str, target_iqn: str) -> None:
 
 @contextlib.contextmanager
 def _gone_with_daemon(target_iqn: str) -> Iterator[None]:
-    """Let a target be taken as gone where there is no daemon to serve it.
+    """Accept that tgtd is not running, so that it serves no target.
 
-    The next daemon makes its targets of what the files say by then.
+    When it starts, it makes its targets from the files.
     """
     try:
         yield
     except errors.TargetDaemonNotRunning as exc:
-        LOG.warning('Target %s is not served, so its file alone was changed: '
+        LOG.warning('Target %s is not served, so only its file was changed: '
                     '%s', target_iqn, exc)
 
 
-def _number(present: Mapping[str, Any]) -> tuple[int, int] | None:
-    return tuple(present['device']) if present['device'] else None
+def _resolved(portal: listening.Portal) -> list[listening.Portal]:
+    """Return portals with the IP addresses of a portal's name.
 
-
-def _resolved(portal: types.Portal) -> list[types.Portal]:
-    """Return a portal with addresses in place of a name.
-
-    :raises OSError: there is no such name
+    :raises OSError: the name is not known
     """
-    return [types.Portal(str(address[0]), portal.port)
+    return [listening.Portal(str(address[0]), portal.port)
             for *_, address in socket.getaddrinfo(
                 portal.address, portal.port, type=socket.SOCK_STREAM)]

@@ -1,97 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that tgt-admin makes targets of when tgtd is started.
+"""The files from which tgt-admin makes targets when tgtd starts.
 
-One file a volume, named like the volume, in the folder ``volumes_dir``: the
-form, the place and the name are those of Cinder's in-tree class, which needs
-the file to remove a target. It holds the CHAP secret and only its owner can
-read it.
+Each volume has one file with its name in the folder ``volumes_dir``. Form,
+place and name are those of Cinder's in-tree class, which needs the file to
+remove a target. The file has the CHAP secret, so only its owner can read it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
 import re
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.targets import errors
-from cinder_lvm_driver.targets import types
 
-_DEVICE = 'backing-store '
-_INITIATORS = 'initiator-'
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A target as tgt-admin is to make it.
+    """A target for tgt-admin.
 
-    :ivar address: what to let in by address; without any, tgt-admin lets
-        everybody in
+    :ivar device: empty if a file has none
+    :ivar initiators: the allowed names of initiators
+    :ivar addresses: the allowed addresses of initiators; without any,
+        tgt-admin allows everybody
     """
 
     target_iqn: str
     device: str
     lld: str
-    chap: types.Chap
+    chap: Chap
     bsoflags: str
     write_cache: bool
     read_only: bool
     initiators: tuple[str, ...]
-    address: str
+    addresses: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, target_iqn: str, text: str) -> 'Definition':
+        """Read the file of a target; ignore lines that are not known."""
+        values: dict[str, list[str]] = {}
+        for line in text.splitlines():
+            words = line.split(maxsplit=1)
+            if len(words) == 2:
+                values.setdefault(words[0], []).append(words[1].rstrip())
+
+        def last(key: str) -> str:
+            return values.get(key, [''])[-1]
+
+        username, _, secret = last('incominguser').partition(' ')
+        return cls(
+            target_iqn, last('backing-store'), last('driver'),
+            Chap(username, secret), last('bsoflags'),
+            last('write-cache') == 'on', last('readonly') == '1',
+            tuple(values.get('initiator-name', ())),
+            tuple(values.get('initiator-address', ())))
 
     def format(self) -> str:
         name = file_name(self.target_iqn)
-        lines = [f'{_DEVICE}{self.device}', f'driver {self.lld}',
-                 f'incominguser {self.chap.username} {self.chap.secret}']
-        if self.bsoflags:
-            lines.append(f'bsoflags {self.bsoflags}')
-        lines += ['write-cache ' + ('on' if self.write_cache else 'off'),
-                  f'scsi_sn {name}', f'scsi_id {name}']
-        if self.read_only:
-            lines.append('readonly 1')
-        lines.append(f'{_INITIATORS}address {self.address}')
+        lines = [
+            f'backing-store {self.device}',
+            f'driver {self.lld}',
+            f'incominguser {self.chap.username} {self.chap.secret}',
+            *([f'bsoflags {self.bsoflags}'] if self.bsoflags else []),
+            'write-cache ' + ('on' if self.write_cache else 'off'),
+            f'scsi_sn {name}',
+            f'scsi_id {name}',
+            *(['readonly 1'] if self.read_only else []),
+            *(f'initiator-address {each}' for each in self.addresses),
+            *(f'initiator-name {each}' for each in self.initiators)]
         text = ''.join(f'    {line}\n' for line in lines)
-        return with_initiators(
-            f'<target {self.target_iqn}>\n{text}</target>\n',
-            self.initiators)
-
-
-def with_initiators(text: str, initiators: Iterable[str]) -> str:
-    """Return a definition with other names of initiators."""
-    lines = [line for line in text.splitlines(keepends=True)
-             if not line.strip().startswith(f'{_INITIATORS}name')]
-    end = next((number for number, line in enumerate(lines)
-                if line.strip() == '</target>'), len(lines))
-    lines[end:end] = [f'    {_INITIATORS}name {initiator}\n'
-                      for initiator in initiators]
-    return ''.join(lines)
-
-
-def device(text: str) -> str | None:
-    """Return the path of the device in a definition."""
-    return next((line.split()[1] for line in text.splitlines()
-                 if line.strip().startswith(_DEVICE)), None)
-
-
-def initiators(text: str) -> tuple[str, ...]:
-    """Return the names of the initiators in a definition."""
-    return _let_in(text, 'name')
-
-
-def addresses(text: str) -> tuple[str, ...]:
-    """Return the addresses of initiators in a definition."""
-    return _let_in(text, 'address')
-
-
-def _let_in(text: str, kind: str) -> tuple[str, ...]:
-    return tuple(line.split()[1] for line in text.splitlines()
-                 if line.strip().startswith(f'{_INITIATORS}{kind} '))
+        return f'<target {self.target_iqn}>\n{text}</target>\n'
 
 
 def file_name(target_iqn: str) -> str:
     """Return the name of the volume in the name of its target.
 
-    :raises InvalidExport: there is none that a file could have
+    :raises InvalidExport: it cannot be the name of a file
     """
     name = target_iqn.rpartition(':')[2]
     if not _NAME.fullmatch(name):
@@ -108,36 +95,36 @@ class Folder:
         self.path = path
 
     def check(self) -> None:
-        """Look that files can be written, and make the folder if needed.
+        """Check that files can be written; create the folder if needed.
 
         :raises TargetConfigurationError: they cannot
         """
         try:
             with _named_failure(self.path):
                 os.makedirs(self.path, mode=0o750, exist_ok=True)
-            # A name that tgt-admin does not read, and no volume has.
+            # tgt-admin ignores this name, and no volume has it.
             self._write('.check', '')
             self._remove('.check')
         except errors.TargetFileNotUsable as exc:
             raise errors.TargetConfigurationError(
-                f"volumes_dir '{self.path}' is of no use: {exc}") from exc
+                f"volumes_dir '{self.path}' is not usable: {exc}") from exc
 
-    def read(self, target_iqn: str) -> str | None:
-        """Return the definition of a target, None if there is no file."""
+    def read(self, target_iqn: str) -> Definition | None:
+        """Return the definition of a target, None if it has no file."""
         path = os.path.join(self.path, file_name(target_iqn))
         with _named_failure(path):
             try:
                 with open(path) as file:
-                    return file.read()
+                    return Definition.parse(target_iqn, file.read())
             except FileNotFoundError:
                 return None
 
-    def write(self, target_iqn: str, text: str) -> None:
-        """Store the definition of a target, all of it or nothing."""
-        self._write(file_name(target_iqn), text)
+    def write(self, definition: Definition) -> None:
+        """Store a definition completely or not at all."""
+        self._write(file_name(definition.target_iqn), definition.format())
 
     def _write(self, name: str, text: str) -> None:
-        # tgt-admin reads what matches '*', so nothing with a dot in front.
+        # tgt-admin reads files that match '*', which no leading dot does.
         self._remove(f'.{name}.new')
         path = os.path.join(self.path, f'.{name}.new')
         with _named_failure(path):
@@ -150,7 +137,7 @@ class Folder:
             os.rename(path, os.path.join(self.path, name))
 
     def remove(self, target_iqn: str) -> None:
-        """Remove the definition of a target, if there is one."""
+        """Remove the definition of a target, if it has one."""
         name = file_name(target_iqn)
         self._remove(name)
         self._remove(f'.{name}.new')

@@ -6,9 +6,11 @@ The same cases run on the real kernel: ``tests/functional/lio_on_kernel.py``.
 
 import os
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
+from cinder_lvm_driver.privileged.listening import Portal
 from tests import base
 from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_lio
@@ -18,17 +20,23 @@ LONGER = 'iqn.2010-10.org.openstack:volume-10'
 HOST = 'iqn.1993-08.org.debian:01:aaaa'
 OTHER_HOST = 'iqn.1993-08.org.debian:01:bbbb'
 SERIAL = '11111111-2222-3333-4444-555555555555'
-PORTALS = [('127.0.0.1', 3260), ('::1', 3260)]
-ACL = (HOST, 'name', 'secret123456')
+PORTALS = (Portal('127.0.0.1', 3260), Portal('::1', 3260))
+CHAP = Chap('name', 'secret123456')
 
 
 class Cases(fake_configfs.KillingCases):
     """Give ``self.devices``, the paths of two LVs, and ``self.os``."""
 
-    def create(self, target=TARGET, device=0, portals=PORTALS, acls=(ACL,),
-               **kwargs):
-        return lio.create_target(target, self.devices[device], SERIAL,
-                                 portals, False, list(acls), **kwargs)
+    def create(self, target=TARGET, device=0, initiators=(HOST,),
+               read_only=False):
+        return lio.create_target(
+            target_iqn=target, device=self.devices[device], serial=SERIAL,
+            portals=PORTALS, chap=CHAP, initiators=initiators,
+            read_only=read_only, mode='complete')
+
+    def allow(self, host=HOST, chap=CHAP):
+        return lio.allow_initiator(target_iqn=TARGET, initiator_iqn=host,
+                                   chap=chap)
 
     def tree(self):
         """Return the paths of all objects and links that we made."""
@@ -44,12 +52,13 @@ class Cases(fake_configfs.KillingCases):
 
     def assert_whole(self, target=TARGET, initiators=(HOST,)):
         listed = lio.list_targets()[target]
-        self.assertEqual(sorted(PORTALS), sorted(listed['portals']))
+        self.assertEqual(len(PORTALS), len(listed.portals))
+        self.assertEqual(set(PORTALS), set(listed.portals))
         self.assertEqual(dict.fromkeys(initiators, True),
-                         listed['initiators'])
-        self.assertIsNotNone(listed['device'])
-        self.assertTrue(listed['enabled'])
-        self.assertTrue(listed['closed'])
+                         listed.initiators)
+        self.assertIsNotNone(listed.device)
+        self.assertTrue(listed.enabled)
+        self.assertTrue(listed.closed)
 
     def hba(self):
         """Return the only HBA that there is."""
@@ -65,8 +74,7 @@ class Cases(fake_configfs.KillingCases):
             lio.delete_target(TARGET)
 
     def test_create_and_delete(self):
-        self.assertEqual({'discard': True, 'refused_portals': []},
-                         self.create())
+        self.assertEqual(lio.Served(discard=True, refused=()), self.create())
         self.assert_whole()
         hba = self.hba()
         self.assertEqual({
@@ -100,7 +108,7 @@ class Cases(fake_configfs.KillingCases):
     def test_create_again_changes_nothing(self):
         self.create()
         self.os.steps = []
-        self.assertTrue(self.create()['discard'])
+        self.assertTrue(self.create().discard)
         self.assertEqual(
             [], [step for step in self.os.steps if step[0] != 'mkdir'])
         self.assert_whole()
@@ -116,28 +124,27 @@ class Cases(fake_configfs.KillingCases):
         self.assert_whole(LONGER)
 
     def test_initiators(self):
-        self.create(acls=())
-        lio.allow_initiator(TARGET, *ACL)
-        lio.allow_initiator(TARGET, OTHER_HOST, 'name', 'secret123456')
+        self.create(initiators=())
+        self.allow()
+        self.allow(OTHER_HOST)
         self.assert_whole(initiators=(HOST, OTHER_HOST))
         lio.deny_initiator(TARGET, HOST)
         lio.deny_initiator(TARGET, HOST)
         self.assert_whole(initiators=(OTHER_HOST,))
-        lio.allow_initiator(TARGET, *ACL)
+        self.allow()
         lio.deny_all_initiators(TARGET)
         self.assert_whole(initiators=())
 
     def test_a_new_secret(self):
         self.create()
-        lio.allow_initiator(TARGET, HOST, 'other', 'changed12345')
+        self.allow(chap=Chap('other', 'changed12345'))
         auth = (lio_tree.ROOT / 'iscsi' / TARGET / 'tpgt_1' / 'acls' / HOST
                 / 'auth')
         self.assertEqual('other', auth.read('userid'))
         self.assertEqual('changed12345', auth.read('password'))
 
     def test_no_such_target(self):
-        self.assertRaises(errors.TargetNotFound,
-                          lio.allow_initiator, TARGET, *ACL)
+        self.assertRaises(errors.TargetNotFound, self.allow)
         lio.deny_initiator(TARGET, HOST)
         lio.deny_all_initiators(TARGET)
 
@@ -170,18 +177,17 @@ class Cases(fake_configfs.KillingCases):
             self.assertEqual(11, len(self.tree()), died)
 
     def test_killed_at_each_step_of_allow(self):
-        self.create(acls=())
-        for _ in self.kill_at_each_step(
-                lambda: lio.allow_initiator(TARGET, *ACL)):
-            lio.allow_initiator(TARGET, *ACL)
+        self.create(initiators=())
+        for _ in self.kill_at_each_step(self.allow):
+            self.allow()
             self.assert_whole()
             lio.deny_initiator(TARGET, HOST)
 
     def test_an_incomplete_target_is_listed(self):
         for died in self.kill_at_each_step(self.create):
             for listed in lio.list_targets().values():
-                self.assertTrue(listed['closed'])
-                if listed['enabled']:
+                self.assertTrue(listed.closed)
+                if listed.enabled:
                     self.assertIsNone(died)
             lio.delete_target(TARGET)
 

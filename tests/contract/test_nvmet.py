@@ -8,19 +8,25 @@ import os
 import stat
 
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
+from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests import base
 from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_nvmet
 
+Host = nvmet.Host
+Namespace = nvmet.ListedNamespace
+
 SUBSYSTEM = 'nqn.iqn.2010-10.org.openstack:-volume-1'
 LONGER = SUBSYSTEM + '0'
 HOST = 'nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-2222-3333-4444-555555555555'
 OTHER_HOST = HOST.replace('a', 'b')
+ALLOWED = Host(HOST)
 UUIDS = ('11111111-2222-3333-4444-555555555501',
          '11111111-2222-3333-4444-555555555502')
-PORTALS = [('tcp', '127.0.0.1', 4420), ('tcp', '::1', 4420)]
+PORTALS = (Portal('127.0.0.1', 4420), Portal('::1', 4420))
 # 32 bytes of 0x11 and of 0x22, with their CRC-32.
 KEY = 'DHHC-1:00:ERERERERERERERERERERERERERERERERERERERERERHYIEm8:'
 OTHER_KEY = 'DHHC-1:01:IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIGuf2I:'
@@ -30,17 +36,20 @@ class Cases(fake_configfs.KillingCases):
     """Give ``self.devices``, the paths of two LVs, and ``self.os``."""
 
     def create(self, subsystem=SUBSYSTEM, device=0, portals=PORTALS,
-               hosts=((HOST, None),), **kwargs):
-        return nvmet.create_namespace(**{
-            'subsystem_nqn': subsystem, 'device': self.devices[device],
-            'uuid': UUIDS[device], 'nsid': 10, 'lowest_nsid': 10,
-            'highest_nsid': 10, 'hosts': list(hosts), 'portals': portals,
-            'first_port_id': 1, **kwargs})
+               hosts=(ALLOWED,), nsid=10, mode='complete'):
+        return nvmet.create_subsystem(
+            subsystem_nqn=subsystem, device=self.devices[device],
+            uuid=UUIDS[device], nsid=nsid, hosts=hosts, portals=portals,
+            first_port_id=1, mode=mode)
 
-    def share(self, device=0, host=HOST, nsid=10, **kwargs):
+    def share(self, device=0, host=HOST, nsid=10, lowest_nsid=10,
+              highest_nsid=12, first_port_id=1):
         """Serve a device in a subsystem that is one host's."""
-        return self.create(device=device, hosts=((host, None),), nsid=nsid,
-                           exclusive=True, **{'highest_nsid': 12, **kwargs})
+        return nvmet.create_namespace(
+            subsystem_nqn=SUBSYSTEM, device=self.devices[device],
+            uuid=UUIDS[device], nsid=nsid, lowest_nsid=lowest_nsid,
+            highest_nsid=highest_nsid, host=Host(host), portals=PORTALS,
+            first_port_id=first_port_id)
 
     def tree(self):
         """Return the paths of all objects and links that we made."""
@@ -56,7 +65,7 @@ class Cases(fake_configfs.KillingCases):
                 if not path.endswith('org.nvmexpress.discovery')}
 
     def namespaces(self, subsystem=SUBSYSTEM):
-        return nvmet.list_subsystems()[subsystem]['namespaces']
+        return nvmet.list_subsystems()[subsystem].namespaces
 
     def assert_fails(self, error, verb, **kwargs):
         """Fail unless a verb raises an error with just these arguments."""
@@ -66,12 +75,14 @@ class Cases(fake_configfs.KillingCases):
 
     def assert_whole(self, subsystem=SUBSYSTEM, hosts=(HOST,), device=0):
         self.assertEqual(
-            {'namespaces': {10: (self.devices[device], UUIDS[device])},
-             'closed': True, 'hosts': sorted(hosts), 'portals': PORTALS},
+            nvmet.ListedSubsystem(
+                closed=True, hosts=tuple(sorted(hosts)), portals=PORTALS,
+                namespaces={10: Namespace(self.devices[device],
+                                          UUIDS[device])}),
             nvmet.list_subsystems()[subsystem])
 
     def test_create_and_delete(self):
-        self.assertEqual({'nsid': 10, 'discard': True}, self.create())
+        self.assertEqual(nvmet.Served(nsid=10, discard=True), self.create())
         self.assert_whole()
         self.assertEqual({
             f'hosts/{HOST}', 'ports/1', f'ports/1/subsystems/{SUBSYSTEM}',
@@ -117,9 +128,8 @@ class Cases(fake_configfs.KillingCases):
 
     def test_hosts(self):
         self.create(hosts=())
-        self.assertEqual({'discard': True},
-                         nvmet.allow_host(SUBSYSTEM, HOST))
-        nvmet.allow_host(SUBSYSTEM, OTHER_HOST)
+        self.assertIs(True, nvmet.allow_host(SUBSYSTEM, Host(HOST)))
+        nvmet.allow_host(SUBSYSTEM, Host(OTHER_HOST))
         self.assert_whole(hosts=(HOST, OTHER_HOST))
         nvmet.deny_host(SUBSYSTEM, HOST)
         nvmet.deny_host(SUBSYSTEM, HOST)
@@ -127,10 +137,10 @@ class Cases(fake_configfs.KillingCases):
         self.assertNotIn(f'hosts/{HOST}', self.tree())
 
     def test_the_disk_sleeps_while_nobody_is_allowed(self):
-        self.create(hosts=((HOST, None), (OTHER_HOST, None)))
+        self.create(hosts=(Host(HOST), Host(OTHER_HOST)))
         nvmet.deny_all_hosts(SUBSYSTEM)
         self.assertEqual({}, self.namespaces())
-        nvmet.allow_host(SUBSYSTEM, HOST)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST))
         self.assert_whole()
         nvmet.deny_host(SUBSYSTEM, HOST)
         self.assertEqual({}, self.namespaces())
@@ -143,47 +153,47 @@ class Cases(fake_configfs.KillingCases):
         nvmet.deny_host(SUBSYSTEM, HOST)
         for nsid in 11, 12:
             self.create(hosts=(), nsid=nsid)
-        nvmet.allow_host(SUBSYSTEM, HOST)
-        self.assertEqual({12: (self.devices[0], UUIDS[0])},
+        nvmet.allow_host(SUBSYSTEM, Host(HOST))
+        self.assertEqual({12: Namespace(self.devices[0], UUIDS[0])},
                          self.namespaces())
         self.create(hosts=(), nsid=13)
         self.assertEqual({12, 13}, set(self.namespaces()))
 
     def test_no_such_subsystem(self):
         self.assertRaises(errors.TargetNotFound,
-                          nvmet.allow_host, SUBSYSTEM, HOST)
+                          nvmet.allow_host, SUBSYSTEM, Host(HOST))
         nvmet.deny_host(SUBSYSTEM, HOST)
         nvmet.deny_all_hosts(SUBSYSTEM)
         nvmet.delete_namespace(SUBSYSTEM, UUIDS[0])
         nvmet.revalidate_sizes(SUBSYSTEM)
-        nvmet.set_keys([(HOST, KEY)])
+        nvmet.set_keys([Host(HOST, KEY)])
         self.assertEqual(set(), self.tree())
 
     def test_keys(self):
         self.assertTrue(nvmet.can_authenticate())
-        self.create(hosts=((HOST, KEY), (OTHER_HOST, None)))
+        self.create(hosts=(Host(HOST, KEY), Host(OTHER_HOST)))
         host = nvmet_tree.host(HOST)
         self.assertEqual(KEY, host.read('dhchap_key'))
         self.assertEqual('', nvmet_tree.host(OTHER_HOST).read('dhchap_key'))
-        nvmet.allow_host(SUBSYSTEM, HOST, OTHER_KEY)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST, OTHER_KEY))
         self.assertEqual(OTHER_KEY, host.read('dhchap_key'))
-        nvmet.set_keys([(HOST, KEY)])
+        nvmet.set_keys([Host(HOST, KEY)])
         self.assertEqual(KEY, host.read('dhchap_key'))
         self.assert_whole(hosts=(HOST, OTHER_HOST))
         nvmet.delete_subsystem(SUBSYSTEM)
         self.assertEqual(set(), self.tree())
 
     def test_keys_are_roots_alone(self):
-        self.create(hosts=((HOST, None),))
+        self.create(hosts=(Host(HOST),))
         host = nvmet_tree.host(HOST)
         self.assertEqual(0o644, self.mode(host, 'dhchap_key'))
         self.os.steps = []
-        nvmet.allow_host(SUBSYSTEM, HOST, KEY)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST, KEY))
         self.assertEqual(['chmod', 'write'], [
             step[0] for step in self.os.steps if 'dhchap_key' in step[1]])
         self.assertEqual(0o600, self.mode(host, 'dhchap_key'))
         os.chmod(f'{host.path}/dhchap_key', 0o644)
-        nvmet.set_keys([(HOST, KEY)])
+        nvmet.set_keys([Host(HOST, KEY)])
         self.assertEqual(0o600, self.mode(host, 'dhchap_key'))
         self.assertEqual(KEY, host.read('dhchap_key'))
 
@@ -194,16 +204,16 @@ class Cases(fake_configfs.KillingCases):
         subsystem = nvmet_tree.subsystem(SUBSYSTEM)
         self.create(hosts=())
         subsystem.write('attr_allow_any_host', '1')
-        self.assertFalse(nvmet.list_subsystems()[SUBSYSTEM]['closed'])
+        self.assertFalse(nvmet.list_subsystems()[SUBSYSTEM].closed)
         self.create()
         self.assert_whole()
 
     # Subsystems of one host ----------------------------------------------
 
     def test_shared(self):
-        self.assertEqual(12, self.share(nsid=12)['nsid'])
-        self.assertEqual(10, self.share(device=1, nsid=12)['nsid'])
-        self.assertEqual(12, self.share(nsid=11)['nsid'])
+        self.assertEqual(12, self.share(nsid=12).nsid)
+        self.assertEqual(10, self.share(device=1, nsid=12).nsid)
+        self.assertEqual(12, self.share(nsid=11).nsid)
         nvmet.delete_namespace(SUBSYSTEM, UUIDS[0])
         self.assert_whole(device=1)
         nvmet.delete_namespace(SUBSYSTEM, UUIDS[0])
@@ -216,12 +226,12 @@ class Cases(fake_configfs.KillingCases):
         self.assert_fails(
             errors.NamespaceTaken(SUBSYSTEM, 11, self.devices[1], UUIDS[1]),
             self.share, nsid=11, lowest_nsid=11, highest_nsid=11)
-        self.assertEqual({11: (self.devices[1], UUIDS[1])},
+        self.assertEqual({11: Namespace(self.devices[1], UUIDS[1])},
                          self.namespaces())
         for nsid in 12, 11:
             with self.subTest('what is there stays', nsid=nsid):
                 self.assertEqual(12, self.share(
-                    nsid=nsid, lowest_nsid=nsid, highest_nsid=nsid)['nsid'])
+                    nsid=nsid, lowest_nsid=nsid, highest_nsid=nsid).nsid)
 
     def test_a_shared_subsystem_is_one_hosts(self):
         self.share()
@@ -233,7 +243,7 @@ class Cases(fake_configfs.KillingCases):
     def test_an_empty_subsystem_goes_over_to_another_host(self):
         self.share()
         nvmet.deny_all_hosts(SUBSYSTEM)
-        nvmet.allow_host(SUBSYSTEM, HOST)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST))
         nvmet_tree.remove_namespace(
             nvmet_tree.subsystem(SUBSYSTEM) / 'namespaces' / '10')
         self.share(host=OTHER_HOST)
@@ -260,9 +270,9 @@ class Cases(fake_configfs.KillingCases):
     def test_ids_from_the_lowest_to_the_highest(self):
         self.assertEqual(8192, self.share(
             nsid=8192, lowest_nsid=8191, highest_nsid=8192,
-            first_port_id=0)['nsid'])
+            first_port_id=0).nsid)
         self.assertEqual(8191, self.share(
-            device=1, nsid=8192, lowest_nsid=8191, highest_nsid=8192)['nsid'])
+            device=1, nsid=8192, lowest_nsid=8191, highest_nsid=8192).nsid)
         self.assertEqual({8191, 8192}, set(self.namespaces()))
         self.assertLessEqual({'ports/0', 'ports/1'}, self.tree())
         nvmet.delete_subsystem(SUBSYSTEM)
@@ -287,22 +297,22 @@ class Cases(fake_configfs.KillingCases):
     def test_ports_last(self):
         self.create(portals=[])
         self.create(LONGER, device=1, portals=[])
-        self.assertEqual([], nvmet.list_subsystems()[SUBSYSTEM]['portals'])
+        self.assertEqual((), nvmet.list_subsystems()[SUBSYSTEM].portals)
         self.assertEqual(
-            {SUBSYSTEM: [], LONGER: []},
-            nvmet.listen([(SUBSYSTEM, PORTALS), (LONGER, PORTALS)], 1))
+            {SUBSYSTEM: (), LONGER: ()},
+            nvmet.listen({SUBSYSTEM: PORTALS, LONGER: PORTALS}, 1))
         self.assert_whole()
         self.assert_whole(LONGER, device=1)
 
     def test_an_address_that_is_not_there(self):
-        portal = ('tcp', '192.0.2.1', 4420)
+        portal = Portal('192.0.2.1', 4420)
         refusal = ('tcp 192.0.2.1:4420', 'Cannot assign requested address')
         self.assert_fails(errors.PortalNotAvailable(*refusal),
                           self.create, portals=[*PORTALS, portal])
         self.assertEqual(set(), self.tree())
         self.create(portals=[])
-        refused = nvmet.listen([(SUBSYSTEM, [portal, *PORTALS])], 1)
-        self.assertEqual([refusal], refused[SUBSYSTEM])
+        refused = nvmet.listen({SUBSYSTEM: [portal, *PORTALS]}, 1)
+        self.assertEqual((Refused(*refusal),), refused[SUBSYSTEM])
         self.assert_whole()
 
     # Killed ----------------------------------------------------------------
@@ -317,7 +327,7 @@ class Cases(fake_configfs.KillingCases):
             self.assertEqual(set(), self.tree(), died)
 
     def create_with_key(self):
-        return self.create(hosts=((HOST, KEY),))
+        return self.create(hosts=(Host(HOST, KEY),))
 
     def forget_host(self):
         """Remove what a process left that died before it tied the host."""
@@ -343,19 +353,19 @@ class Cases(fake_configfs.KillingCases):
     def test_killed_at_each_step_of_allow_and_deny(self):
         self.create(hosts=())
         for _ in self.kill_at_each_step(self.allow_and_deny):
-            nvmet.allow_host(SUBSYSTEM, HOST)
+            nvmet.allow_host(SUBSYSTEM, Host(HOST))
             self.assert_whole()
             nvmet.deny_host(SUBSYSTEM, HOST)
             self.assertEqual({}, self.namespaces())
 
     def allow_and_deny(self):
-        nvmet.allow_host(SUBSYSTEM, HOST, KEY)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST, KEY))
         nvmet.deny_host(SUBSYSTEM, HOST)
 
     def test_killed_at_each_step_of_sharing(self):
         self.share(device=1, nsid=11)
         for died in self.kill_at_each_step(self.share_and_delete):
-            self.assertEqual(10, self.share()['nsid'], died)
+            self.assertEqual(10, self.share().nsid, died)
             self.assertEqual({10, 11}, set(self.namespaces()), died)
             nvmet.delete_namespace(SUBSYSTEM, UUIDS[0])
             self.assertEqual({11}, set(self.namespaces()), died)
@@ -367,10 +377,10 @@ class Cases(fake_configfs.KillingCases):
     def test_nothing_is_served_before_it_is_complete(self):
         for died in self.kill_at_each_step(self.create_with_key):
             for name, listed in nvmet.list_subsystems().items():
-                if name == SUBSYSTEM and listed['portals']:
-                    self.assertTrue(listed['closed'], died)
-                    self.assertEqual({10}, set(listed['namespaces']), died)
-                    self.assertEqual([HOST], listed['hosts'], died)
+                if name == SUBSYSTEM and listed.portals:
+                    self.assertTrue(listed.closed, died)
+                    self.assertEqual({10}, set(listed.namespaces), died)
+                    self.assertEqual((HOST,), listed.hosts, died)
             nvmet.delete_subsystem(SUBSYSTEM)
 
     # Devices ---------------------------------------------------------------
@@ -378,9 +388,9 @@ class Cases(fake_configfs.KillingCases):
     def test_another_device(self):
         self.create(hosts=())
         self.create(device=1, hosts=())
-        self.assertEqual({10: (self.devices[1], UUIDS[1])},
+        self.assertEqual({10: Namespace(self.devices[1], UUIDS[1])},
                          self.namespaces())
-        nvmet.allow_host(SUBSYSTEM, HOST)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST))
         self.assert_fails(errors.NamespaceInUse(
             SUBSYSTEM, self.devices[1], self.devices[0]), self.create)
         self.assert_whole(device=1)
@@ -390,8 +400,8 @@ class Cases(fake_configfs.KillingCases):
         before = self.tree()
         self.assertRaises(
             errors.PortalNotAvailable, self.create, LONGER, device=1,
-            hosts=((OTHER_HOST, KEY),),
-            portals=[*PORTALS, ('tcp', '192.0.2.1', 4420)])
+            hosts=(Host(OTHER_HOST, KEY),),
+            portals=[*PORTALS, Portal('192.0.2.1', 4420)])
         self.assertEqual(before, self.tree())
 
 

@@ -6,7 +6,9 @@ The same cases run on the real one: ``tests/functional/tgt_on_daemon.py``.
 
 from unittest import mock
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_report
 from cinder_lvm_driver.privileged import tgtd
@@ -19,7 +21,7 @@ SHOUTING = 'iqn.2010-10.org.openstack:Volume-1'
 HOST = 'iqn.1993-08.org.debian:01:aaaa'
 OTHER_HOST = 'iqn.1993-08.org.debian:01:bbbb'
 SCSI_ID = 'volume-11111111-2222-3333-4444-555555555555'
-CHAP = ('name', 'secret123456')
+CHAP = Chap('name', 'secret123456')
 
 
 class Cases:
@@ -30,21 +32,25 @@ class Cases:
 
     def create(self, target=TARGET, device=0, chap=CHAP, initiators=(HOST,),
                write_cache=True, bsoflags='', read_only=False):
-        return tgt.create_target(
-            target, 'iscsi',
-            (self.devices[device], SCSI_ID, write_cache, bsoflags,
-             read_only), chap, initiators)
+        disk = tgt.Disk(self.devices[device], SCSI_ID, write_cache, bsoflags,
+                        read_only)
+        return tgt.create_target(target_iqn=target, lld='iscsi', disk=disk,
+                                 chap=chap, initiators=initiators)
+
+    def allow(self, host=HOST):
+        return tgt.allow_initiator(target_iqn=TARGET, initiator_iqn=host,
+                                   chap=CHAP)
 
     def assert_whole(self, target=TARGET, initiators=(HOST,),
                      accounts=('name',)):
         listed = tgt.list_targets()[target]
-        self.assertEqual(SCSI_ID[:36], listed['scsi_id'])
-        self.assertEqual(initiators, listed['initiators'])
-        self.assertEqual(accounts, listed['accounts'])
-        self.assertIsNotNone(listed['device'])
-        self.assertEqual('iscsi', listed['lld'])
-        self.assertTrue(listed['ready'])
-        self.assertTrue(listed['closed'])
+        self.assertEqual(SCSI_ID[:36], listed.scsi_id)
+        self.assertEqual(initiators, listed.initiators)
+        self.assertEqual(accounts, listed.accounts)
+        self.assertIsNotNone(listed.device)
+        self.assertEqual('iscsi', listed.lld)
+        self.assertTrue(listed.ready)
+        self.assertTrue(listed.closed)
 
     def bind(self, entry, target=TARGET):
         """Let somebody in as tgt-admin does."""
@@ -97,7 +103,7 @@ class Cases:
         self.assertFalse(tgt_report.targets()[TARGET].lun.read_only)
 
     def test_a_name_that_begins_like_another(self):
-        self.create(LONGER, device=1, chap=('longer', 'secret'))
+        self.create(LONGER, device=1, chap=Chap('longer', 'secret'))
         tgt.delete_target(TARGET)
         self.create()
         tgt.deny_all_initiators(TARGET)
@@ -107,7 +113,7 @@ class Cases:
 
     def test_the_case_of_targets(self):
         self.create()
-        self.create(SHOUTING, device=1, chap=('shouting', 'secret'))
+        self.create(SHOUTING, device=1, chap=Chap('shouting', 'secret'))
         self.assert_whole(SHOUTING, accounts=('shouting',))
         tgt.deny_all_initiators(SHOUTING)
         tgt.delete_target(SHOUTING)
@@ -123,14 +129,13 @@ class Cases:
 
     def test_initiators(self):
         self.create(initiators=())
-        tgt.allow_initiator(TARGET, HOST, *CHAP)
-        self.assertEqual(
-            self.devices[0], tgt.allow_initiator(TARGET, OTHER_HOST, *CHAP))
+        self.allow()
+        self.assertEqual(self.devices[0], self.allow(OTHER_HOST))
         self.assert_whole(initiators=(HOST, OTHER_HOST))
         tgt.deny_initiator(TARGET, HOST)
         tgt.deny_initiator(TARGET, HOST)
         self.assert_whole(initiators=(OTHER_HOST,))
-        tgt.allow_initiator(TARGET, HOST, *CHAP)
+        self.allow()
         tgt.deny_all_initiators(TARGET)
         self.assert_whole(initiators=())
 
@@ -138,7 +143,7 @@ class Cases:
         self.create(initiators=())
         names = (HOST.replace('debian', 'Debian'), HOST.upper(), HOST)
         for name in names:
-            tgt.allow_initiator(TARGET, name, *CHAP)
+            self.allow(name)
         self.assert_whole(initiators=names)
         tgt.deny_initiator(TARGET, HOST)
         self.assert_whole(initiators=())
@@ -146,7 +151,7 @@ class Cases:
     def test_a_target_that_is_open_to_all_is_closed(self):
         self.create()
         self.bind('initiator-address=ALL')
-        self.assertFalse(tgt.list_targets()[TARGET]['closed'])
+        self.assertFalse(tgt.list_targets()[TARGET].closed)
         self.create()
         self.assert_whole()
 
@@ -162,7 +167,7 @@ class Cases:
         self.create(initiators=(HOST, OTHER_HOST))
         for name in 'one', 'two':
             self.account(name)
-        self.create(initiators=(), chap=('new', 'secret'))
+        self.create(initiators=(), chap=Chap('new', 'secret'))
         self.assert_whole(initiators=(HOST, OTHER_HOST), accounts=('new',))
         tgt.delete_target(TARGET)
         for name in 'one', 'two', 'name', 'new':
@@ -178,8 +183,7 @@ class Cases:
         self.assert_whole(LONGER)
 
     def test_no_such_target(self):
-        self.assertRaises(errors.TargetNotFound,
-                          tgt.allow_initiator, TARGET, HOST, *CHAP)
+        self.assertRaises(errors.TargetNotFound, self.allow)
         tgt.deny_initiator(TARGET, HOST)
         tgt.deny_all_initiators(TARGET)
         tgt.resize_target(TARGET, True)
@@ -188,7 +192,7 @@ class Cases:
         for died in self.kill_at_each_step(self.create):
             for listed in tgt.list_targets().values():
                 # Nobody gets in before it is whole.
-                if listed['initiators']:
+                if listed.initiators:
                     self.assertIsNone(died)
             self.create()
             self.assert_whole()
@@ -200,8 +204,8 @@ class Cases:
         for died in self.kill_at_each_step(
                 lambda: tgt.delete_target(TARGET)):
             listed = tgt.list_targets().get(TARGET)
-            if listed and listed['initiators']:
-                self.assertTrue(listed['closed'], died)
+            if listed and listed.initiators:
+                self.assertTrue(listed.closed, died)
             self.create()
             self.assert_whole()
 
@@ -211,7 +215,7 @@ class Cases:
                 lambda: tgt.resize_target(TARGET, True)):
             listed = tgt.list_targets()[TARGET]
             # Without its disk it would answer I/O with errors.
-            self.assertFalse(listed['ready'] and listed['device'] is None,
+            self.assertFalse(listed.ready and listed.device is None,
                              died)
             self.create()
             self.assert_whole()
@@ -219,11 +223,11 @@ class Cases:
     def test_killed_at_each_step_of_a_new_account(self):
         self.create()
         for number, died in enumerate(self.kill_at_each_step(
-                lambda: self.create(chap=('new', 'secret')))):
+                lambda: self.create(chap=Chap('new', 'secret')))):
             listed = tgt.list_targets()[TARGET]
-            self.assertTrue(listed['closed'] or not listed['initiators'],
+            self.assertTrue(listed.closed or not listed.initiators,
                             died)
-            self.create(chap=(f'again{number}', 'secret'))
+            self.create(chap=Chap(f'again{number}', 'secret'))
             self.assert_whole(accounts=(f'again{number}',))
 
     def kill_at_each_step(self, verb):
@@ -247,18 +251,18 @@ class Cases:
         self.create(device=1)
         self.assert_whole()
         self.assertEqual(self.devices[1],
-                         tgt.list_targets()[TARGET]['path'])
+                         tgt.list_targets()[TARGET].path)
 
     def test_portals(self):
-        portal = ('127.0.0.1', 3298)
-        self.assertEqual([], tgt.ensure_portals([portal, portal]))
+        portal = Portal('127.0.0.1', 3298)
+        self.assertEqual((), tgt.ensure_portals([portal, portal]))
         self.door.steps.clear()
-        self.assertEqual([], tgt.ensure_portals([portal]))
+        self.assertEqual((), tgt.ensure_portals([portal]))
         self.assertEqual([], self.door.steps)
         self.assertIn(portal, tgt_report.portals())
-        (name, reason), = tgt.ensure_portals([('192.0.2.1', 3298)])
-        self.assertEqual('192.0.2.1:3298', name)
-        self.assertTrue(reason)
+        refused, = tgt.ensure_portals([Portal('192.0.2.1', 3298)])
+        self.assertEqual('192.0.2.1:3298', refused.portal)
+        self.assertTrue(refused.reason)
 
     def test_daemon(self):
         self.assertEqual('ready', tgt.describe_daemon()['iscsi'])

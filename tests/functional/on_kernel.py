@@ -4,15 +4,15 @@
 import os
 from unittest import mock
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
+from tests.unit.privileged import fake_channel
 from tests.unit.privileged import fake_configfs
 
 
 class OnKernel:
-    """Has the verbs run here, as root, and be killed at any step.
+    """Makes the verbs run here, as root, and die at any step.
 
-    Give ``VARIABLE``, the one that tells two LVs which nobody uses, and
+    Give ``VARIABLE``, the environment variable with two unused LVs, and
     ``clean_up()``.
     """
 
@@ -24,7 +24,7 @@ class OnKernel:
         self.os = fake_configfs.KillingOs()
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
-                mock.patch.object(privileged.context, 'client_mode', False)):
+                fake_channel.patch()):
             self.enterContext(patch)
         self.addCleanup(self.clean_up)
         self.addCleanup(setattr, self.os, 'steps_left', None)

@@ -16,11 +16,11 @@ import time
 import unittest
 from unittest import mock
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgtd
 from tests.contract import test_tgt
+from tests.unit.privileged import fake_channel
 from tests.unit.privileged import fake_tgtd
 
 _DEADLINE = 60
@@ -57,8 +57,7 @@ class OnDaemonTest(test_tgt.Cases, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.enterClassContext(mock.patch.object(
-            privileged.context, 'client_mode', False))
+        cls.enterClassContext(fake_channel.patch())
         cls.enterClassContext(running(cls.enterClassContext(
             tempfile.TemporaryDirectory())))
 

@@ -5,9 +5,9 @@ from unittest import mock
 
 import fixtures
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
+from tests.unit.privileged import fake_channel
 
 
 # Those that are there at first: numbers by path.
@@ -15,7 +15,7 @@ VOLUMES = {'/dev/vg/volume-1': (253, 1), '/dev/vg/volume-2': (253, 2)}
 
 
 class FakeDevices(fixtures.Fixture):
-    """Has privileged verbs run here, and find these devices only.
+    """Makes privileged verbs run here, and find these devices only.
 
     :ivar numbers: the major and the minor number of each, by its path
     """
@@ -24,11 +24,11 @@ class FakeDevices(fixtures.Fixture):
         self.numbers = numbers
 
     def _setUp(self):
-        for owner, name, value in (
-                (validation, 'device_number', self._number),
-                (validation, '_is_logical_volume', lambda number: True),
-                (privileged.context, 'client_mode', False)):
-            patch = mock.patch.object(owner, name, value)
+        for patch in (
+                mock.patch.object(validation, 'device_number', self._number),
+                mock.patch.object(validation, '_is_logical_volume',
+                                  lambda number: True),
+                fake_channel.patch()):
             patch.start()
             self.addCleanup(patch.stop)
 

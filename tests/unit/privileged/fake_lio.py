@@ -10,9 +10,11 @@ from unittest import mock
 
 import fixtures
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
+from cinder_lvm_driver.privileged.listening import Portal
 from tests import base
 from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_devices
@@ -149,8 +151,8 @@ class LioTestCase(base.TestCase):
     DEVICE = '/dev/vg/volume-1'
     OTHER_DEVICE = '/dev/vg/volume-2'
     SERIAL = '11111111-2222-3333-4444-555555555555'
-    ACL = (HOST, 'name', 'secret123456')
-    PORTALS = (('10.0.0.1', 3260), ('2001:db8::1', 3260))
+    CHAP = Chap('name', 'secret123456')
+    PORTALS = (Portal('10.0.0.1', 3260), Portal('2001:db8::1', 3260))
 
     def setUp(self):
         super().setUp()
@@ -159,8 +161,13 @@ class LioTestCase(base.TestCase):
     def create(self, **kwargs):
         return lio.create_target(**{
             'target_iqn': self.TARGET, 'device': self.DEVICE,
-            'serial': self.SERIAL, 'portals': self.PORTALS, 'iser': False,
+            'serial': self.SERIAL, 'portals': self.PORTALS,
+            'chap': self.CHAP, 'initiators': (), 'mode': 'complete',
             **kwargs})
+
+    def allow(self):
+        return lio.allow_initiator(target_iqn=self.TARGET,
+                                   initiator_iqn=self.HOST, chap=self.CHAP)
 
     def listed(self):
         return lio.list_targets()[self.TARGET]

@@ -10,6 +10,7 @@ from unittest import mock
 
 import fixtures
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
@@ -373,22 +374,21 @@ class TgtTestCase(base.TestCase):
     DEVICE = '/dev/vg/volume-1'
     OTHER_DEVICE = '/dev/vg/volume-2'
     SCSI_ID = 'volume-11111111-2222-3333-4444-555555555555'
-    CHAP = ('name', 'secret123456')
+    CHAP = Chap('name', 'secret123456')
 
     def setUp(self):
         super().setUp()
         fixture = self.useFixture(FakeDaemon())
         self.daemon, self.door = fixture.daemon, fixture.door
 
-    def disk(self, **values):
-        return tuple({'device': self.DEVICE, 'scsi_id': self.SCSI_ID,
-                      'write_cache': True, 'bsoflags': '',
-                      'read_only': False, **values}.values())
-
     def create(self, target=TARGET, chap=CHAP, initiators=(), lld='iscsi',
-               **disk):
-        return tgt.create_target(target, lld, self.disk(**disk), chap,
-                                 initiators)
+               **values):
+        disk = tgt.Disk(**{
+            'device': self.DEVICE, 'scsi_id': self.SCSI_ID,
+            'write_cache': True, 'bsoflags': '', 'read_only': False,
+            **values})
+        return tgt.create_target(target_iqn=target, lld=lld, disk=disk,
+                                 chap=chap, initiators=initiators)
 
     def listed(self, target=TARGET):
         return tgt.list_targets()[target]

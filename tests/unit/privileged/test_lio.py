@@ -9,15 +9,17 @@ import ddt
 import fixtures
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
+from cinder_lvm_driver.privileged.listening import Portal
 from tests import base
 from tests.unit.privileged import fake_lio
 
 TARGET = fake_lio.LioTestCase.TARGET
 HOST = fake_lio.LioTestCase.HOST
-ACL = fake_lio.LioTestCase.ACL
+CHAP = fake_lio.LioTestCase.CHAP
 
 
 class TestContext(base.TestCase):
@@ -44,21 +46,28 @@ class TestRefusals(fake_lio.LioTestCase):
 
     @ddt.data({'target_iqn': '../core'}, {'target_iqn': 'discovery_auth'},
               {'device': '/dev/../etc/passwd'}, {'serial': '../x'},
-              {'portals': [('x', 3260)]},
-              {'portals': [('10.0.0.1/../../x', 3260)]},
-              {'acls': [('../x', 'name', 'secret')]},
-              {'acls': [(HOST, 'na me', 'secret')]},
-              {'acls': [(HOST, 'name', 'sec\nret')]})
+              {'portals': [Portal('x', 3260)]},
+              {'portals': [Portal('10.0.0.1/../../x', 3260)]},
+              {'initiators': ['../x']}, {'chap': Chap('na me', 'secret')},
+              {'chap': Chap('name', 'sec\nret')})
     def test_create(self, arguments):
         error = self.assertRaises(errors.InvalidArgument,
                                   self.create, **arguments)
         self.assertNotIn('ret', str(error).partition('secret')[2])
         self.assertEqual([], self.lio.os.steps)
 
-    @ddt.data((lio.allow_initiator, '../x', *ACL),
-              (lio.allow_initiator, TARGET, 'a/b', 'name', 'secret'),
-              (lio.allow_initiator, TARGET, HOST, '', 'secret'),
-              (lio.deny_initiator, '../x', HOST),
+    @ddt.data((TARGET + '/..', HOST, CHAP), (TARGET, 'a/b', CHAP),
+              ('../x', HOST, CHAP), (TARGET, HOST, Chap('', 'secret')))
+    @ddt.unpack
+    def test_allow(self, target_iqn, initiator_iqn, chap):
+        self.create()
+        self.lio.os.steps.clear()
+        self.assertRaises(
+            errors.InvalidArgument, lio.allow_initiator, chap=chap,
+            target_iqn=target_iqn, initiator_iqn=initiator_iqn)
+        self.assertEqual([], self.lio.os.steps)
+
+    @ddt.data((lio.deny_initiator, '../x', HOST),
               (lio.deny_initiator, TARGET, '..'),
               (lio.deny_all_initiators, '..'),
               (lio.delete_target, 'lio_version'))
@@ -73,24 +82,24 @@ class TestRefusals(fake_lio.LioTestCase):
 class TestAnotherDevice(fake_lio.LioTestCase):
 
     def test_with_a_session(self):
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
         self.lio.log_in(self.TARGET, self.HOST)
         error = self.assertRaises(errors.TargetInUse, self.create,
                                   device=self.OTHER_DEVICE)
         self.assertEqual(
             (self.TARGET, '/dev/vg/volume-1 (253:1)', self.OTHER_DEVICE),
             error.args)
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
 
     def test_without_a_session(self):
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), self.listed()['device'])
-        self.assertEqual({}, self.listed()['initiators'])
+        self.assertEqual((253, 2), self.listed().device)
+        self.assertEqual({}, self.listed().initiators)
 
     def test_the_same_device_by_another_name(self):
         self.lio.add_device('/dev/mapper/vg-volume--1', (253, 1))
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
         self.lio.log_in(self.TARGET, self.HOST)
         self.create(device='/dev/mapper/vg-volume--1')
 
@@ -98,21 +107,21 @@ class TestAnotherDevice(fake_lio.LioTestCase):
         self.create()
         (self.tpg / 'lun' / 'lun_0').unlink('backstore')
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), self.listed()['device'])
+        self.assertEqual((253, 2), self.listed().device)
 
 
 class TestList(fake_lio.LioTestCase):
 
     def test_targets_that_are_not_whole(self):
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
         (self.lio.root / 'iscsi' / (self.TARGET + '0')).make()
         (self.tpg / 'acls' / self.HOST / 'auth').write('password', '')
         (self.tpg / 'attrib').write('generate_node_acls', '1')
         listed = lio.list_targets()
-        self.assertEqual({self.HOST: False}, listed[self.TARGET]['initiators'])
-        self.assertFalse(listed[self.TARGET]['closed'])
-        self.assertIsNone(listed[self.TARGET + '0']['device'])
-        self.assertFalse(listed[self.TARGET + '0']['enabled'])
+        self.assertEqual({self.HOST: False}, listed[self.TARGET].initiators)
+        self.assertFalse(listed[self.TARGET].closed)
+        self.assertIsNone(listed[self.TARGET + '0'].device)
+        self.assertFalse(listed[self.TARGET + '0'].enabled)
 
     def test_target_that_another_tool_removes_meanwhile(self):
         self.create()
@@ -129,7 +138,7 @@ class TestList(fake_lio.LioTestCase):
             self.assertEqual([other], list(lio.list_targets()))
 
     def test_no_secret(self):
-        self.create(acls=[self.ACL])
+        self.create(initiators=[self.HOST])
         self.assertNotIn('secret', repr(lio.list_targets()))
         self.assertNotIn('secret', self.log.output)
 
@@ -138,7 +147,7 @@ class TestList(fake_lio.LioTestCase):
         (self.tpg / 'attrib').write('authentication', '0')
         (self.tpg / 'attrib').write('generate_node_acls', '1')
         self.create()
-        self.assertTrue(self.listed()['closed'])
+        self.assertTrue(self.listed().closed)
 
 
 class TestNoConfigfs(fake_lio.LioTestCase):
@@ -158,7 +167,8 @@ class TestUndo(fake_lio.LioTestCase):
         self.lio.os.refused_portals = {'10.0.0.1:3260'}
         with mock.patch.object(
                 self.lio.os, 'rmdir', side_effect=OSError(errno.EBUSY, 'x')):
-            self.assertRaises(errors.PortalNotAvailable, self.create)
+            self.assertRaises(errors.PortalNotAvailable, self.create,
+                              mode='create')
         self.assertIn('While undoing what could not be completed',
                       self.log.output)
 
@@ -166,7 +176,7 @@ class TestUndo(fake_lio.LioTestCase):
         self.create(portals=self.PORTALS[:1])
         self.lio.os.refused_portals = {'[2001:db8::1]:3260'}
         self.assertRaises(errors.PortalNotAvailable, self.create,
-                          acls=[self.ACL])
+                          portals=self.PORTALS[1:], initiators=[self.HOST])
         listed = self.listed()
-        self.assertTrue(listed['enabled'])
-        self.assertEqual({}, listed['initiators'])
+        self.assertTrue(listed.enabled)
+        self.assertEqual({}, listed.initiators)

@@ -7,6 +7,8 @@ import ddt
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import lio_tree
+from cinder_lvm_driver.privileged.listening import Portal
+from cinder_lvm_driver.privileged.listening import Refused
 from tests import base
 from tests.unit.privileged import fake_lio
 
@@ -18,29 +20,30 @@ class TestPortals(fake_lio.LioTestCase):
         self.lio.os.refused_portals = {'[2001:db8::1]:3260'}
 
     def test_one_refused(self):
-        error = self.assertRaises(errors.PortalNotAvailable, self.create)
+        error = self.assertRaises(errors.PortalNotAvailable, self.create,
+                                  mode='create')
         self.assertEqual(('[2001:db8::1]:3260', 'Address in use'),
                          error.args)
         self.assertEqual({}, lio.list_targets())
         self.assertEqual([], (self.lio.root / 'core').directories())
 
     def test_one_refused_and_another_enough(self):
-        reply = self.create(all_portals=False)
-        self.assertEqual([('[2001:db8::1]:3260', 'Address in use')],
-                         reply['refused_portals'])
+        self.assertEqual(
+            (Refused('[2001:db8::1]:3260', 'Address in use'),),
+            self.create().refused)
         listed = self.listed()
-        self.assertTrue(listed['enabled'])
-        self.assertEqual([('10.0.0.1', 3260)], listed['portals'])
+        self.assertTrue(listed.enabled)
+        self.assertEqual((Portal('10.0.0.1', 3260),), listed.portals)
 
     def test_the_missing_one_comes_later(self):
-        self.create(all_portals=False)
+        self.create()
         self.lio.os.refused_portals = set()
-        self.assertEqual([], self.create()['refused_portals'])
-        self.assertEqual(set(self.PORTALS), set(self.listed()['portals']))
+        self.assertEqual((), self.create().refused)
+        self.assertEqual(set(self.PORTALS), set(self.listed().portals))
 
     def test_all_refused(self):
         self.assertRaises(errors.PortalNotAvailable, self.create,
-                          portals=self.PORTALS[1:], all_portals=False)
+                          portals=self.PORTALS[1:])
         self.assertEqual({}, lio.list_targets())
 
     def test_a_portal_spelled_differently(self):
@@ -66,25 +69,26 @@ class TestReasonOfRefusal(base.TestCase):
     def test_known(self):
         self.assertEqual(
             'Cannot assign requested address',
-            lio_tree._why_refused(('192.0.2.1', 3260), self.FAILURE))
+            lio_tree._why_refused(Portal('192.0.2.1', 3260),
+                                  self.FAILURE))
 
     def test_unknown(self):
         self.assertEqual('cannot create /np/x: Invalid argument',
-                         lio_tree._why_refused(('127.0.0.1', 0), self.FAILURE))
+                         lio_tree._why_refused(Portal('127.0.0.1', 0),
+                                                self.FAILURE))
 
     def test_iser(self):
         failure = errors.ConfigfsError('write', '/np/x/iser', errno.EINVAL)
-        self.assertIn('iSER is not to be had',
-                      lio_tree._why_refused(('127.0.0.1', 0), failure))
+        self.assertIn('iSER is not available',
+                      lio_tree._why_refused(Portal('127.0.0.1', 0), failure))
 
 
 class TestBackstores(fake_lio.LioTestCase):
 
     def test_without_discard(self):
         self.lio.os.without_discard = {self.DEVICE}
-        self.assertFalse(self.create()['discard'])
-        reply = lio.allow_initiator(self.TARGET, *self.ACL)
-        self.assertFalse(reply['discard'])
+        self.assertFalse(self.create().discard)
+        self.assertFalse(self.allow())
 
     def test_discard_fails_otherwise(self):
         refusal = OSError(errno.EIO, 'x')
@@ -96,7 +100,8 @@ class TestBackstores(fake_lio.LioTestCase):
     def test_device_in_use(self):
         self.lio.os.opened_elsewhere = {self.DEVICE}
         error = self.assertRaises(errors.DeviceNotUsable, self.create)
-        self.assertEqual(f'device {self.DEVICE} is in use', str(error))
+        self.assertEqual(f'device {self.DEVICE} is in use: find its user '
+                         'with lsblk or fuser', str(error))
         self.assertEqual([], (self.lio.root / 'core').directories())
 
     def test_device_that_went_away(self):
@@ -141,8 +146,8 @@ class TestBackstores(fake_lio.LioTestCase):
         with mock.patch.object(
                 lio_tree.configfs.Directory, '_names', autospec=True,
                 side_effect=lio_tree.configfs.Directory._names) as listing:
-            self.create(acls=[self.ACL])
-            lio.allow_initiator(self.TARGET, *self.ACL)
+            self.create(initiators=[self.HOST])
+            self.allow()
             lio.deny_initiator(self.TARGET, self.HOST)
             lio.delete_target(self.TARGET)
         self.assertNotIn(f'{self.lio.root.path}/core',

@@ -10,6 +10,7 @@ import ddt
 
 from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests import base
@@ -20,9 +21,15 @@ SUBSYSTEM = test_nvmet.SUBSYSTEM
 HOST = test_nvmet.HOST
 OTHER_HOST = test_nvmet.OTHER_HOST
 KEY = test_nvmet.KEY
+Host = nvmet.Host
 
 
 class NvmetTestCase(base.TestCase):
+
+    NAMESPACE = {
+        'subsystem_nqn': SUBSYSTEM, 'device': '/dev/vg/volume-1',
+        'uuid': test_nvmet.UUIDS[0], 'nsid': 10,
+        'portals': test_nvmet.PORTALS, 'first_port_id': 1}
 
     def setUp(self):
         super().setUp()
@@ -30,11 +37,14 @@ class NvmetTestCase(base.TestCase):
         self.os = self.nvmet.os
 
     def create(self, **kwargs):
+        return nvmet.create_subsystem(**{
+            **self.NAMESPACE, 'hosts': [Host(HOST)], 'mode': 'complete',
+            **kwargs})
+
+    def share(self, **kwargs):
         return nvmet.create_namespace(**{
-            'subsystem_nqn': SUBSYSTEM, 'device': '/dev/vg/volume-1',
-            'uuid': test_nvmet.UUIDS[0], 'nsid': 10, 'lowest_nsid': 10,
-            'highest_nsid': 10, 'hosts': [(HOST, None)],
-            'portals': test_nvmet.PORTALS, 'first_port_id': 1, **kwargs})
+            **self.NAMESPACE, 'lowest_nsid': 9, 'highest_nsid': 10,
+            'host': Host(HOST), **kwargs})
 
     @property
     def namespace(self):
@@ -54,29 +64,40 @@ class TestRefusals(NvmetTestCase):
 
     def test_only_the_verbs_can_be_called(self):
         self.assertEqual(
-            {'create_namespace', 'listen', 'allow_host', 'set_keys',
-             'deny_host', 'deny_all_hosts', 'delete_namespace',
-             'delete_subsystem', 'revalidate_sizes', 'can_authenticate',
-             'list_subsystems'},
+            {'create_namespace', 'create_subsystem', 'listen',
+             'allow_host', 'set_keys', 'deny_host', 'deny_all_hosts',
+             'delete_namespace', 'delete_subsystem', 'revalidate_sizes',
+             'can_authenticate', 'list_subsystems'},
             {name for name, found in vars(nvmet).items()
              if privileged.context.is_entrypoint(found)})
 
     @ddt.data({'subsystem_nqn': '../ports'}, {'subsystem_nqn': 'hosts'},
               {'device': '/dev/../etc/passwd'}, {'uuid': '../x'},
-              {'nsid': 0}, {'lowest_nsid': '../1'}, {'highest_nsid': None},
-              {'portals': [('tcp', 'x', 4420)]},
-              {'portals': [('../x', '10.0.0.1', 4420)]},
-              {'first_port_id': -1}, {'hosts': [('../x', None)]},
-              {'hosts': [(HOST, 'DHHC-1:00:s3cret:')]})
+              {'nsid': 0}, {'portals': [Portal('x', 4420)]},
+              {'portals': [Portal('10.0.0.1', 4420, '../x')]},
+              {'first_port_id': -1})
     def test_create(self, arguments):
-        error = self.assertRaises(errors.InvalidArgument,
-                                  self.create, **arguments)
-        self.assertNotIn('s3cret', str(error))
+        for verb in self.create, self.share:
+            self.assertRaises(errors.InvalidArgument, verb, **arguments)
+            self.assertEqual([], self.os.steps)
+
+    @ddt.data(Host('../x'), Host(HOST, 'DHHC-1:00:s3cret:'))
+    def test_hosts(self, host):
+        for verb, arguments in ((self.create, {'hosts': [host]}),
+                                (self.share, {'host': host})):
+            error = self.assertRaises(errors.InvalidArgument, verb,
+                                      **arguments)
+            self.assertNotIn('s3cret', str(error))
+            self.assertEqual([], self.os.steps)
+
+    @ddt.data({'lowest_nsid': '../1'}, {'highest_nsid': None})
+    def test_share(self, arguments):
+        self.assertRaises(errors.InvalidArgument, self.share, **arguments)
         self.assertEqual([], self.os.steps)
 
-    @ddt.data((nvmet.allow_host, '../x', HOST),
-              (nvmet.allow_host, SUBSYSTEM, 'a/b'),
-              (nvmet.allow_host, SUBSYSTEM, HOST, 'key'),
+    @ddt.data((nvmet.allow_host, '../x', Host(HOST)),
+              (nvmet.allow_host, SUBSYSTEM, Host('a/b')),
+              (nvmet.allow_host, SUBSYSTEM, Host(HOST, 'key')),
               (nvmet.deny_host, '../x', HOST),
               (nvmet.deny_host, SUBSYSTEM, '..'),
               (nvmet.deny_all_hosts, '..'),
@@ -84,11 +105,11 @@ class TestRefusals(NvmetTestCase):
               (nvmet.delete_namespace, SUBSYSTEM, '../x'),
               (nvmet.delete_subsystem, '..'),
               (nvmet.revalidate_sizes, '..'),
-              (nvmet.set_keys, [('..', KEY)]),
-              (nvmet.set_keys, [(HOST, 'key')]),
-              (nvmet.listen, [('..', [])], 1),
-              (nvmet.listen, [(SUBSYSTEM, [('tcp', 'x', 1)])], 1),
-              (nvmet.listen, [], -1))
+              (nvmet.set_keys, [Host('..', KEY)]),
+              (nvmet.set_keys, [Host(HOST, 'key')]),
+              (nvmet.listen, {'..': []}, 1),
+              (nvmet.listen, {SUBSYSTEM: [Portal('x', 1)]}, 1),
+              (nvmet.listen, {}, -1))
     @ddt.unpack
     def test_others(self, verb, *arguments):
         self.create()
@@ -103,7 +124,7 @@ class TestList(NvmetTestCase):
         self.create()
         other = SUBSYSTEM + '0'
         self.create(subsystem_nqn=other, device='/dev/vg/volume-2',
-                    portals=[('tcp', '10.0.0.3', 4420)])
+                    portals=[Portal('10.0.0.3', 4420)])
         opened = self.os.open
         for attribute, left in (
                 ('ports/1/addr_traddr', [other, SUBSYSTEM]),
@@ -118,15 +139,15 @@ class TestList(NvmetTestCase):
             with mock.patch.object(self.os, 'open', open_too_late):
                 listed = nvmet.list_subsystems()
             self.assertEqual(sorted(left), sorted(listed))
-            self.assertEqual([('tcp', '10.0.0.3', 4420)],
-                             listed[other]['portals'])
+            self.assertEqual((Portal('10.0.0.3', 4420),),
+                             listed[other].portals)
 
 
 class TestConnections(NvmetTestCase):
     """Whose connections are ended when; the kernel shows none."""
 
     def test_another_host_stays(self):
-        self.create(hosts=[(HOST, None), (OTHER_HOST, None)])
+        self.create(hosts=[Host(HOST), Host(OTHER_HOST)])
         nvmet.deny_host(SUBSYSTEM, OTHER_HOST)
         self.assertEqual([SUBSYSTEM], self.os.ended)
         self.assertEqual('1', self.namespace.read('enable'))
@@ -138,8 +159,8 @@ class TestConnections(NvmetTestCase):
         self.assertEqual('0', self.namespace.read('enable'))
 
     def test_the_next_host_comes_after_the_last_one_is_gone(self):
-        for wake in (lambda: nvmet.allow_host(SUBSYSTEM, OTHER_HOST),
-                     lambda: self.create(hosts=[(OTHER_HOST, None)])):
+        for wake in (lambda: nvmet.allow_host(SUBSYSTEM, Host(OTHER_HOST)),
+                     lambda: self.create(hosts=[Host(OTHER_HOST)])):
             self.create()
             nvmet.deny_all_hosts(SUBSYSTEM)
             self.os.ended.clear()
@@ -153,7 +174,7 @@ class TestConnections(NvmetTestCase):
 
     def test_nobody_is_disturbed_by_one_who_comes(self):
         self.create()
-        nvmet.allow_host(SUBSYSTEM, OTHER_HOST)
+        nvmet.allow_host(SUBSYSTEM, Host(OTHER_HOST))
         self.create()
         self.assertEqual([], self.os.ended)
 
@@ -206,8 +227,8 @@ class TestDevices(NvmetTestCase):
 
     def test_without_discard(self):
         self.nvmet.add_device('/dev/vg/volume-1', (253, 1), discard=False)
-        self.assertFalse(self.create()['discard'])
-        self.assertFalse(nvmet.allow_host(SUBSYSTEM, HOST)['discard'])
+        self.assertFalse(self.create().discard)
+        self.assertFalse(nvmet.allow_host(SUBSYSTEM, Host(HOST)))
 
     def test_sizes(self):
         self.create()
@@ -216,15 +237,14 @@ class TestDevices(NvmetTestCase):
                          self.os.revalidated)
 
     def test_full(self):
-        self.create(lowest_nsid=9, exclusive=True)
+        self.share()
         for nsid in 8, 9:
-            self.create(lowest_nsid=9, nsid=nsid, exclusive=True,
-                        uuid=test_nvmet.UUIDS[1].replace('1', str(nsid)))
-        self.assertRaises(
-            errors.SubsystemFull, self.create, lowest_nsid=9, exclusive=True,
-            uuid=test_nvmet.UUIDS[1])
+            self.share(nsid=nsid,
+                       uuid=test_nvmet.UUIDS[1].replace('1', str(nsid)))
+        self.assertRaises(errors.SubsystemFull, self.share,
+                          uuid=test_nvmet.UUIDS[1])
         self.assertEqual(
-            {8, 9, 10}, set(nvmet.list_subsystems()[SUBSYSTEM]['namespaces']))
+            {8, 9, 10}, set(nvmet.list_subsystems()[SUBSYSTEM].namespaces))
 
 
 class TestKeys(NvmetTestCase):
@@ -233,26 +253,26 @@ class TestKeys(NvmetTestCase):
         with self.attribute('dhchap_key'):
             self.assertFalse(nvmet.can_authenticate())
             self.assertRaises(errors.ConfigfsError, self.create,
-                              hosts=[(HOST, KEY)])
+                              hosts=[Host(HOST, KEY)])
             self.create()
-        self.assertEqual([HOST], nvmet.list_subsystems()[SUBSYSTEM]['hosts'])
+        self.assertEqual((HOST,), nvmet.list_subsystems()[SUBSYSTEM].hosts)
 
     def test_a_key_of_another_back_end_stays(self):
-        self.create(hosts=[(HOST, KEY)])
+        self.create(hosts=[Host(HOST, KEY)])
         self.create(subsystem_nqn=test_nvmet.LONGER)
-        nvmet.allow_host(SUBSYSTEM, HOST)
+        nvmet.allow_host(SUBSYSTEM, Host(HOST))
         self.assertEqual(KEY, nvmet_tree.host(HOST).read('dhchap_key'))
 
     def test_hosts_that_are_not_there_get_no_key(self):
-        nvmet.set_keys([(HOST, KEY)])
+        nvmet.set_keys([Host(HOST, KEY)])
         self.assertFalse(nvmet_tree.host(HOST).exists())
 
     def test_in_no_list_and_no_log(self):
-        self.create(hosts=[(HOST, KEY)])
+        self.create(hosts=[Host(HOST, KEY)])
         self.os.refused_addresses = {'10.0.0.1'}
         self.assertRaises(
             errors.PortalNotAvailable, self.create,
-            hosts=[(OTHER_HOST, KEY)], portals=[('tcp', '10.0.0.1', 4420)])
+            hosts=[Host(OTHER_HOST, KEY)], portals=[Portal('10.0.0.1', 4420)])
         self.assertNotIn(KEY, repr(nvmet.list_subsystems()))
         self.assertNotIn(KEY, self.log.output)
 
@@ -265,8 +285,8 @@ class TestCost(NvmetTestCase):
                 nvmet_tree.configfs.Directory, '_names', autospec=True,
                 side_effect=nvmet_tree.configfs.Directory._names) as listing:
             self.create()
-            nvmet.allow_host(SUBSYSTEM, OTHER_HOST)
-            nvmet.listen([(SUBSYSTEM, test_nvmet.PORTALS)], 1)
+            nvmet.allow_host(SUBSYSTEM, Host(OTHER_HOST))
+            nvmet.listen({SUBSYSTEM: test_nvmet.PORTALS}, 1)
             nvmet.revalidate_sizes(SUBSYSTEM)
             nvmet.deny_host(SUBSYSTEM, OTHER_HOST)
             nvmet.delete_namespace(SUBSYSTEM, test_nvmet.UUIDS[0])

@@ -6,12 +6,14 @@ import ddt
 
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
+from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests.contract import test_nvmet as contract
 from tests.unit.privileged import test_nvmet
 
-PORTAL = ('tcp', '10.0.0.1', 4420)
+PORTAL = Portal('10.0.0.1', 4420)
 
 
 @ddt.ddt
@@ -35,7 +37,8 @@ class TestPorts(test_nvmet.NvmetTestCase):
     def test_read(self):
         self.assertEqual(PORTAL, nvmet_tree.read_portal(self.make(1)))
         self.assertEqual(
-            ('rdma', '2001:db8::1', 4421), nvmet_tree.read_portal(self.make(
+            Portal('2001:db8::1', 4421, 'rdma'),
+            nvmet_tree.read_portal(self.make(
                 2, adrfam='ipv6', traddr='2001:DB8:0::1', trsvcid='4421',
                 trtype='rdma')))
 
@@ -48,8 +51,8 @@ class TestPorts(test_nvmet.NvmetTestCase):
         self.make(5)
         self.make(6, traddr='10.0.0.2', trtype='fc')
         self.assertEqual('5', self.ensure().name)
-        self.assertEqual('7', self.ensure(('tcp', '::1', 4420), 5).name)
-        self.assertEqual('8', self.ensure(('rdma', '::1', 4420), 5).name)
+        self.assertEqual('7', self.ensure(Portal('::1', 4420), 5).name)
+        self.assertEqual('8', self.ensure(Portal('::1', 4420, 'rdma'), 5).name)
 
     def test_one_that_was_not_completed(self):
         self.make(1, traddr='', trtype='rdma', adrfam='ipv6')
@@ -72,9 +75,9 @@ class TestPorts(test_nvmet.NvmetTestCase):
         (port / 'subsystems').link(
             contract.SUBSYSTEM, nvmet_tree.subsystem(contract.SUBSYSTEM))
         self.create()
-        self.assertEqual(contract.PORTALS,
-                         nvmet.list_subsystems()[contract.SUBSYSTEM][
-                             'portals'])
+        self.assertEqual(tuple(contract.PORTALS),
+                         nvmet.list_subsystems()[
+                             contract.SUBSYSTEM].portals)
 
     def test_no_id_is_left(self):
         self.make(65535, traddr='10.0.0.2')
@@ -87,11 +90,12 @@ class TestPorts(test_nvmet.NvmetTestCase):
                     errno.EADDRINUSE, 'x')):
                 refused = nvmet_tree.ensure_portals(
                     nvmet_tree.subsystem(contract.SUBSYSTEM),
-                    [PORTAL, ('tcp', '2001:db8::1', 4420)], 1, undo)
+                    [PORTAL, Portal('2001:db8::1', 4420)], 1, undo)
             undo.keep()
-        self.assertEqual([('tcp 10.0.0.1:4420', 'Address already in use'),
-                          ('tcp [2001:db8::1]:4420',
-                           'Address already in use')], refused)
+        reason = 'Address already in use'
+        self.assertEqual([Refused('tcp 10.0.0.1:4420', reason),
+                          Refused('tcp [2001:db8::1]:4420', reason)],
+                         refused)
         self.assertEqual(2, len(nvmet_tree.ports()))
 
     def test_what_a_later_failure_takes_back(self):

@@ -4,7 +4,9 @@
 import ddt
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import tgt
 from tests.unit.privileged import fake_tgtd
 
@@ -28,9 +30,10 @@ class TestRefusals(fake_tgtd.TgtTestCase):
     @ddt.data({'target': 'iqn.2010-10.org.x:y,force=1'}, {'lld': 'bsg'},
               {'device': '/dev/../etc/passwd'}, {'scsi_id': 'a,readonly=0'},
               {'bsoflags': 'sync,bstype=sg'},
-              {'chap': ('a,password=b', 'secret')},
-              {'chap': ('name', 'sec$(ret')}, {'chap': ('name', 'sec\nret')},
-              {'chap': ('', 'secret')}, {'initiators': ['ALL']},
+              {'chap': Chap('a,password=b', 'secret')},
+              {'chap': Chap('name', 'sec$(ret')},
+              {'chap': Chap('name', 'sec\nret')},
+              {'chap': Chap('', 'secret')}, {'initiators': ['ALL']},
               {'initiators': ['iqn.2010-10.org.x:y\n']})
     def test_create(self, arguments):
         error = self.assertRaises(errors.InvalidArgument,
@@ -38,14 +41,22 @@ class TestRefusals(fake_tgtd.TgtTestCase):
         self.assertNotIn('ret', str(error).partition('secret')[2])
         self.assertEqual([], self.door.steps)
 
-    @ddt.data((tgt.allow_initiator, 'x', HOST, *CHAP),
-              (tgt.allow_initiator, TARGET, 'ALL', *CHAP),
-              (tgt.allow_initiator, TARGET, HOST, 'a,b', 'secret'),
-              (tgt.deny_initiator, TARGET, 'ALL'),
+    @ddt.data(('x', HOST, CHAP), (TARGET, 'ALL', CHAP),
+              (TARGET, HOST, Chap('a,b', 'secret')))
+    @ddt.unpack
+    def test_allow(self, target_iqn, initiator_iqn, chap):
+        self.create()
+        self.door.steps.clear()
+        self.assertRaises(
+            errors.InvalidArgument, tgt.allow_initiator, chap=chap,
+            target_iqn=target_iqn, initiator_iqn=initiator_iqn)
+        self.assertEqual([], self.door.steps)
+
+    @ddt.data((tgt.deny_initiator, TARGET, 'ALL'),
               (tgt.deny_initiator, 'x', HOST),
               (tgt.deny_all_initiators, 'x'), (tgt.delete_target, 'x'),
               (tgt.resize_target, 'x', True),
-              (tgt.ensure_portals, [('10.0.0.1,portal=x', 1)]))
+              (tgt.ensure_portals, [Portal('10.0.0.1,portal=x', 1)]))
     @ddt.unpack
     def test_others(self, verb, *arguments):
         self.create()
@@ -74,9 +85,9 @@ class TestAnotherDevice(fake_tgtd.TgtTestCase):
     def test_one_that_is_gone(self):
         self.create()
         del self.daemon.devices[self.DEVICE]
-        self.assertIsNone(self.listed()['device'])
+        self.assertIsNone(self.listed().device)
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), tuple(self.listed()['device']))
+        self.assertEqual((253, 2), tuple(self.listed().device))
 
     def test_another_transport(self):
         self.create()
@@ -114,8 +125,9 @@ class TestAccess(fake_tgtd.TgtTestCase):
 
     def test_a_target_without_its_disk(self):
         self.fake().luns.clear()
-        self.assertRaises(errors.TargetNotFound, tgt.allow_initiator,
-                          TARGET, HOST, *CHAP)
+        self.assertRaises(
+            errors.TargetNotFound, tgt.allow_initiator, target_iqn=TARGET,
+            initiator_iqn=HOST, chap=CHAP)
 
 
 class TestResize(fake_tgtd.TgtTestCase):
@@ -180,11 +192,16 @@ class TestDaemonThatIsDown(fake_tgtd.TgtTestCase):
               (tgt.delete_target, TARGET), (tgt.deny_all_initiators, TARGET),
               (tgt.resize_target, TARGET, True),
               (tgt.deny_initiator, TARGET, HOST),
-              (tgt.allow_initiator, TARGET, HOST, *CHAP),
-              (tgt.ensure_portals, [('10.0.0.1', 1)]))
+              (tgt.ensure_portals, [Portal('10.0.0.1', 1)]))
     @ddt.unpack
     def test_verbs(self, verb, *arguments):
         self.daemon.answer = ConnectionRefusedError(111, 'refused')
         error = self.assertRaises(errors.TargetDaemonNotRunning, verb,
                                   *arguments)
         self.assertIn('systemctl start tgt', str(error))
+
+    def test_allow(self):
+        self.daemon.answer = ConnectionRefusedError(111, 'refused')
+        self.assertRaises(
+            errors.TargetDaemonNotRunning, tgt.allow_initiator,
+            target_iqn=TARGET, initiator_iqn=HOST, chap=CHAP)

@@ -3,7 +3,10 @@
 
 import ddt
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
+from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import tgt_report
@@ -122,7 +125,7 @@ class TestAccounts(fake_tgtd.TgtTestCase):
 
     def test_an_account_that_another_target_has_as_well(self):
         self.create()
-        self.create(self.OTHER, chap=('other', 'secret'))
+        self.create(self.OTHER, chap=Chap('other', 'secret'))
         self.fake(self.OTHER).accounts.append('name')
         tgt.delete_target(self.TARGET)
         self.assertIn('name', self.daemon.accounts)
@@ -136,14 +139,15 @@ class TestIser(fake_tgtd.TgtTestCase):
         return super().create(lld='iser', **kwargs)
 
     def assert_closed(self):
-        self.assertTrue(self.listed()['closed'])
+        self.assertTrue(self.listed().closed)
         self.assertRaises(AssertionError, self.daemon.log_in, self.TARGET,
                           self.OTHER_HOST)
 
     def test_by_name_alone(self):
         self.create()
         self.assert_closed()
-        tgt.allow_initiator(self.TARGET, self.HOST, *self.CHAP)
+        tgt.allow_initiator(target_iqn=self.TARGET, initiator_iqn=self.HOST,
+                            chap=self.CHAP)
         self.assert_closed()
         self.daemon.log_in(self.TARGET, self.HOST)
         self.door.steps.clear()
@@ -157,32 +161,33 @@ class TestIser(fake_tgtd.TgtTestCase):
         """As it was made before the driver knew."""
         self.create(initiators=[self.HOST])
         self.fake().acl.remove('ALL')
-        self.assertFalse(self.listed()['closed'])
+        self.assertFalse(self.listed().closed)
         self.create()
         self.assert_closed()
         self.daemon.log_in(self.TARGET, self.HOST)
 
     def test_new_account(self):
         self.create(initiators=[self.HOST])
-        self.create(chap=('new', 'secret'))
+        self.create(chap=Chap('new', 'secret'))
         self.assertEqual({'ALL', self.HOST}, set(self.fake().acl))
 
 
 class TestPortals(fake_tgtd.TgtTestCase):
 
     def test_wildcards(self):
-        self.assertEqual([], tgt_objects.ensure_portals(
-            [('10.0.0.1', 3260), ('2001:db8::1', 3260)]))
+        self.assertEqual((), tgt_objects.ensure_portals(
+            [Portal('10.0.0.1', 3260), Portal('2001:db8::1', 3260)]))
         self.assertEqual([], self.door.steps)
 
     def test_missing(self):
-        self.assertEqual([], tgt_objects.ensure_portals(
-            [('10.0.0.1', 3261), ('2001:db8::1', 3261)]))
+        self.assertEqual((), tgt_objects.ensure_portals(
+            [Portal('10.0.0.1', 3261), Portal('2001:db8::1', 3261)]))
         self.assertEqual({'10.0.0.1:3261', '[2001:db8::1]:3261'},
                          set(self.daemon.portals[2:]))
-        self.assertIn(('2001:db8::1', 3261), tgt_report.portals())
+        self.assertIn(Portal('2001:db8::1', 3261), tgt_report.portals())
 
     def test_refused(self):
         self.daemon.refused_portals = {'10.0.0.1:3261'}
-        self.assertEqual([('10.0.0.1:3261', 'Address in use')],
-                         tgt_objects.ensure_portals([('10.0.0.1', 3261)]))
+        self.assertEqual(
+            (Refused('10.0.0.1:3261', 'Address in use'),),
+            tgt_objects.ensure_portals([Portal('10.0.0.1', 3261)]))

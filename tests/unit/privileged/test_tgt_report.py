@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import tgt_report
 from tests.unit.privileged import fake_tgtd
 
@@ -81,7 +83,7 @@ class TestReport(fake_tgtd.TgtTestCase):
     def test_an_alias_that_looks_like_a_target(self):
         """It is the initiator's to choose, and stands in the report."""
         self.create(initiators=[self.HOST])
-        self.create(self.OTHER, chap=('other', 'secret'))
+        self.create(self.OTHER, chap=Chap('other', 'secret'))
         self.daemon.log_in(self.TARGET, self.HOST,
                            f'x\nTarget 99: {self.OTHER}')
         self.assertRaises(errors.TargetDaemonUnknown, tgt_report.targets)
@@ -126,7 +128,7 @@ class TestReport(fake_tgtd.TgtTestCase):
                           tgt_report.connections, target)
 
     def test_portals(self):
-        self.assertEqual([('0.0.0.0', 3260), ('::', 3260)],
+        self.assertEqual([Portal('0.0.0.0', 3260), Portal('::', 3260)],
                          tgt_report.portals())
 
     def test_drivers(self):

@@ -56,7 +56,7 @@ class TestAsk(base.TestCase):
         error = self.assertRaises(errors.TargetDaemonSilent, self.ask)
         self.assertIn('if it hangs, restart it', str(error))
 
-    @ddt.data((b'', 'runs as another user'), (b'1234', 'too short'),
+    @ddt.data((b'', 'run tgtd as root'), (b'1234', 'too short'),
               (tgtd.ANSWER.pack(0, 9), 'has 8 bytes, not 9'))
     @ddt.unpack
     def test_no_answer_of_tgtd(self, answer, reason):

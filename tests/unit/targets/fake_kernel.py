@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What targets/kernel.py and targets/host.py find out about a host."""
+"""The storage node as targets/node.py and listening see it."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ import fixtures
 from oslo_concurrency import lockutils
 
 from cinder_lvm_driver.privileged import configfs
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.targets import errors
-from cinder_lvm_driver.targets import host
-from cinder_lvm_driver.targets import kernel
+from cinder_lvm_driver.targets import node
 
 
 class FakeKernel(fixtures.Fixture):
@@ -27,8 +27,8 @@ class FakeKernel(fixtures.Fixture):
         os.mkdir(f'{self.configfs}/{self._tree}')
         for module, name, value in (
                 (configfs, 'MOUNT', self.configfs),
-                (kernel, '_LOADED', self.loaded),
-                (host, 'is_local',
+                (node, '_LOADED', self.loaded),
+                (listening, 'is_local',
                  lambda portal: portal.address == '10.0.0.1')):
             self.useFixture(fixtures.MockPatchObject(module, name, value))
 

@@ -56,12 +56,12 @@ class TestVolume(base.TestCase):
                 raise errors.InvalidExport('provider_auth', 'is empty')
 
 
-class TestSaid(base.TestCase):
+class TestTextOf(base.TestCase):
 
     def test_text(self):
-        self.assertEqual('a', targets.said({'host': 'a'}, 'host'))
+        self.assertEqual('a', targets.text_of({'host': 'a'}, 'host'))
 
     def test_anything_else(self):
         for connector in (None, {}, 'host', ['host'], 5, {'host': None},
                           {'host': 5}, {'host': ['a']}, {'host': b'a'}):
-            self.assertIsNone(targets.said(connector, 'host'))
+            self.assertIsNone(targets.text_of(connector, 'host'))

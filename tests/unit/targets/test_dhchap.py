@@ -51,9 +51,10 @@ class TestKeyFile(base.TestCase):
         error = self.assertRaises(errors.NoHostKey, keys.find,
                                   contract.OTHER_HOST)
         self.assertEqual(
-            f'host {contract.OTHER_HOST} has no DH-HMAC-CHAP key in the file '
-            'that lvm_nvme_key_file names, and lvm_nvme_require_keys is set',
-            str(error))
+            f'host {contract.OTHER_HOST} has no DH-HMAC-CHAP key, but '
+            'lvm_nvme_require_keys is set: add its key to the file in '
+            'lvm_nvme_key_file', str(error))
+        self.assertEqual(str(error), error.missing)
 
     def test_none(self):
         file = dhchap.KeyFile(None, required=False)
@@ -69,13 +70,14 @@ class TestKeyFile(base.TestCase):
     @ddt.data(0o640, 0o604, 0o620, 0o601)
     def test_rights_of_others(self, mode):
         self.write({HOST: KEY}, mode)
-        self.assert_refused('with no rights for others (mode 0600)')
+        self.assert_refused('is not private: set its owner to root or the '
+                            'user of cinder-volume, and its mode to 0600')
 
     def test_owner(self):
         self.write({HOST: KEY})
         with mock.patch.object(os, 'geteuid', return_value=4711):
             if os.stat(self.path).st_uid:
-                self.assert_refused('has to belong to the user')
+                self.assert_refused('is not private: set its owner')
             else:
                 self.file.read()
 
@@ -85,13 +87,13 @@ class TestKeyFile(base.TestCase):
     @ddt.data('', '[]', f'{{"{HOST}": "{KEY}"', f'"{KEY}"')
     def test_no_object(self, text):
         self.write(text)
-        self.assert_refused('is no JSON object of host NQN and key')
+        self.assert_refused('is not a JSON object of host NQNs and keys')
 
     def test_no_text(self):
         with open(self.path, 'wb') as file:
             file.write(b'\xff')
         os.chmod(self.path, 0o600)
-        self.assert_refused('cannot be read: it is no text')
+        self.assert_refused('cannot be read: it is not text')
 
     @ddt.data({HOST: KEY[:-2]}, {HOST: None}, {HOST: [KEY]})
     def test_entries(self, keys):
@@ -101,4 +103,4 @@ class TestKeyFile(base.TestCase):
     @ddt.data({'host': KEY}, {KEY: HOST})
     def test_entries_of_no_host(self, keys):
         self.write(keys)
-        self.assert_refused('what entry 1 begins with is not')
+        self.assert_refused('entry 1: the name is not the NVMe Qualified')

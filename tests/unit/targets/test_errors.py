@@ -22,6 +22,8 @@ class TestErrors(base.TestCase):
     def test_texts(self):
         self.assertIn("no valid 'initiator'",
                       str(errors.InvalidConnector('initiator')))
+        self.assertEqual('reason', str(
+            errors.TargetConfigurationError('reason')))
         self.assertEqual('provider_auth is empty',
                          str(errors.InvalidExport('provider_auth',
                                                   'is empty')))

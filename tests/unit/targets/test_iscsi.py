@@ -5,15 +5,17 @@ from cinder.volume.targets import fake as in_tree_fake
 import ddt
 from oslo_privsep import daemon
 
+from cinder_lvm_driver.privileged.chap import Chap
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
-from cinder_lvm_driver.targets import types
+from cinder_lvm_driver.targets import iscsi_export
 from tests import base
 from tests.unit.targets import fake_volume
 
 HOST = fake_volume.HOST
 OTHER_HOST = fake_volume.OTHER_HOST
-PORTAL = types.Portal('10.0.0.1', 3260)
+PORTAL = Portal('10.0.0.1', 3260)
 
 
 class RecordingTarget(iscsi.ISCSITarget):
@@ -84,7 +86,7 @@ class TestSetup(IscsiTestCase):
         target = self.target(target_ip_address='[2001:db8::1]',
                              target_secondary_ip_addresses=['[::1]'])
         self.assertEqual(
-            (types.Portal('2001:db8::1', 3260), types.Portal('::1', 3260)),
+            (Portal('2001:db8::1', 3260), Portal('::1', 3260)),
             target.portals)
 
 
@@ -97,11 +99,11 @@ class TestExport(IscsiTestCase):
         self.assertEqual(
             f'10.0.0.1:3260;[::1]:3260,7 {iqn(volume)} 1',
             export['location'])
-        chap = types.Chap.parse(export['auth'])
+        chap = iscsi_export.parse_chap(export['auth'])
         self.assertEqual((20, 16), (len(chap.username), len(chap.secret)))
-        self.assertEqual([('create', types.ExportRequest(
+        self.assertEqual([('create', iscsi_export.ExportRequest(
             volume.id, volume.id, iqn(volume), '/dev/vg/lv',
-            (PORTAL, types.Portal('::1', 3260)), chap))], target.calls)
+            (PORTAL, Portal('::1', 3260)), chap))], target.calls)
         self.assertNotIn(chap.secret, self.log.output)
 
     def test_create_again_keeps_the_secret(self):
@@ -143,7 +145,8 @@ class TestExport(IscsiTestCase):
             '/dev/vg/lv')
         self.assertEqual(
             f"provider_auth of volume {volume.id} is not of the form "
-            "'CHAP name secret'", str(error))
+            "'CHAP name secret'; to use the volume, detach it and attach it "
+            'again', str(error))
         self.assertEqual([], target.calls)
 
     def test_remove(self):
@@ -194,11 +197,11 @@ class TestEnsure(IscsiTestCase):
             f'10.0.0.8:3260;10.0.0.1:3260,1 {iqn(volume)} 1')
         self.assertEqual({}, target.ensure_exports(
             None, [(volume, '/dev/vg/lv')]))
-        self.assertEqual([('ensure', [types.ExportRequest(
+        self.assertEqual([('ensure', [iscsi_export.ExportRequest(
             volume.id, volume.id, iqn(volume), '/dev/vg/lv',
-            (types.Portal('10.0.0.8', 3260), PORTAL,
-             types.Portal('10.0.0.9', 3260)),
-            types.Chap('name', 'secret123456'), (HOST['initiator'],))])],
+            (Portal('10.0.0.8', 3260), PORTAL,
+             Portal('10.0.0.9', 3260)),
+            Chap('name', 'secret123456'), (HOST['initiator'],))])],
             target.calls)
 
     def test_hosts_that_know_another_lun(self):
@@ -211,7 +214,7 @@ class TestEnsure(IscsiTestCase):
                 None, [(volume, '/dev/vg/lv')]))
         self.assertEqual(1, self.log.output.count(
             f'WARNING cinder_lvm_driver.targets.iscsi: Volume {volume.id} '
-            f'was attached as LUN 0, and target_helper lioadm serves it as '
+            f'was attached as LUN 0, but target_helper lioadm serves it as '
             f'LUN 1: to use the volume, detach it and attach it again'))
         self.assertEqual(1, self.log.output.count('WARNING'))
 
@@ -229,7 +232,7 @@ class TestEnsure(IscsiTestCase):
                          [request.volume_id
                           for request in target.calls[0][1]])
         for volume in volumes[:3]:
-            self.assertIn(f'Volume {volume.id} is not exported',
+            self.assertIn(f'Cannot restore the export of volume {volume.id}',
                           self.log.output)
 
 
@@ -283,7 +286,7 @@ class TestConnection(IscsiTestCase):
         self.assertEqual('iser', connection['driver_volume_type'])
         self.assertEqual(
             [('allow', iqn(volume), HOST['initiator'],
-              types.Chap('name', 'secret123456'))], target.calls)
+              Chap('name', 'secret123456'))], target.calls)
 
     def test_discard(self):
         target = self.target()

@@ -4,7 +4,9 @@ from unittest import mock
 import ddt
 from oslo_concurrency import lockutils
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio as verbs
+from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import lio
@@ -15,6 +17,7 @@ from tests.unit.targets import fake_volume
 
 HOST = fake_volume.HOST
 OTHER_HOST = fake_volume.OTHER_HOST
+CHAP = Chap('name', 'secret123456')
 DEVICES = ('/dev/vg/volume-1', '/dev/vg/volume-2')
 
 
@@ -70,22 +73,23 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
     @ddt.data('', 'openstack:', 'iqn.2010-10.org.OpenStack:',
               'iqn.2010-10.org.open_stack:')
     def test_prefix(self, prefix):
-        self.assert_refused(f"target_prefix '{prefix}' does not begin",
+        self.assert_refused(f"target_prefix '{prefix}' gives no valid",
                             target_prefix=prefix)
 
     def test_template(self):
         self.config.config(volume_name_template='vol_%s')
-        self.assert_refused("volume_name_template 'vol_%s' makes no name")
+        self.assert_refused("volume_name_template 'vol_%s' gives no valid")
 
     def test_addresses(self):
         self.assert_refused(
-            "'storage.example.com' is no IP address",
+            "'storage.example.com' is not an IP address",
             target_secondary_ip_addresses=['storage.example.com'])
 
     def test_address_of_another_host(self):
         self.make(target_secondary_ip_addresses=['10.0.0.2']
                   ).check_for_setup_error()
-        self.assertIn('Portal 10.0.0.2:3260 is on no address of this host',
+        self.assertIn('No network interface of this node has the address of '
+                      'portal 10.0.0.2:3260',
                       self.log.output)
 
     def test_address_in_brackets(self):
@@ -105,20 +109,20 @@ class TestVerbs(LioTestCase):
             export['location'])
         volume.provider_location = export['location']
         volume.provider_auth = export['auth']
-        self.assertEqual({}, self.listed(volume)['initiators'])
+        self.assertEqual({}, self.listed(volume).initiators)
 
         connection = self.target.initialize_connection(volume, HOST)
         self.assertTrue(connection['data']['discard'])
         self.target.initialize_connection(volume, OTHER_HOST)
         self.assertEqual({HOST['initiator']: True,
                           OTHER_HOST['initiator']: True},
-                         self.listed(volume)['initiators'])
+                         self.listed(volume).initiators)
 
         self.target.terminate_connection(volume, HOST)
         self.assertEqual({OTHER_HOST['initiator']: True},
-                         self.listed(volume)['initiators'])
+                         self.listed(volume).initiators)
         self.target.terminate_connection(volume, None)
-        self.assertEqual({}, self.listed(volume)['initiators'])
+        self.assertEqual({}, self.listed(volume).initiators)
 
         self.target.remove_export(None, volume)
         self.target.remove_export(None, volume)
@@ -132,7 +136,7 @@ class TestVerbs(LioTestCase):
         self.target.create_export(None, moved, DEVICES[1])
         self.target.remove_export(None, moved, DEVICES[0])
         self.assertEqual({HOST['initiator']: True},
-                         self.listed(moved)['initiators'])
+                         self.listed(moved).initiators)
         self.target.remove_export(None, moved, DEVICES[1])
         self.assertEqual({}, verbs.list_targets())
 
@@ -142,7 +146,7 @@ class TestVerbs(LioTestCase):
         self.target.create_export(None, made, DEVICES[0])
         self.target.terminate_connection(made, HOST)
         self.target.create_export(None, made, DEVICES[0])
-        self.assertEqual({}, self.listed(made)['initiators'])
+        self.assertEqual({}, self.listed(made).initiators)
 
     def test_device_without_discard(self):
         self.lio.os.without_discard = {DEVICES[0]}
@@ -210,13 +214,13 @@ class TestEnsure(LioTestCase):
     def assert_whole(self):
         for number, volume in enumerate(self.volumes, 1):
             listed = self.listed(volume)
-            self.assertEqual((253, number), listed['device'])
-            self.assertTrue(listed['enabled'] and listed['closed'])
-            self.assertEqual([('10.0.0.1', 3260)], listed['portals'])
+            self.assertEqual((253, number), listed.device)
+            self.assertTrue(listed.enabled and listed.closed)
+            self.assertEqual((Portal('10.0.0.1', 3260),), listed.portals)
             self.assertEqual(
                 {attachment.connector['initiator']: True
                  for attachment in volume.volume_attachment},
-                listed['initiators'])
+                listed.initiators)
 
     def test_after_a_reboot(self):
         self.assertEqual({}, self.ensure())
@@ -269,7 +273,7 @@ class TestEnsure(LioTestCase):
         self.assertEqual([self.volumes[0].id], list(failures))
         self.assertIsInstance(failures[self.volumes[0].id],
                               errors.DeviceNotUsable)
-        self.assertTrue(self.listed(self.volumes[1])['enabled'])
+        self.assertTrue(self.listed(self.volumes[1]).enabled)
 
     def test_a_portal_with_a_host_name(self):
         """As a volume of tgtd may have it."""
@@ -279,12 +283,13 @@ class TestEnsure(LioTestCase):
         for _ in 'missing', 'present':
             failures = self.ensure()
             self.assertEqual([self.volumes[0].id], list(failures))
-            self.assertIn('storage.example.com:3260, which is no IP address',
+            self.assertIn("'storage.example.com' is not an IP address; to",
                           str(failures[self.volumes[0].id]))
-            self.assertTrue(self.listed(self.volumes[1])['enabled'])
+            self.assertTrue(self.listed(self.volumes[1]).enabled)
             verbs.create_target(
-                iqn(self.volumes[0]), DEVICES[0], self.volumes[0].id,
-                [('10.0.0.1', 3260)], False)
+                target_iqn=iqn(self.volumes[0]), device=DEVICES[0],
+                serial=self.volumes[0].id, chap=CHAP, initiators=(),
+                portals=[Portal('10.0.0.1', 3260)], mode='create')
 
     def test_a_device_that_vanished_below_a_target(self):
         self.ensure()
@@ -308,8 +313,9 @@ class TestEnsure(LioTestCase):
     def test_another_host_is_left_in(self):
         """It may be one that is just being let in."""
         self.ensure()
-        verbs.allow_initiator(iqn(self.volumes[0]), OTHER_HOST['initiator'],
-                              'name', 'secret123456')
+        verbs.allow_initiator(
+            target_iqn=iqn(self.volumes[0]), chap=CHAP,
+            initiator_iqn=OTHER_HOST['initiator'])
         self.changes()
         self.assertEqual({}, self.ensure())
         self.assertEqual(set(), self.changes())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import pathlib
 import socket
 from unittest import mock
 
@@ -8,9 +9,9 @@ import fixtures
 from oslo_concurrency import lockutils
 from oslo_privsep import daemon
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt as verbs
 from cinder_lvm_driver.targets import errors
-from cinder_lvm_driver.targets import host
 from cinder_lvm_driver.targets import tgt
 from tests.unit.privileged import fake_tgtd
 from tests.unit.targets import fake_volume
@@ -40,7 +41,8 @@ class TargetTestCase(fake_tgtd.TgtTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.target = self.make()
         self.useFixture(fixtures.MockPatchObject(
-            host, 'is_local', lambda portal: not portal.address.endswith('9')))
+            listening, 'is_local',
+            lambda portal: not portal.address.endswith('9')))
 
     def make(self, **values):
         return tgt.TgtTarget(fake_volume.configuration(**{
@@ -51,7 +53,15 @@ class TargetTestCase(fake_tgtd.TgtTestCase):
         return verbs.list_targets()[iqn(volume)]
 
     def file(self, volume):
-        return self.target.folder.read(iqn(volume))
+        """Return the text of the file of a volume, None without one."""
+        path = pathlib.Path(self.folder, volume.name)
+        return path.read_text() if path.exists() else None
+
+    def write(self, volume, text):
+        pathlib.Path(self.folder, volume.name).write_text(text)
+
+    def stored_initiators(self, volume):
+        return self.target.folder.read(iqn(volume)).initiators
 
     def changed(self):
         """Return the numbers of the targets changed since the last call."""
@@ -83,17 +93,18 @@ class TestSetup(TargetTestCase):
     def test_a_portal_of_somebody_else(self):
         self.daemon.refused_portals = {'10.0.0.1:3261'}
         self.make(target_port=3261).check_for_setup_error()
-        self.assertIn('cannot serve portal 10.0.0.1:3261: Address in use',
-                      self.log.output)
+        self.assertIn('tgtd cannot listen on portal 10.0.0.1:3261: Address '
+                      'in use', self.log.output)
 
     def test_address_of_another_host(self):
         self.make(target_secondary_ip_addresses=['10.0.0.9']
                   ).check_for_setup_error()
-        self.assertIn('Portal 10.0.0.9:3260 is on no address of this host',
+        self.assertIn('No network interface of this node has the address of '
+                      'portal 10.0.0.9:3260',
                       self.log.output)
 
     @ddt.data((ConnectionRefusedError(111, 'Connection refused'),
-               'see that the package tgt is installed and start'),
+               'install the package tgt and start'),
               (TimeoutError('timed out'), 'if it hangs, restart it'))
     @ddt.unpack
     def test_no_tgtd(self, failure, pattern):
@@ -102,7 +113,7 @@ class TestSetup(TargetTestCase):
 
     def test_something_else_in_its_place(self):
         self.daemon.answer = b'hello'
-        self.assert_refused('no tgtd that this driver knows')
+        self.assert_refused('is not one of a supported tgtd')
 
     def test_no_privileged_daemon(self):
         failure = daemon.FailedToDropPrivileges('exited non-zero (99)')
@@ -124,7 +135,8 @@ class TestSetup(TargetTestCase):
 
     @ddt.data(({'target_prefix': 'openstack:'}, "target_prefix 'openstack:'"),
               ({'iscsi_target_flags': 'direct,x'}, "is not 'sync', 'direct'"),
-              ({'volumes_dir': '/proc/x'}, "volumes_dir '/proc/x' is of no"),
+              ({'volumes_dir': '/proc/x'},
+               "volumes_dir '/proc/x' is not usable"),
               ({'target_protocol': 'nvmet_tcp'}, 'target_protocol'))
     @ddt.unpack
     def test_options(self, values, pattern):
@@ -138,7 +150,7 @@ class TestSetup(TargetTestCase):
         for template in 'vol_%s', 'vol/%s', '-%s', '.%s':
             self.config.config(volume_name_template=template)
             self.assert_refused(
-                f"volume_name_template '{template}' makes no name")
+                f"volume_name_template '{template}' gives no valid")
 
     def test_names(self):
         target = self.make(target_ip_address='storage')
@@ -147,10 +159,11 @@ class TestSetup(TargetTestCase):
             target.check_for_setup_error()
         with mock.patch.object(socket, 'getaddrinfo',
                                side_effect=socket.gaierror(-2, 'not known')):
-            self.assert_refused("'storage' is no address and no name of one",
+            self.assert_refused("'storage' is neither an IP address nor a",
                                 target)
-            self.assertEqual([('storage:3260', 'not known')],
-                             target._listen(target.portals))
+            self.assertEqual(
+                [listening.Refused('storage:3260', 'not known')],
+                target._listen(target.portals))
 
     def test_name_with_an_address_that_cannot_be_served(self):
         """As where the kernel has no IPv6, and the name has both."""
@@ -179,7 +192,7 @@ class TestVerbs(TargetTestCase):
         self.target.create_export(None, made, DEVICES[0])
         self.target.terminate_connection(made, HOST)
         self.target.create_export(None, made, DEVICES[0])
-        self.assertEqual((), self.listed(made)['initiators'])
+        self.assertEqual((), self.listed(made).initiators)
 
     def test_a_life(self):
         volume = fake_volume.new_volume()
@@ -198,15 +211,14 @@ class TestVerbs(TargetTestCase):
         self.assertNotIn('discard', connection['data'])
         self.target.initialize_connection(volume, OTHER_HOST)
         self.target.initialize_connection(volume, OTHER_HOST)
-        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
-        self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
-            self.file(volume)))
+        self.assertEqual(NAMES, tuple(self.listed(volume).initiators))
+        self.assertEqual(NAMES, self.stored_initiators(volume))
 
         self.target.terminate_connection(volume, HOST)
-        self.assertEqual(NAMES[1:], tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES[1:], tuple(self.listed(volume).initiators))
         self.assertNotIn(NAMES[0], self.file(volume))
         self.target.terminate_connection(volume, None)
-        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertEqual((), tuple(self.listed(volume).initiators))
         self.assertNotIn('initiator-name', self.file(volume))
 
         self.target.remove_export(None, volume)
@@ -223,7 +235,7 @@ class TestVerbs(TargetTestCase):
         self.target.create_export(None, moved, DEVICES[1])
         before = self.file(moved)
         self.target.remove_export(None, moved, DEVICES[0])
-        self.assertEqual([NAMES[0]], list(self.listed(moved)['initiators']))
+        self.assertEqual([NAMES[0]], list(self.listed(moved).initiators))
         self.assertEqual(before, self.file(moved))
         self.target.remove_export(None, moved, DEVICES[1])
         self.assertEqual({}, verbs.list_targets())
@@ -239,14 +251,13 @@ class TestVerbs(TargetTestCase):
         for _ in 'once', 'again':
             self.target.initialize_connection(volume, shouting)
         self.assertEqual((NAMES[1], *names),
-                         tuple(self.listed(volume)['initiators']))
+                         tuple(self.listed(volume).initiators))
         self.assertEqual((NAMES[1], *names),
-                         test_tgt_persist.tgt_persist.initiators(
-                             self.file(volume)))
+                         self.stored_initiators(volume))
         self.daemon.log_in(iqn(volume), name)
         self.target.terminate_connection(volume, shouting)
         self.assertEqual({}, self.fake(iqn(volume)).sessions)
-        self.assertEqual(NAMES[1:], tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES[1:], tuple(self.listed(volume).initiators))
         self.assertNotIn('Microsoft', self.file(volume))
 
         volume = exported(connectors=[shouting])
@@ -254,7 +265,7 @@ class TestVerbs(TargetTestCase):
             self.assertEqual({}, self.target.ensure_exports(
                 None, [(volume, DEVICES[0])]))
         self.assertEqual({NAMES[1], *names},
-                         set(self.listed(volume)['initiators']))
+                         set(self.listed(volume).initiators))
 
     def test_host_with_a_name_that_no_standard_knows(self):
         """The in-tree class lets it in, and it keeps its volume then."""
@@ -266,7 +277,7 @@ class TestVerbs(TargetTestCase):
         self.daemon.log_in(iqn(volume), name)
         self.assertTrue(self.target.validate_connector(connector))
         self.target.terminate_connection(volume, connector)
-        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertEqual((), tuple(self.listed(volume).initiators))
         self.assertEqual({}, self.fake(iqn(volume)).sessions)
 
     def test_volume_with_upper_case_in_its_name(self):
@@ -281,7 +292,7 @@ class TestVerbs(TargetTestCase):
         self.target.extend_target(volume)
         self.target.remove_export(None, fake_volume.volume(
             name='volume-1', provider_location=None))
-        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertEqual((), tuple(self.listed(volume).initiators))
         self.target.remove_export(None, volume)
         self.assertEqual({}, verbs.list_targets())
         self.assertEqual([], os.listdir(self.folder))
@@ -290,7 +301,7 @@ class TestVerbs(TargetTestCase):
         volume = exported(connectors=[HOST, {**HOST, 'initiator': 'x y'}])
         self.assertEqual({}, self.target.ensure_exports(
             None, [(volume, DEVICES[0])]))
-        self.assertEqual(NAMES[:1], tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES[:1], tuple(self.listed(volume).initiators))
         self.assertIn("'x y' is not the name of an initiator",
                       self.log.output)
 
@@ -314,7 +325,7 @@ class TestVerbs(TargetTestCase):
             side_effect=errors.TargetFileNotUsable('x', 'No space left')))
         self.assertRaises(errors.TargetFileNotUsable,
                           self.target.initialize_connection, volume, HOST)
-        self.assertEqual((), tuple(self.listed(volume)['initiators']))
+        self.assertEqual((), tuple(self.listed(volume).initiators))
 
     def test_two_hosts_at_once(self):
         """Cinder stores the first one only after it was let in."""
@@ -322,9 +333,8 @@ class TestVerbs(TargetTestCase):
         for connector in HOST, OTHER_HOST:
             self.target.create_export(None, volume, DEVICES[0])
             self.target.initialize_connection(volume, connector)
-        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
-        self.assertEqual(NAMES, test_tgt_persist.tgt_persist.initiators(
-            self.file(volume)))
+        self.assertEqual(NAMES, tuple(self.listed(volume).initiators))
+        self.assertEqual(NAMES, self.stored_initiators(volume))
 
     def test_options(self):
         target = self.make(iscsi_write_cache='off', iscsi_target_flags='sync')
@@ -341,14 +351,14 @@ class TestVerbs(TargetTestCase):
         volume = exported(connectors=[HOST])
         for serve in target.create_export, target.ensure_export:
             serve(None, volume, DEVICES[0])
-            self.assertTrue(self.listed(volume)['closed'])
+            self.assertTrue(self.listed(volume).closed)
             self.assertIn('    initiator-address ALL\n', self.file(volume))
             self.assertNotIn('255.255.255.255', self.file(volume))
             self.daemon.log_in(iqn(volume), NAMES[0])
             self.assertRaises(AssertionError, self.daemon.log_in,
                               iqn(volume), NAMES[1])
             self.fake(iqn(volume)).acl.remove('ALL')
-            target.folder.write(iqn(volume), self.file(volume).replace(
+            self.write(volume, self.file(volume).replace(
                 'ALL', '255.255.255.255'))
 
     def test_create_needs_all_portals(self):
@@ -380,7 +390,7 @@ class TestVerbs(TargetTestCase):
         self.target.create_export(None, volume, DEVICES[0])
         self.target.folder.remove(iqn(volume))
         self.target.initialize_connection(volume, HOST)
-        self.assertEqual(NAMES[:1], tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES[:1], tuple(self.listed(volume).initiators))
         self.assertIsNone(self.file(volume))
 
     def test_extend(self):
@@ -451,8 +461,7 @@ class TestNoDaemon(TargetTestCase):
 
     def initiators(self):
         """Return whom the next daemon is to let in."""
-        return test_tgt_persist.tgt_persist.initiators(
-            self.file(self.volume))
+        return self.stored_initiators(self.volume)
 
     def test_remove(self):
         self.target.remove_export(None, self.volume)
@@ -512,17 +521,17 @@ class TestEnsure(TargetTestCase):
     def assert_whole(self):
         for number, volume in enumerate(self.volumes, 1):
             listed = self.listed(volume)
-            self.assertEqual((253, number), tuple(listed['device']))
-            self.assertTrue(listed['ready'] and listed['closed'])
+            self.assertEqual((253, number), tuple(listed.device))
+            self.assertTrue(listed.ready and listed.closed)
             self.assertEqual(
                 [attachment.connector['initiator']
                  for attachment in volume.volume_attachment],
-                list(listed['initiators']))
+                list(listed.initiators))
             self.assertEqual('secret123456',
                              self.daemon.accounts[f'name{number}'])
             self.assertEqual(
-                tuple(listed['initiators']),
-                test_tgt_persist.tgt_persist.initiators(self.file(volume)))
+                tuple(listed.initiators),
+                self.stored_initiators(volume))
 
     def test_after_a_restart(self):
         self.assert_whole()
@@ -549,7 +558,7 @@ class TestEnsure(TargetTestCase):
         """As the in-tree class leaves it, with its file."""
         volume = self.volumes[0]
         self.fake(iqn(volume)).acl[:] = ['ALL']
-        self.target.folder.write(iqn(volume), test_tgt_persist.IN_TREE)
+        self.write(volume, test_tgt_persist.IN_TREE)
         self.daemon.log_in(iqn(volume), NAMES[0])
         self.assertEqual({}, self.ensure())
         self.assertEqual({self.tid(0)}, self.changed())
@@ -564,8 +573,7 @@ class TestEnsure(TargetTestCase):
 
     def test_only_the_file_is_missing(self):
         self.target.folder.remove(iqn(self.volumes[0]))
-        self.target.folder.write(iqn(self.volumes[1]),
-                                 test_tgt_persist.IN_TREE)
+        self.write(self.volumes[1], test_tgt_persist.IN_TREE)
         self.assertEqual({}, self.ensure())
         self.assertEqual(set(), self.changed())
         self.assert_whole()
@@ -576,7 +584,7 @@ class TestEnsure(TargetTestCase):
         self.target.initialize_connection(volume, OTHER_HOST)
         self.fake(iqn(volume)).acl.append('ALL')
         self.assertEqual({}, self.ensure())
-        self.assertEqual(NAMES, tuple(self.listed(volume)['initiators']))
+        self.assertEqual(NAMES, tuple(self.listed(volume).initiators))
         self.assertIn(NAMES[1], self.file(volume))
 
     def test_none(self):

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import os
 import stat
 
 import ddt
 import fixtures
 
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import tgt_persist
-from cinder_lvm_driver.targets import types
 from tests import base
 
 IQN = 'iqn.2010-10.org.openstack:volume-1'
@@ -41,9 +42,13 @@ IN_TREE = '''
 def definition(**values):
     return tgt_persist.Definition(**{
         'target_iqn': IQN, 'device': '/dev/vg/volume-1', 'lld': 'iscsi',
-        'chap': types.Chap('name', 'secret123456'), 'bsoflags': '',
+        'chap': Chap('name', 'secret123456'), 'bsoflags': '',
         'write_cache': True, 'read_only': False, 'initiators': (HOST,),
-        'address': '255.255.255.255', **values})
+        'addresses': ('255.255.255.255',), **values})
+
+
+def parsed(text):
+    return tgt_persist.Definition.parse(IQN, text)
 
 
 class TestText(base.TestCase):
@@ -60,30 +65,24 @@ class TestText(base.TestCase):
     def test_no_secret_in_the_log(self):
         self.assertNotIn('secret', repr(definition()))
 
-    def test_initiators(self):
-        self.assertEqual((HOST,), tgt_persist.initiators(TEXT))
-        without = tgt_persist.with_initiators(TEXT, ())
-        self.assertEqual((), tgt_persist.initiators(without))
-        self.assertIn('initiator-address', without)
-        self.assertEqual(TEXT, tgt_persist.with_initiators(without, [HOST]))
-
-    def test_addresses(self):
-        self.assertEqual(('255.255.255.255',), tgt_persist.addresses(TEXT))
-        self.assertEqual(('ALL',), tgt_persist.addresses(
-            definition(address='ALL').format()))
-        self.assertEqual((), tgt_persist.addresses(IN_TREE))
-
-    def test_device(self):
-        for text in TEXT, IN_TREE:
-            self.assertEqual('/dev/vg/volume-1', tgt_persist.device(text))
-        for text in '', f'<target {IQN}>\n    backing-store\n</target>\n':
-            self.assertIsNone(tgt_persist.device(text))
+    def test_parse(self):
+        for made in (definition(), definition(initiators=()), definition(
+                bsoflags='sync', write_cache=False, read_only=True,
+                initiators=(HOST, f'{HOST}2'), addresses=('ALL', '::1'))):
+            self.assertEqual(made, parsed(made.format()))
+        self.assertEqual(definition(), parsed(TEXT))
 
     def test_of_the_in_tree_class(self):
-        self.assertEqual((), tgt_persist.initiators(IN_TREE))
-        text = tgt_persist.with_initiators(IN_TREE, [HOST])
+        stored = parsed(IN_TREE)
+        self.assertEqual(
+            definition(bsoflags='sync', initiators=(), addresses=()), stored)
+        text = dataclasses.replace(stored, initiators=(HOST,)).format()
         self.assertTrue(text.endswith(
             f'    initiator-name {HOST}\n</target>\n'))
+
+    def test_without_a_device(self):
+        for text in '', f'<target {IQN}>\n    backing-store\n</target>\n':
+            self.assertEqual('', parsed(text).device)
 
 
 @ddt.ddt
@@ -98,9 +97,11 @@ class TestFolder(base.TestCase):
         self.folder.check()
         self.assertEqual([], os.listdir(self.path))
         self.assertIsNone(self.folder.read(IQN))
-        self.folder.write(IQN, 'one')
-        self.folder.write(IQN, 'two')
-        self.assertEqual('two', self.folder.read(IQN))
+        self.folder.write(definition(bsoflags='sync'))
+        self.folder.write(definition())
+        self.assertEqual(definition(), self.folder.read(IQN))
+        with open(f'{self.path}/volume-1') as file:
+            self.assertEqual(TEXT, file.read())
         self.assertEqual(['volume-1'], os.listdir(self.path))
         mode = os.stat(f'{self.path}/volume-1').st_mode
         self.assertEqual(0o600, stat.S_IMODE(mode))
@@ -111,7 +112,7 @@ class TestFolder(base.TestCase):
     def test_what_a_killed_process_left(self):
         self.folder.check()
         left = f'{self.path}/.volume-1.new'
-        for verb in (lambda: self.folder.write(IQN, 'x'),
+        for verb in (lambda: self.folder.write(definition()),
                      lambda: self.folder.remove(IQN)):
             with open(left, 'w'):
                 os.chmod(left, 0o666)
@@ -125,12 +126,12 @@ class TestFolder(base.TestCase):
             pass
         error = self.assertRaises(errors.TargetConfigurationError,
                                   self.folder.check)
-        self.assertIn(f"volumes_dir '{self.path}' is of no use", str(error))
+        self.assertIn(f"volumes_dir '{self.path}' is not usable", str(error))
         self.assertRaises(errors.TargetFileNotUsable, self.folder.read, IQN)
 
     def test_folder_that_has_gone(self):
         error = self.assertRaises(errors.TargetFileNotUsable,
-                                  self.folder.write, IQN, 'x')
+                                  self.folder.write, definition())
         self.assertIn('No such file', str(error))
 
     @ddt.data('iqn.2010-10.org.openstack:a/b', 'iqn.2010-10.org.x:..',

@@ -5,13 +5,13 @@ import ddt
 
 from cinder_lvm_driver.privileged import nvmet as verbs
 from cinder_lvm_driver import process
-from cinder_lvm_driver.targets import nvmet_setup
+from cinder_lvm_driver.targets import nvmet_settings
 from tests.unit.targets import fake_kernel
-from tests.unit.targets import test_nvmet
+from tests.unit.targets import nvmet_case
 
 
 @ddt.ddt
-class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
+class TestSetup(fake_kernel.SetupCase, nvmet_case.NvmetTestCase):
 
     subsystem = 'nvmet'
 
@@ -24,21 +24,21 @@ class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
         self.assertEqual('nvmeof', self.target.protocol)
 
     def test_rdma(self):
-        with mock.patch.object(nvmet_setup, '_RDMA_DEVICES', '/sys/*'):
+        with mock.patch.object(nvmet_settings, '_RDMA_DEVICES', '/sys/*'):
             self.make(target_protocol='nvmet_rdma').check_for_setup_error()
         self.runner.run.assert_called_with('modprobe', 'nvmet_rdma')
-        with mock.patch.object(nvmet_setup, '_RDMA_DEVICES', '/none/*'):
-            self.assert_refused('this host has no RDMA device',
+        with mock.patch.object(nvmet_settings, '_RDMA_DEVICES', '/none/*'):
+            self.assert_refused('this node has no RDMA device',
                                 target_protocol='nvmet_rdma')
 
     @ddt.data(
         ("target_protocol is 'iscsi', but", {'target_protocol': 'iscsi'}),
-        ("'x' is no IP address", {'target_ip_address': 'x'}),
+        ("'x' is not an IP address", {'target_ip_address': 'x'}),
         ('nvmet_port_id is 65536', {'nvmet_port_id': 65536}),
         ('nvmet_ns_id is 0', {'nvmet_ns_id': 0}),
         ('nvmet_ns_id is 8193', {'nvmet_ns_id': 8193}),
-        ("target_prefix 'a b' does not", {'target_prefix': 'a b'}),
-        ("does not begin an NVMe", {'target_prefix': 'x' * 190}),
+        ("target_prefix 'a b' gives no valid NVMe", {'target_prefix': 'a b'}),
+        ("gives no valid NVMe Qualified Name", {'target_prefix': 'x' * 190}),
         ('need nvmeof_conn_info_version 2', {
             'target_secondary_ip_addresses': ['10.0.0.2'],
             'nvmeof_conn_info_version': 1}),
@@ -70,13 +70,13 @@ class TestSetup(fake_kernel.SetupCase, test_nvmet.NvmetTestCase):
     def test_address_of_another_host(self):
         self.make(target_secondary_ip_addresses=['10.0.0.2']
                   ).check_for_setup_error()
-        self.assertIn('Address 10.0.0.2 is none of this host',
+        self.assertIn('No network interface of this node has address 10.0.0.2',
                       self.log.output)
 
     def test_no_address_of_this_host(self):
         self.assert_refused(
-            'none of the addresses in target_ip_address and '
-            'target_secondary_ip_addresses is one of this host: 10.0.0.2, '
+            'no network interface of this node has an address from '
+            'target_ip_address and target_secondary_ip_addresses: 10.0.0.2, '
             '10.0.0.3', target_ip_address='10.0.0.2',
             target_secondary_ip_addresses=['10.0.0.3'])
 
