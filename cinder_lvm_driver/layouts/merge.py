@@ -52,7 +52,7 @@ class Merge:
         """Give an LV the data of one of its COW snapshots.
 
         :param lv: closed
-        :raises lvm.InsufficientSpace: the VG has no room for a snapshot of
+        :raises lvm.InsufficientSpace: the VG has no space for a snapshot of
             the LV's present size
         :raises lvm.LogicalVolumeInUse: the snapshot is open
         """

@@ -35,7 +35,7 @@ class Mirror(thick.Thick):
         pvs = self._vg.get_physical_volumes()
         usable = _usable(pvs)
         if len(usable) < self._copies:
-            LOG.warning('VG %s has %d PVs, of which %d are missing and %d '
+            LOG.warning('VG %s has %d PVs, %d missing and %d '
                         'can take volumes: no volume of %d copies can be '
                         'created until PVs are added or repaired',
                         self._vg.vg_name, len(pvs),
@@ -78,7 +78,7 @@ class Mirror(thick.Thick):
 
         The total is that of many small volumes; the free space is the size
         of the largest volume that can be created now. They differ if there
-        are more PVs than copies: three empty PVs of 100 GiB have room for
+        are more PVs than copies: three empty PVs of 100 GiB have space for
         two copies of 150 GiB, but for no volume larger than 100 GiB.
         """
         extent = picture.vg.extent_size_bytes

@@ -29,7 +29,7 @@ class Reverts:
 
         :param lvs: all LVs of the VG
         :raises lvm.InsufficientSpace: a thick volume was extended, and the
-            VG has no room for a snapshot of its present size
+            VG has no space for a snapshot of its present size
         :raises lvm.LogicalVolumeInUse: the volume or a thick snapshot is
             open, or a thin volume has COW snapshots
         :raises lvm.LogicalVolumeNotFound: one of the two does not exist
