@@ -55,7 +55,7 @@ class TestMirror(MirrorTestCase):
     def test_too_few_pvs(self):
         self.lvm.closed = {'/dev/a', '/dev/b'}
         self.layout.prepare()
-        self.assertIn('VG vg has 3 PVs, of which 0 are missing and 1 can '
+        self.assertIn('VG vg has 3 PVs, 0 missing and 1 can '
                       'take volumes: no volume of 2 copies can',
                       self.log.output)
         self.assertRaises(lvm.InsufficientSpace,
@@ -147,7 +147,7 @@ class TestCapacity(MirrorTestCase):
     def test_pv_that_is_missing(self):
         self.lvm.missing = {'/dev/a'}
         self.layout.prepare()
-        self.assertIn('VG vg has 3 PVs, of which 1 are missing and 0 can ',
+        self.assertIn('VG vg has 3 PVs, 1 missing and 0 can ',
                       self.log.output)
         self.assertEqual((300 * MIB, 0), (
             self.capacity().total_bytes, self.capacity().free_bytes))
