@@ -152,7 +152,8 @@ class NvmetPortalsTest(NvmetTestCase):
     def test_address_that_is_not_there(self):
         settings = {'target_ip_address': '192.0.2.1', 'target_port': 4421}
         with self.assert_raises_with(exception.VolumeBackendAPIException,
-                                     r'is one of this host: 192\.0\.2\.1'):
+                                     'no network interface of this node has '
+                                     r'an address.*: 192\.0\.2\.1'):
             self.make_driver(target_secondary_ip_addresses=[], **settings)
         driver = self.make_driver(
             target_secondary_ip_addresses=['127.0.0.1'], **settings)
