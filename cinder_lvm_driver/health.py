@@ -65,6 +65,10 @@ class Watch:
         """
         try:
             picture = vg.get_picture()
+            disk_fault = None
+            if vg.has_lost_disks and not picture.vg.lost_pvs:
+                disk_fault = _follow_disks(vg)
+                picture = vg.get_picture()
             if self._extend(vg, layout.thin_pool(picture)):
                 picture = vg.get_picture()
             capacity = layout.capacity(picture)
@@ -77,7 +81,7 @@ class Watch:
                 capacity=capacity,
                 volume_count=sum(not naming.is_temporary(name)
                                  for name in picture.lvs),
-                fault=layout.fault(picture))
+                fault=layout.fault(picture) or disk_fault)
         if reading.fault is not None:
             reading = dataclasses.replace(
                 reading, capacity=dataclasses.replace(
@@ -131,6 +135,21 @@ class Watch:
                             'with lvextend, or delete the snapshot', name,
                             _FILLING_PERCENT)
         self._logged = states
+
+
+def _follow_disks(vg: lvm.LVM) -> str | None:
+    """Have LVs use disks that came back; return why not all of them can.
+
+    The LVs of a thin pool that has failed cannot, but the failure of the pool
+    is a fault of its own.
+    """
+    try:
+        vg.follow_disks()
+    except errors.DriverError as exc:
+        if vg.has_lost_disks:
+            return (f'LVs of VG {vg.vg_name} use devices that no longer '
+                    f'exist, and cannot be reloaded: {exc}')
+    return None
 
 
 def _snapshot_state(lv: lvm.LogicalVolume) -> str | None:

@@ -12,10 +12,18 @@ from cinder_lvm_driver import lvm
 
 def vg_fault(vg: lvm.VolumeGroup) -> str | None:
     """Return why LVM changes nothing in a VG; None if it does."""
-    if vg.missing_pvs:
-        return (f'VG {vg.name} lacks the devices of PVs, and LVM changes '
-                f'nothing in it: bring them back, or give them up with '
-                f'vgreduce --removemissing')
+    for pv_uuid, paths in vg.duplicate_pvs.items():
+        return str(lvm.PhysicalVolumeDuplicate.of(vg.name, pv_uuid, paths))
+    if vg.lost_pvs:
+        return (f'VG {vg.name} lacks the devices of PVs '
+                f'({", ".join(vg.lost_pvs)}), and LVM changes nothing in '
+                f'it: bring them back, or give them up with vgreduce '
+                f'--removemissing')
+    if vg.returned_pvs:
+        devices = ' '.join(vg.returned_pvs)
+        return (f'VG {vg.name} was changed while PVs were missing. They are '
+                f'back, but LVM does not use them and changes nothing in the '
+                f'VG: run vgextend --restoremissing {vg.name} {devices}')
     return None
 
 

@@ -2,6 +2,7 @@
 """LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
+from cinder_lvm_driver.lvm.errors import DeviceHangs
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
@@ -13,10 +14,13 @@ from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
 from cinder_lvm_driver.lvm.errors import LVMError
 from cinder_lvm_driver.lvm.errors import NameTooLong
+from cinder_lvm_driver.lvm.errors import PhysicalVolumeDuplicate
 from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
+from cinder_lvm_driver.lvm.errors import VolumeGroupAmbiguous
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
+from cinder_lvm_driver.lvm.errors import VolumeGroupForeign
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
@@ -34,6 +38,7 @@ __all__ = (
     'AutoextendPolicy',
     'Autoextension',
     'CommandOfLVMFailed',
+    'DeviceHangs',
     'InsufficientSpace',
     'InvalidRequest',
     'LVM',
@@ -49,12 +54,15 @@ __all__ = (
     'LogicalVolumes',
     'NameTooLong',
     'PhysicalVolume',
+    'PhysicalVolumeDuplicate',
     'PhysicalVolumeMissing',
     'Picture',
     'ReportError',
     'SnapshotOverflowed',
     'VolumeGroup',
+    'VolumeGroupAmbiguous',
     'VolumeGroupExported',
+    'VolumeGroupForeign',
     'VolumeGroupNotFound',
     'check_answering',
     'check_kind',

@@ -6,6 +6,7 @@ distinguish "no space" from "already exists"; the text under ``LC_ALL=C``
 does. No other module reads it.
 """
 
+from collections.abc import Iterable
 import re
 
 from cinder_lvm_driver import errors
@@ -27,8 +28,19 @@ class VolumeGroupExported(LVMError):
     advice = 'take the VG back with vgimport'
 
 
+class VolumeGroupForeign(LVMError):
+    """The VG belongs to another host (lvmsystemid(7))."""
+
+    advice = ('if no other host uses the VG, take it over as in '
+              'lvmsystemid(7), "Overriding system ID"')
+
+
 class VolumeGroupNotFound(LVMError):
     """This host has no such VG."""
+
+
+class VolumeGroupAmbiguous(LVMError):
+    """Several VGs have the configured name."""
 
 
 class LogicalVolumeNotFound(LVMError):
@@ -75,6 +87,25 @@ class PhysicalVolumeMissing(LVMError):
     """LVM did not find all PVs of the VG on the devices it was given."""
 
 
+class PhysicalVolumeDuplicate(LVMError):
+    """A PV is on two devices; LVM changes nothing in its VG."""
+
+    advice = ('leave one of the devices: start multipathd if they are paths '
+              'to one disk, or remove copies of the disk from this host')
+
+    @classmethod
+    def of(cls, vg_name: str, pv_uuid: str,
+           paths: Iterable[str]) -> 'PhysicalVolumeDuplicate':
+        """Return the error for one PV."""
+        return cls(f'PV {pv_uuid} of VG {vg_name} is on several devices, '
+                   f'{" and ".join(paths)}, and LVM changes nothing in the '
+                   f'VG: {cls.advice}')
+
+
+class DeviceHangs(LVMError):
+    """An LVM command waits for a device that completes no I/O."""
+
+
 class LogicalVolumeLargeEnough(LVMError):
     """The LV already has the requested size or is larger."""
 
@@ -109,6 +140,13 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'already exists in [Vv]olume group', LogicalVolumeExists),
     # 2.03.16: Volume group vg is exported
     (r'Volume group \S+ is exported', VolumeGroupExported),
+    # 2.03.16: Cannot access VG vg with system ID other with unknown local
+    # system ID.
+    (r'Cannot access VG \S+ with system ID', VolumeGroupForeign),
+    # 2.03.16: Cannot update volume group vg with duplicate PV devices.
+    # 2.03.16: Cannot activate LVs in VG vg while PVs appear on duplicate
+    # devices.
+    (r'(with duplicate PV|on duplicate) devices', PhysicalVolumeDuplicate),
     # 2.03.16: Can't remove merging snapshot logical volume vg/snap.
     # 2.03.16: Snapshots of an origin that has a merging snapshot are not
     # supported.
@@ -158,6 +196,27 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'while PVs are missing', PhysicalVolumeMissing),
     (r"Couldn't find device with uuid", PhysicalVolumeMissing),
 )
+
+
+# 2.03.16: WARNING: Not using device /dev/b for PV UUID.
+# WARNING: PV UUID prefers device /dev/a because ...
+_UNUSED = re.compile(r'Not using device (\S+) for PV ([\w-]+)')
+_PREFERRED = re.compile(r'PV ([\w-]+) prefers device (\S+) because')
+
+
+def duplicates(stderr: str) -> dict[str, tuple[str, ...]]:
+    """Return the devices of PVs that are on several, by the PV's UUID."""
+    found: dict[str, set[str]] = {}
+    for path, pv_uuid in _UNUSED.findall(stderr):
+        found.setdefault(pv_uuid, set()).add(path)
+    for pv_uuid, path in _PREFERRED.findall(stderr):
+        found.setdefault(pv_uuid, set()).add(path)
+    return {pv_uuid: tuple(sorted(paths)) for pv_uuid, paths in found.items()}
+
+
+def lacks_device(stderr: str) -> bool:
+    """Tell whether LVM did not find the device of a PV."""
+    return "Couldn't find device with uuid" in stderr
 
 
 def classify(failure: process.CommandFailed) -> LVMError:

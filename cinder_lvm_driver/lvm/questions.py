@@ -7,6 +7,7 @@ import time
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import names
+from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import process
@@ -21,17 +22,28 @@ class Questions:
     def __init__(self, vg_name: str, runner: process.Runner, *,
                  version: tuple[int, ...],
                  system_dir: str = '/etc/lvm',
-                 report_timeout: float = 120) -> None:
+                 report_timeout: float = 120,
+                 rules: types.DeviceRules = types.NO_DEVICE_RULES,
+                 kept: record.Record | None = None) -> None:
         """Run no command yet.
 
         :param version: that of the installed LVM, see
             :func:`command.installed_version`
         :param system_dir: the directory of lvm.conf
         :param report_timeout: seconds to wait for a report
+        :param rules: which devices lvm.conf lets LVM use, see
+            :func:`command.device_rules`
+        :param kept: which VG it was before this service was started
         """
         self.vg_name = vg_name
         self._commands = command.Commands(vg_name, runner, version,
-                                          system_dir, report_timeout)
+                                          system_dir, report_timeout,
+                                          rules, kept)
+
+    @property
+    def has_lost_disks(self) -> bool:
+        """Whether active LVs are on devices that no longer exist."""
+        return self._commands.has_lost_disks
 
     def get_volume(self, name: str) -> types.LogicalVolume:
         """Return an LV that can be a volume or a snapshot and answers I/O.
@@ -111,8 +123,8 @@ class Questions:
 
         :raises errors.VolumeGroupNotFound: the VG is gone
         """
-        return report.parse_vg(
-            self._commands.ask(report.vg_command(self.vg_name)))
+        done = self._commands.report(report.vg_command(self.vg_name))
+        return report.parse_vg(done.stdout, errors.duplicates(done.stderr))
 
     def get_physical_volumes(self) -> list[types.PhysicalVolume]:
         """Return the PVs of the VG.

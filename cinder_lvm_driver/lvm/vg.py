@@ -2,11 +2,15 @@
 """Changes to one VG, with the method names of os-brick's LVM class."""
 
 from collections.abc import Sequence
+import logging
 
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
+
+LOG = logging.getLogger(__name__)
 
 _POOL_SHARE_PERCENT = 95
 # One each for the metadata and its spare, at least.
@@ -162,8 +166,8 @@ class LVM(questions.Questions):
 
         :raises errors.LogicalVolumeInUse: the LV is open
         """
-        self._commands.change('lvremove', '--force', self._full_name(name),
-                              settings=[_RETRY])
+        self._commands.change_whole('lvremove', '--force',
+                                    self._full_name(name), settings=[_RETRY])
 
     def split_snapshot(self, name: str) -> None:
         """Make the store of a COW snapshot a plain LV of the same name.
@@ -196,13 +200,13 @@ class LVM(questions.Questions):
 
         :param tag: characters as in lvm(8), TAGS
         """
-        self._commands.change('lvchange', '--addtag', tag,
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--addtag', tag,
+                                    self._full_name(name))
 
     def delete_tag(self, name: str, tag: str) -> None:
         """Delete a tag of an LV."""
-        self._commands.change('lvchange', '--deltag', tag,
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--deltag', tag,
+                                    self._full_name(name))
 
     def convert_to_raid1(self, name: str, mirrors: int) -> None:
         """Convert an LV, which may be in use, to a number of raid1 copies.
@@ -266,8 +270,8 @@ class LVM(questions.Questions):
 
     def make_writable(self, name: str) -> None:
         """Make a read-only LV writable, also while it is active."""
-        self._commands.change('lvchange', '--permission', 'rw',
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--permission', 'rw',
+                                    self._full_name(name))
 
     def activate_lv(self, *lv_names: str) -> None:
         """Activate LVs, also snapshots, until the next boot."""
@@ -287,7 +291,29 @@ class LVM(questions.Questions):
         lv = self.get_volume(name)
         if not lv.active or lv.health:
             self.activate_lv(name)
+        if kernel.is_on_lost_disk(lv.path):
+            self._follow_disks_of(lv)
         return lv
+
+    def _follow_disks_of(self, lv: types.LogicalVolume) -> None:
+        try:
+            self.follow_disks()
+        except errors.LVMError:
+            # The failure may concern another LV.
+            if kernel.is_on_lost_disk(lv.path):
+                raise
+
+    def follow_disks(self) -> None:
+        """Have active LVs use the devices that their PVs are on now.
+
+        A disk that disappears and comes back can have another name.
+
+        :raises errors.LVMError: not all of the LVs can
+        """
+        self._commands.change('lvchange', '--refresh', '--select',
+                              'lv_active=active', self.vg_name)
+        LOG.warning('LVs of VG %s used devices that no longer exist, and now '
+                    'use those of their PVs', self.vg_name)
 
     def deactivate_lv(self, name: str) -> None:
         """Deactivate an LV.

@@ -15,9 +15,9 @@ from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
-_FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
-          '--nosuffix', '--snapshot', '--splitsnapshot', '--use-policies',
-          '--version', '--yes'}
+_FLAGS = {'--all', '--force', '--foreign', '--ignoreactivationskip',
+          '--merge', '--nosuffix', '--refresh', '--shared', '--snapshot',
+          '--splitsnapshot', '--use-policies', '--version', '--yes'}
 # Of what LVs of a segtype consist, by the ends of the names.
 _PARTS = {'thin-pool': ('tdata', 'tmeta'), 'cache-pool': ('cdata', 'cmeta'),
           'raid1': ('rimage_0', 'rimage_1', 'rmeta_0', 'rmeta_1'),
@@ -180,12 +180,14 @@ class FakeLVM:
         rows = [{
             'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
-            'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
-            'vg_missing_pv_count': len(self.missing),
+            'vg_uuid': f'{self.vg_name}-uuid', 'pv_uuid': f'{pv}-uuid',
+            'pv_name': '[unknown]' if pv in self.missing else pv,
+            'pv_missing': 'missing' * (pv in self.missing),
             'pv_size': size,
-            'pv_free': self.free(pv),
+            'pv_free': self.free(pv) if pv in self.pvs else 0,
             'pv_allocatable': 'allocatable' * (pv not in self.closed)}
-            for pv, size in self.pvs.items()]
+            for pv, size in {**self.pvs, **dict.fromkeys(
+                self.missing - set(self.pvs), 0)}.items()]
         # A VG has a row for each of its PVs if these are asked about.
         return self._report('vg', options,
                             rows if ',pv_' in f',{options["-o"]}'
@@ -326,6 +328,8 @@ class FakeLVM:
 
     def _lvremove(self, options, words):
         volume = self._find(words[0])
+        if '--select' in options and self.missing:
+            return ''
         gone = [volume, *self._of('pool', volume), *(
             shot for shot in self._of('origin', volume) if shot.is_cow)]
         self._check_closed(gone)
@@ -333,6 +337,7 @@ class FakeLVM:
             self.removed[item.name] = self.volumes.pop(item.name)
             for shot in self._of('origin', item):
                 shot.origin = ''
+        return f'  Logical volume "{volume.name}" successfully removed.'
 
     def _lvrename(self, options, words):
         volume = self._find(words[1])
@@ -343,6 +348,8 @@ class FakeLVM:
         volume.name = words[2]
 
     def _lvchange(self, options, words):
+        if '--refresh' in options or '--select' in options and self.missing:
+            return ''
         for volume in [self._find(word) for word in words]:
             volume.tags |= {options.get('--addtag')} - {None}
             volume.tags -= {options.get('--deltag')}
@@ -364,6 +371,7 @@ class FakeLVM:
                 item.active = active
             if '--poll' in options and top.merged_later is None:
                 volume.merging = ''
+        return f'  Logical volume {words[0]} changed.'
 
     def _lvconvert(self, options, words):
         volume = self._find(words[0])

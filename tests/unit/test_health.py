@@ -2,7 +2,9 @@
 """What the scheduler and the log are told when storage is in trouble."""
 
 import ddt
+import fixtures
 
+from cinder_lvm_driver.lvm import kernel
 from tests.fakes import backend
 from tests.fakes import lvm as fake_lvm
 
@@ -40,6 +42,7 @@ class HealthTestCase(backend.BackendTestCase):
         return pool
 
 
+@ddt.ddt
 class TestState(HealthTestCase):
 
     def test_device_that_goes_and_comes_back(self):
@@ -51,6 +54,28 @@ class TestState(HealthTestCase):
         self.lvm.missing.clear()
         self.assertEqual('up', self.look()['backend_state'])
         self.assertIn('backend is up again', *self.lines('INFO'))
+
+    @ddt.data((set(), True), ({'/dev/lost'}, False))
+    @ddt.unpack
+    def test_disk_that_came_back_under_another_name(self, missing, follows):
+        self.lvm.missing |= missing
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', return_value=True))
+        self.machine.as_root.clear()
+        self.look()
+        self.assertEqual(follows, 'lvchange' in self.machine.programs())
+
+    def test_disk_that_came_back_and_lvs_that_cannot_be_reloaded(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', return_value=True))
+        self.machine.missing.add('lvchange')
+        self.assert_down('cannot be reloaded')
+
+    def test_disk_that_came_back_to_all_but_a_failed_pool(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', side_effect=[True, False]))
+        self.machine.missing.add('lvchange')
+        self.assertEqual('up', self.look()['backend_state'])
 
     def test_lvm_that_cannot_be_asked(self):
         self.lvm.add('a')

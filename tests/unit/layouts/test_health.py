@@ -55,13 +55,21 @@ class TestFaults(base.TestCase):
     def test_metadata_of_which_lvm_says_nothing(self):
         self.assertIsNone(self.fault(metadata_percent=None))
 
-    @ddt.data((0, False), (1, True))
+    @ddt.data(({}, None),
+              ({'lost_pvs': ('uuid-a',)}, 'uuid-a.*--removemissing'),
+              ({'returned_pvs': ('/dev/a', '/dev/b')},
+               'vgextend --restoremissing vg /dev/a /dev/b'),
+              ({'duplicate_pvs': {'uuid-a': ('/dev/a', '/dev/b')}},
+               'uuid-a.*/dev/a and /dev/b.*multipath'))
     @ddt.unpack
-    def test_vg(self, missing_pvs, is_faulty):
+    def test_vg(self, facts, pattern):
         fault = health.vg_fault(lvm.VolumeGroup(
             name='vg', size_bytes=8, free_bytes=8, extent_size_bytes=4,
-            missing_pvs=missing_pvs))
-        self.assertIs(is_faulty, fault is not None)
+            **facts))
+        if pattern is None:
+            self.assertIsNone(fault)
+        else:
+            self.assertRegex(fault, pattern)
 
 
 @ddt.ddt

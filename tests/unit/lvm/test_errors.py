@@ -51,6 +51,8 @@ EXPECTED = {
     # What no verb of the driver can meet, and needs no name therefore.
     lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
     lvm.VolumeGroupExported: ['create-exported'],
+    lvm.VolumeGroupForeign: ['create-foreign'],
+    lvm.PhysicalVolumeDuplicate: ['activate-duplicate', 'create-duplicate'],
     lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
     lvm.LogicalVolumeOfWrongKind: [
         'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',

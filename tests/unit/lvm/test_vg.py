@@ -5,8 +5,10 @@ import json
 from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import report
 from tests import base
 from tests.fakes import lvm as fake_lvm
@@ -18,15 +20,17 @@ ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
 FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 DEVICES = ('--devices', '/dev/sda,/dev/sdb')
 SETTINGS = ('--config', report.SETTINGS)
-SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, *FORM, '-o',
-        'vg_name,pv_name,pv_missing')
+SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, '--foreign', '--shared', *FORM, '-o',
+        'vg_name,vg_uuid,pv_name,pv_uuid')
 SCANNED = json.dumps({'report': [{'vg': [
-    {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
+    {'vg_name': 'vg', 'vg_uuid': 'uuid', 'pv_name': path, 'pv_uuid': path}
     for path in ('/dev/sdb', '/dev/sda')]}]})
+# Part of changes that LVM allows in a VG with missing PVs.
+WHOLE = '--select', 'vg_missing_pv_count=0'
 POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
 VG = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
-         '"vg_free": "419430400", "vg_extent_size": "4194304", '
-         '"vg_missing_pv_count": "0"}]}]}')
+      '"vg_free": "419430400", "vg_extent_size": "4194304", '
+      '"pv_name": "/dev/sda", "pv_uuid": "a", "pv_missing": ""}]}]}')
 
 
 class CommandTestCase(base.TestCase):
@@ -75,7 +79,8 @@ class TestVerbs(CommandTestCase):
          'activation{thin_pool_autoextend_threshold=80 '
          'thin_pool_autoextend_percent=20}', '--use-policies', 'vg/a')),
         (('delete', 'a'), ('lvremove', '--config',
-         'activation{retry_deactivation=1}', '--force', 'vg/a')),
+         'log/silent=0 activation{retry_deactivation=1}', '--force', 'vg/a',
+         *WHOLE)),
         (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
          'vg/s')),
         (('reduce_volume', 'a', 5), ('lvreduce', '--force', '--size', '5b',
@@ -84,17 +89,23 @@ class TestVerbs(CommandTestCase):
          '--interval', '1', 'vg/s')),
         (('resume_merge', 'a'), ('lvchange', '--yes', '--activate', 'y',
          '--poll', 'y', 'vg/a')),
-        (('add_tag', 'a', 't'), ('lvchange', '--addtag', 't', 'vg/a')),
-        (('delete_tag', 'a', 't'), ('lvchange', '--deltag', 't', 'vg/a')),
+        (('add_tag', 'a', 't'), ('lvchange', '--config', 'log/silent=0',
+         '--addtag', 't', 'vg/a', *WHOLE)),
+        (('delete_tag', 'a', 't'), ('lvchange', '--config', 'log/silent=0',
+         '--deltag', 't', 'vg/a', *WHOLE)),
         (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),
-        (('make_writable', 'a'), ('lvchange', '--permission', 'rw', 'vg/a')),
+        (('make_writable', 'a'), ('lvchange', '--config', 'log/silent=0',
+         '--permission', 'rw', 'vg/a', *WHOLE)),
+        (('follow_disks',), ('lvchange', '--refresh', '--select',
+         'lv_active=active', 'vg')),
         (('deactivate_lv', 'a'), ('lvchange', '--config',
          'activation{retry_deactivation=1}', '--activate', 'n', 'vg/a')))
     @ddt.unpack
     def test_verb(self, call, command):
-        self.expect(*command)
+        self.expect(*command, stdout='  Logical volume "a" successfully '
+                    'removed.\n  Logical volume vg/a changed.\n')
         verb, *arguments = call
         getattr(self.vg, verb)(*arguments)
         # A change is waited for until it ends.
@@ -128,7 +139,7 @@ class TestVerbs(CommandTestCase):
     def test_create_thin_pool_over_95_percent(self):
         self.expect('vgs', *FORM, '-o',
                     'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    'pv_name,pv_uuid,pv_missing', 'vg',
                     stdout=VG)
         self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
                     '--extents', '95', '--name', 'pool', 'vg')
@@ -137,7 +148,7 @@ class TestVerbs(CommandTestCase):
     def test_create_thin_pool_in_a_full_vg(self):
         self.expect('vgs', *FORM, '-o',
                     'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    'pv_name,pv_uuid,pv_missing', 'vg',
                     stdout=VG.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
@@ -164,6 +175,25 @@ class TestBringUp(base.TestCase):
         """LVM activates what is partial if it is redundant."""
         self.assertEqual(programs, self.bring_up(**facts))
         self.assertTrue(self.lvm.volumes['a'].active)
+
+    @ddt.data([True], [True, False])
+    def test_disk_that_came_back_under_another_name(self, is_lost):
+        """What LVM says of other LVs does not matter."""
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'is_on_lost_disk', side_effect=is_lost))
+        if len(is_lost) == 1:
+            self.assertEqual(['lvs', 'lvchange'], self.bring_up())
+            return
+        with mock.patch.object(lvm.LVM, 'follow_disks',
+                               side_effect=lvm.CommandOfLVMFailed('busy')):
+            self.assertEqual(['lvs'], self.bring_up())
+
+    def test_disk_that_is_gone(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'is_on_lost_disk', return_value=True))
+        with mock.patch.object(lvm.LVM, 'follow_disks',
+                               side_effect=lvm.CommandOfLVMFailed('gone')):
+            self.assertRaises(lvm.CommandOfLVMFailed, self.bring_up)
 
     @ddt.data({'is_suspended': True}, {'segtype': 'thin-pool'})
     def test_what_is_not_brought_up(self, facts):

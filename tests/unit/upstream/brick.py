@@ -175,6 +175,8 @@ class Brick:
                 volumes.setdefault(name, volume)
         return types.LogicalVolumes(self.vg_name, volumes)
 
+    has_lost_disks = False
+
     def get_vg(self):
         self.fake.update_volume_group_info()
         return self._facts()
@@ -183,7 +185,7 @@ class Brick:
         return types.VolumeGroup(
             name=self.vg_name, extent_size_bytes=4 * 2 ** 20,
             size_bytes=_bytes(self.fake.vg_size),
-            free_bytes=_bytes(self.fake.vg_free_space), missing_pvs=0)
+            free_bytes=_bytes(self.fake.vg_free_space))
 
     def has_spare_metadata(self):
         return True
