@@ -2,6 +2,7 @@
 """One back end: what the driver gives to each operation."""
 
 import dataclasses
+import logging
 
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
@@ -16,6 +17,8 @@ from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base as targets_base
 from cinder_lvm_driver import wiping
 from cinder_lvm_driver import workarounds
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +80,8 @@ def build(*, settings: options.Settings, hostname: str,
         reverts=revert.Reverts(vg),
         target=target,
         watch=health.Watch(settings.backend_name,
-                           settings.autoextend_policy),
+                           settings.autoextend_policy,
+                           _archive_directory(runner, settings)),
         workarounds=workarounds.Workarounds())
 
 
@@ -86,3 +90,12 @@ def _open_vg(vg_name: str, settings: options.Settings,
     return lvm.LVM(vg_name, runner, version=version,
                    system_dir=settings.system_dir,
                    report_timeout=settings.report_timeout)
+
+
+def _archive_directory(runner: process.Runner,
+                       settings: options.Settings) -> str | None:
+    try:
+        return lvm_command.archive_directory(runner, settings.system_dir)
+    except process.CommandFailed as exc:
+        LOG.info('Where LVM archives metadata cannot be read: %s', exc)
+        return None

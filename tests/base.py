@@ -13,6 +13,8 @@ from oslo_concurrency.fixture import lockutils as lockutils_fixture
 from oslo_config import fixture as config_fixture
 import testtools
 
+from cinder_lvm_driver.lvm import kernel
+
 # Seconds a test may take; a hanging one fails instead of blocking the run.
 DEFAULT_TIMEOUT = 60
 
@@ -71,6 +73,9 @@ class TestCase(testtools.TestCase):
         self.useFixture(lockutils_fixture.ExternalLockFixture())
         #: sets options of oslo.config; they are put back at the end
         self.config = self.useFixture(config_fixture.Config())
+        # This host's device-mapper is of no matter.
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, '_stack', lambda name: []))
         if not self.may_sleep:
             self.useFixture(Forbidden(
                 time, 'sleep', 'a unit test must not sleep'))

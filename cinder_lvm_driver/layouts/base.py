@@ -126,7 +126,7 @@ class Layout(abc.ABC):
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
         """Create a thin snapshot of a thin LV, a COW snapshot of any other."""
         if origin.is_thin:
-            self._vg.create_thin_snapshot(name, origin.name, activate=False)
+            self._vg.create_thin_snapshot(name, origin, activate=False)
         else:
             self._vg.create_cow_snapshot(name, origin.name,
                                          origin.size_bytes)

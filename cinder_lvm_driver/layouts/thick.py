@@ -47,4 +47,5 @@ class Thick(base.Layout):
         vg = picture.vg
         return base.Capacity(
             total_bytes=vg.size_bytes, free_bytes=vg.free_bytes,
-            provisioned_bytes=vg.size_bytes - vg.free_bytes)
+            provisioned_bytes=(vg.size_bytes - vg.free_bytes
+                               - vg.closed_bytes))

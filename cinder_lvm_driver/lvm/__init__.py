@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
+from cinder_lvm_driver.lvm.archive import is_full as is_archive_full
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
@@ -8,6 +9,7 @@ from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
+from cinder_lvm_driver.lvm.errors import LogicalVolumeMoving
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
@@ -16,6 +18,8 @@ from cinder_lvm_driver.lvm.errors import NameTooLong
 from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
+from cinder_lvm_driver.lvm.errors import ThinIdTaken
+from cinder_lvm_driver.lvm.errors import ThinPoolOutOfStep
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
@@ -27,6 +31,7 @@ from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import LogicalVolumes
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
+from cinder_lvm_driver.lvm.types import REFRESH_NEEDED
 from cinder_lvm_driver.lvm.types import VolumeGroup
 from cinder_lvm_driver.lvm.vg import LVM
 
@@ -43,6 +48,7 @@ __all__ = (
     'LogicalVolumeInUse',
     'LogicalVolumeInitializing',
     'LogicalVolumeLargeEnough',
+    'LogicalVolumeMoving',
     'LogicalVolumeNotFound',
     'LogicalVolumeOfWrongKind',
     'LogicalVolumeSuspended',
@@ -51,12 +57,16 @@ __all__ = (
     'PhysicalVolume',
     'PhysicalVolumeMissing',
     'Picture',
+    'REFRESH_NEEDED',
     'ReportError',
     'SnapshotOverflowed',
+    'ThinIdTaken',
+    'ThinPoolOutOfStep',
     'VolumeGroup',
     'VolumeGroupExported',
     'VolumeGroupNotFound',
     'check_answering',
     'check_kind',
     'full_cow_store_bytes',
+    'is_archive_full',
 )

@@ -93,6 +93,22 @@ def autoextension(runner: process.Runner,
             f'lvmconfig did not print {exc}: {done.stdout[:200]!r}') from exc
 
 
+def archive_directory(runner: process.Runner, system_dir: str) -> str | None:
+    """Return where LVM archives metadata; None if lvm.conf disables that.
+
+    Needs no root.
+
+    :raises process.CommandFailed: LVM cannot read its configuration
+    """
+    done = runner.run_unprivileged(*_unprivileged(
+        *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
+        'backup/archive', 'backup/archive_dir'))
+    found = re.search(r'^archive_dir="(.*)"$', done.stdout, re.MULTILINE)
+    if found is None or 'archive=0' in done.stdout.splitlines():
+        return None
+    return found[1]
+
+
 class Commands:
     """Runs LVM commands for one VG."""
 

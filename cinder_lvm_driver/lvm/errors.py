@@ -47,12 +47,57 @@ class LogicalVolumeSuspended(LogicalVolumeInUse):
     """All I/O to the LV waits."""
 
 
+class LogicalVolumeMoving(LogicalVolumeInUse):
+    """pvmove(8) is moving the LV, or what it is made of."""
+
+    advice = 'pvmove is moving the LV: wait until it ends'
+
+
 class LogicalVolumeInitializing(LVMError):
     """The copies of a mirrored LV are still being synchronized."""
 
 
 class InsufficientSpace(LVMError):
     """The VG has too few free extents, or the thin pool is full."""
+
+
+class ThinPoolOutOfStep(LVMError):
+    """LVM and the kernel disagree about what is in a thin pool."""
+
+    advice = ('the thin pool has another transaction id in the kernel than '
+              'in the metadata of LVM: see "thin pool out of step" in the '
+              'manual')
+
+
+class ThinIdTaken(LVMError):
+    """The kernel has a thin device under the id that LVM wants to give."""
+
+
+class KernelSilent(LVMError):
+    """The kernel cannot be asked for its devices."""
+
+
+class VolumeGroupFull(InsufficientSpace):
+    """The VG can have no more LVs, whatever space it has."""
+
+
+class ArchiveFull(LVMError):
+    """LVM cannot keep the metadata of before a change."""
+
+    advice = ("LVM keeps an archive of a VG's metadata before it changes "
+              'anything: free space in that file system (backup/archive_dir '
+              'in lvm.conf)')
+
+
+class ThinPoolDamaged(LVMError):
+    """The metadata of a thin pool is damaged; LVM does not activate it."""
+
+    advice = ('deactivate the LVs of the pool and repair it with lvconvert '
+              '--repair, see lvmthin(7)')
+
+
+class ThinPoolPartsActive(LVMError):
+    """A killed command has left the data or metadata of a pool active."""
 
 
 class InvalidRequest(LVMError):
@@ -120,6 +165,12 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # by another device.
     (r'Logical volume \S+ (in use|contains a filesystem in use|is used by)',
      LogicalVolumeInUse),
+    # 2.03.16: Can't remove locked logical volume vg/a.
+    # 2.03.16: Can't resize locked logical volume vg/a.
+    # 2.03.16: Cannot rename locked LV a
+    # 2.03.16: Snapshots of locked volumes are not supported.
+    # 2.03.16: ... is invalid on LV with properties: lv_is_locked .
+    (r'locked (logical volume|LV|volumes)|lv_is_locked', LogicalVolumeMoving),
     # 2.03.16, lvextend: Snapshot origin volumes can be resized only while
     # inactive: try lvchange -an.
     (r'can be resized only while inactive', LogicalVolumeInUse),
@@ -145,6 +196,32 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     (r'Snapshots of snapshots|Command not permitted on LV|'
      r'is not a thin pool|specify either size or extents with snapshots',
      LogicalVolumeOfWrongKind),
+    # 2.03.16: VG vg 31 metadata on /dev/loop1 (522020 bytes) exceeds maximum
+    # metadata size (521472 bytes)
+    # 2.03.16: Maximum number of logical volumes (2) reached in volume group
+    # vg
+    (r'exceeds maximum metadata size|Maximum number of logical volumes',
+     VolumeGroupFull),
+    # 2.03.16: /etc/lvm/archive/.lvm_host_4292_4741: write error failed: No
+    # space left on device
+    (r'/\.lvm_\S+: .*(No space left on device|quota exceeded)',
+     ArchiveFull),
+    # 2.03.16: Activation of logical volume vg/pool is prohibited while
+    # logical volume vg/pool_tmeta is active.
+    (r'is prohibited while logical volume \S+ is active',
+     ThinPoolPartsActive),
+    # 2.03.16: Check of pool vg/pool failed (status:1). Manual repair
+    # required!
+    (r'Check of pool \S+ failed', ThinPoolDamaged),
+    # 2.03.16: Thin pool vg-pool-tpool (253:2) transaction_id is 21, while
+    # expected 22.
+    # 2.03.16: WARNING: Thin pool vg/pool has unexpected transaction id 3,
+    # expecting 4.
+    (r'transaction_id is \d+, while expected|unexpected transaction id',
+     ThinPoolOutOfStep),
+    # 2.03.16: Thin pool vg-pool-tpool (253:2) already contain thin device
+    # with device_id 2.
+    (r'already contain thin device with device_id', ThinIdTaken),
     # 2.03.16: Volume group "vg0" has insufficient free space (10 extents):
     # 256 required.
     # 2.03.16: Insufficient free space: 256 extents needed, but only 10 ...

@@ -7,6 +7,7 @@ import time
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import names
+from cinder_lvm_driver.lvm import pools
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import process
@@ -32,6 +33,7 @@ class Questions:
         self.vg_name = vg_name
         self._commands = command.Commands(vg_name, runner, version,
                                           system_dir, report_timeout)
+        self._pools = pools.ThinPools(vg_name, self.find_volume)
 
     def get_volume(self, name: str) -> types.LogicalVolume:
         """Return an LV that can be a volume or a snapshot and answers I/O.
@@ -71,6 +73,21 @@ class Questions:
                                                            name))
         return types.LogicalVolumes(self.vg_name,
                                     report.parse_volumes(answer))
+
+    def check_pool(self, lv: types.LogicalVolume) -> None:
+        """Check that LVM can change a thin LV or thin pool.
+
+        :param lv: any LV, as LVM has just reported it; only thin ones are
+            checked
+        :raises errors.KernelSilent: the kernel cannot be asked
+        :raises errors.LogicalVolumeMoving: pvmove is moving the pool
+        :raises errors.LogicalVolumeSuspended: I/O to the pool waits
+        :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
+            the pool
+        """
+        pool = lv.name if lv.is_thin_pool else lv.pool
+        if pool is not None and (lv.is_thin or lv.is_thin_pool):
+            self._pools.check(pool, lv.transaction_id)
 
     def wait_until_closed(self, lv: types.LogicalVolume) -> \
             types.LogicalVolume:
@@ -113,6 +130,11 @@ class Questions:
         """
         return report.parse_vg(
             self._commands.ask(report.vg_command(self.vg_name)))
+
+    def extents_by_pv(self, name: str) -> dict[str, int]:
+        """Return how many extents an LV has on each PV, by device path."""
+        return report.parse_extents(self._commands.ask(
+            report.extents_command(self.vg_name, name)))
 
     def get_physical_volumes(self) -> list[types.PhysicalVolume]:
         """Return the PVs of the VG.

@@ -2,11 +2,15 @@
 """Changes to one VG, with the method names of os-brick's LVM class."""
 
 from collections.abc import Sequence
+import logging
 
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
 
 _POOL_SHARE_PERCENT = 95
 # One each for the metadata and its spare, at least.
@@ -14,6 +18,10 @@ _POOL_EXTRA_EXTENTS = 2
 # Wait some seconds for udev to close a device (LP#1270192), even if
 # lvm.conf(5) disables that.
 _RETRY = 'activation{retry_deactivation=1}'
+_UNARCHIVED = 'backup{archive=0}'
+# With more of them a pool is too damaged to be used.
+_MOST_ORPHANS = 16
+_ORPHAN_BYTES = 2 ** 30
 
 
 class LVM(questions.Questions):
@@ -35,12 +43,21 @@ class LVM(questions.Questions):
         (lvmthin(7)). The pool zeroes new blocks, so that no volume shows
         data of a deleted one.
 
+        LVM creates a pool in many steps. Until the last one it has a name by
+        which the next start recognizes what a killed command has left.
+
         :raises errors.InsufficientSpace: the VG is full
         """
         extents = self._pool_extents(name)
         self._commands.change(
             'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
-            '--extents', str(extents), '--name', name, self.vg_name)
+            '--extents', str(extents), '--name', naming.NEW_POOL,
+            self.vg_name)
+        try:
+            self.rename_volume(naming.NEW_POOL, name)
+        except errors.LogicalVolumeExists:
+            self.delete(naming.NEW_POOL)
+            raise
 
     def _pool_extents(self, name: str) -> int:
         vg = self.get_vg()
@@ -84,11 +101,62 @@ class LVM(questions.Questions):
         """Create a thin LV.
 
         :raises errors.InsufficientSpace: the pool accepts no more LVs
+        :raises errors.LogicalVolumeInUse: the pool is suspended or moving
         """
+        self._pools.check(pool)
+        for _ in range(_MOST_ORPHANS):
+            self._create_thin_volume(name, size_bytes, pool)
+            if self._pools.is_blank(name, pool):
+                return
+            self._set_aside(name, pool)
+        raise errors.ThinIdTaken(
+            f'Thin pool {self._full_name(pool)} has data under ids that LVM '
+            f'does not know: no LV can be created in it safely')
+
+    def _create_thin_volume(self, name: str, size_bytes: int,
+                            pool: str) -> None:
         self._commands.change(
             'lvcreate', '--type', types.THIN,
             '--virtualsize', f'{size_bytes}b', '--name', name,
             '--thinpool', pool, self.vg_name)
+
+    def _set_aside(self, name: str, pool: str) -> None:
+        """Keep an LV that was given data when it was created.
+
+        A killed command or a restored VG has left the data in the pool under
+        an id that LVM does not know. LVM (2.03.16) then takes that for an LV
+        that it has just created.
+        """
+        orphan = naming.orphan()
+        self.rename_volume(name, orphan)
+        self._commands.change(
+            'lvchange', '--permission', 'r', '--setactivationskip', 'y',
+            self._full_name(orphan))
+        self.deactivate_lv(orphan)
+        LOG.error('Thin pool %s had data under an id that LVM did not know. '
+                  'No volume shows it: it is kept as LV %s. Remove that with '
+                  'lvremove %s if nobody misses the data',
+                  self._full_name(pool), orphan, self._full_name(orphan))
+
+    def settle_pool(self, pool: str) -> None:
+        """Have LVM tell the kernel what a killed command did not.
+
+        LVM keeps that in its metadata, until it next creates an LV in the
+        pool. If it has nothing to tell, it refuses to do so and changes
+        nothing.
+
+        :raises errors.ThinPoolOutOfStep: it has nothing to tell
+        """
+        self._take_next_id(pool)
+
+    def _take_next_id(self, pool: str) -> None:
+        """Have the next id of a pool belong to an LV, or be free."""
+        name = naming.orphan()
+        self._create_thin_volume(name, _ORPHAN_BYTES, pool)
+        if self._pools.is_blank(name, pool):
+            self.delete(name)
+        else:
+            self._set_aside(name, pool)
 
     def create_cow_snapshot(self, name: str, origin: str,
                             size_bytes: int) -> None:
@@ -106,21 +174,33 @@ class LVM(questions.Questions):
             '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
             '--name', name, self._full_name(origin))
 
-    def create_thin_snapshot(self, name: str, origin: str, *,
+    def create_thin_snapshot(self, name: str, origin: types.LogicalVolume, *,
                              activate: bool) -> None:
         """Create a thin snapshot: a thin LV that shares blocks with another.
 
         :param activate: create a volume, which is active now and after every
             boot, and writable even if the origin is not; otherwise the
             snapshot is inactive (lvmthin(7), "Thin Snapshots") and read-only
+        :raises errors.LogicalVolumeInUse: the pool is suspended or moving
+        :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
+            the pool
         """
         names.check_length(self.vg_name, name)
+        self.check_pool(origin)
         modes = (('--permission', 'rw', '--setactivationskip', 'n')
                  if activate else
                  ('--permission', 'r', '--setactivationskip', 'y'))
+        try:
+            self._create_thin_snapshot(name, origin, modes)
+        except errors.ThinIdTaken:
+            self._take_next_id(origin.pool or '')
+            self._create_thin_snapshot(name, origin, modes)
+
+    def _create_thin_snapshot(self, name: str, origin: types.LogicalVolume,
+                              modes: Sequence[str]) -> None:
         self._commands.change(
             'lvcreate', '--snapshot', *modes, '--name', name,
-            self._full_name(origin))
+            self._full_name(origin.name))
 
     def extend_volume(self, name: str, size_bytes: int) -> None:
         """Extend an LV to a size.
@@ -141,6 +221,7 @@ class LVM(questions.Questions):
 
         :raises errors.InsufficientSpace: the VG has no free extents
         """
+        self.check_pool(pool)
         path = self._full_name(pool.name)
         try:
             self._commands.change(
@@ -162,8 +243,18 @@ class LVM(questions.Questions):
 
         :raises errors.LogicalVolumeInUse: the LV is open
         """
-        self._commands.change('lvremove', '--force', self._full_name(name),
-                              settings=[_RETRY])
+        self._remove('lvremove', '--force', self._full_name(name),
+                     settings=[_RETRY])
+
+    def _remove(self, *command: str, settings: Sequence[str] = ()) -> None:
+        """Run a command of a removal, also if LVM's archive is full."""
+        try:
+            self._commands.change(*command, settings=settings)
+        except errors.ArchiveFull as exc:
+            LOG.warning('The metadata of VG %s is not archived before LVs are '
+                        'removed: %s', self.vg_name, exc)
+            self._commands.change(*command,
+                                  settings=[*settings, _UNARCHIVED])
 
     def split_snapshot(self, name: str) -> None:
         """Make the store of a COW snapshot a plain LV of the same name.
@@ -173,18 +264,18 @@ class LVM(questions.Questions):
 
         :raises errors.LogicalVolumeInUse: the snapshot is open
         """
-        self._commands.change('lvconvert', '--yes', '--splitsnapshot',
-                              self._full_name(name))
+        self._remove('lvconvert', '--yes', '--splitsnapshot',
+                     self._full_name(name))
 
-    def merge_snapshot(self, name: str) -> None:
-        """Merge a COW snapshot into its origin, which removes the snapshot.
+    def merge_tagged(self, tag: str) -> None:
+        """Merge the COW snapshot that has a tag; this removes the snapshot.
 
         LVM copies all that has changed since, which can take hours. If the
-        command is killed, :meth:`resume_merge` continues the merge.
+        command is killed, :meth:`resume_merge` continues the merge. The
+        command outlives its caller: without the tag it merges nothing.
         """
         self._commands.change_at_length(
-            'lvconvert', '--yes', '--merge', '--interval', '1',
-            self._full_name(name))
+            'lvconvert', '--yes', '--merge', '--interval', '1', f'@{tag}')
 
     def resume_merge(self, origin: str) -> None:
         """Continue an interrupted merge; do not wait for its end."""
@@ -256,7 +347,7 @@ class LVM(questions.Questions):
         """
         names.check_length(self.vg_name, new_name)
         try:
-            self._commands.change('lvrename', self.vg_name, name, new_name)
+            self._remove('lvrename', self.vg_name, name, new_name)
         except errors.LogicalVolumeNotFound:
             # LVM or the rootwrap daemon may have died after the rename was
             # done, and the command was then repeated.
@@ -275,6 +366,25 @@ class LVM(questions.Questions):
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
 
+    def activate_pool(self, name: str) -> None:
+        """Activate a thin pool, even after a killed command.
+
+        That leaves the metadata or the data of the pool active, without
+        which LVM does not activate the pool.
+        """
+        try:
+            self.activate_lv(name)
+        except errors.ThinPoolPartsActive as exc:
+            LOG.warning('Deactivating what a killed command has left of thin '
+                        'pool %s: %s', self._full_name(name), exc)
+            for part in '_tmeta', '_tdata':
+                self.deactivate_lv(name + part)
+            self.activate_lv(name)
+
+    def refresh(self, name: str) -> None:
+        """Have the kernel use the devices of an LV as they are now."""
+        self._commands.change('lvchange', '--refresh', self._full_name(name))
+
     def bring_up(self, name: str) -> types.LogicalVolume:
         """Activate an LV unless it is active and healthy.
 
@@ -285,6 +395,8 @@ class LVM(questions.Questions):
         :raises errors.LogicalVolumeSuspended: I/O to it waits
         """
         lv = self.get_volume(name)
+        if not lv.active and lv.pool is not None:
+            self._pools.check_answering(lv.pool)
         if not lv.active or lv.health:
             self.activate_lv(name)
         return lv

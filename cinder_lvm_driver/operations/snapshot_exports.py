@@ -74,7 +74,7 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
         if lv.is_thin and not read_only:
             served = naming.snapshot_export(lv.name)
             if vg.find_volume(served) is None:
-                vg.create_thin_snapshot(served, lv.name, activate=True)
+                vg.create_thin_snapshot(served, lv, activate=True)
                 # Cinder does not remove an export that it never got.
                 undo.callback(
                     errors.attempt,

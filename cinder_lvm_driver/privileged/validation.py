@@ -28,6 +28,8 @@ ISCSI_NAME_TYPES = ('iqn.', 'eui.', 'naa.')     # the same, section 4.2.7.3
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
+# lvm(8), VALID NAMES; linux/dm-ioctl.h, DM_NAME_LEN with a NUL.
+_DEVICE_MAPPER_NAME = re.compile(r'[A-Za-z0-9+_.-]{1,127}')
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
 # The names that tgtd accepts for a target (tgt_target_create in usr/target.c
 # of tgt), as far as they are iSCSI names.
@@ -104,6 +106,12 @@ def serial(value: object) -> str:
 
 def uuid(argument: str, value: object) -> str:
     return _matching(_UUID, argument, value, 'a UUID')
+
+
+def device_mapper_name(value: object) -> str:
+    """Return what can be device-mapper's name of a device of LVM."""
+    return _matching(_DEVICE_MAPPER_NAME, 'device', value,
+                     "device-mapper's name of an LV")
 
 
 def device_path(value: object) -> str:

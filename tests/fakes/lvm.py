@@ -12,12 +12,13 @@ import re
 import fixtures
 
 from cinder_lvm_driver.lvm import questions
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
 _FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
-          '--nosuffix', '--snapshot', '--splitsnapshot', '--use-policies',
-          '--version', '--yes'}
+          '--nosuffix', '--refresh', '--snapshot', '--splitsnapshot',
+          '--use-policies', '--version', '--yes'}
 # Of what LVs of a segtype consist, by the ends of the names.
 _PARTS = {'thin-pool': ('tdata', 'tmeta'), 'cache-pool': ('cdata', 'cmeta'),
           'raid1': ('rimage_0', 'rimage_1', 'rmeta_0', 'rmeta_1'),
@@ -96,9 +97,17 @@ class FakeLVM:
     :ivar volumes, removed: the LVs by name, as they are or were at the end
     :ivar closed, missing: the PVs that take no LVs, or are not there
     :ivar has_spare: whether the VG has a spare for pool metadata
+    :ivar orphan: what the kernel has under the next free thin id, if anything
+    :ivar transaction_id, kernel_transaction_id: of all thin pools
+    :ivar metadata_free: bytes by which the VG's metadata can grow
+    :ivar below_pools: names of the devices that thin pools are made of
     """
 
     has_spare = True
+    orphan = None
+    transaction_id = kernel_transaction_id = 7
+    below_pools = ()
+    metadata_free = 508 * 1024
 
     def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20, pvs=1):
         self.vg_name = vg_name
@@ -182,6 +191,8 @@ class FakeLVM:
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
             'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
             'vg_missing_pv_count': len(self.missing),
+            'vg_mda_size': 1020 * 1024, 'vg_mda_free': self.metadata_free,
+            'max_lv': 0, 'lv_count': len(self.volumes),
             'pv_size': size,
             'pv_free': self.free(pv),
             'pv_allocatable': 'allocatable' * (pv not in self.closed)}
@@ -198,11 +209,28 @@ class FakeLVM:
                 {'lv_name': f'[{name}]'} for name in self.hidden()
                 if options['-S'] != 'lv_role=spare'
                 or name.endswith('_pmspare')])
-        wanted = options.get('-S', '')[len('lv_name="'):-1]
+        wanted = re.match('lv_name="([^"]*)"', options.get('-S', ''))
         return self._report('lv', options, [
             self._facts(volume)
             for name, volume in sorted(self.volumes.items())
-            if wanted in ('', name)])
+            if wanted is None or wanted[1] == name
+            or 'thin-pool' in options['-S'] and volume.segtype == 'thin-pool'])
+
+    def stack(self, name):
+        """Return what device-mapper tells of the device of a name."""
+        for volume in self.volumes.values():
+            device = naming.device_mapper_name(self.vg_name, volume.name)
+            is_pool = volume.segtype == 'thin-pool'
+            if volume.active and name == device + '-tpool' * is_pool:
+                status = (str(self.kernel_transaction_id) if is_pool else
+                          f'{len(volume.content) and 128} -')
+                return [{'name': name, 'target': volume.segtype,
+                         'table': '253:0 253:1 128 0 0', 'status': status,
+                         'is_suspended': volume.is_suspended}, *({
+                             'name': below, 'target': 'linear', 'table': '',
+                             'status': '', 'is_suspended': False}
+                             for below in self.below_pools * is_pool)]
+        return []
 
     def hidden(self):
         """Return the names of the LVs that others are made of."""
@@ -252,6 +280,10 @@ class FakeLVM:
             'lv_metadata_size': EXTENT if is_pool else '',
             'lv_snapshot_invalid': '',
             'lv_suspended': 'suspended' * volume.is_suspended,
+            'transaction_id': self.transaction_id * (
+                volume.segtype == 'thin-pool') or '',
+            'seg_pe_ranges': ','.join(f'{pv}:0-{size // EXTENT - 1}'
+                                      for pv, size in volume.on.items()),
             'stripes': len(volume.on) if volume.is_mirrored else 1,
             **volume.reported}
 
@@ -272,6 +304,9 @@ class FakeLVM:
         self._check_free_name(name)
         skip = options.get('--setactivationskip') == 'y'
         if source and not {'--extents', '--size'} & set(options):
+            if self.orphan is not None:
+                raise Failure('Thin pool (253:2) already contain thin device '
+                              'with device_id 2.')
             made = Volume(name, source.size, 'thin', origin, source.pool,
                           active=not skip, skip=skip, content=source.content,
                           read_only=options.get('--permission') == 'r')
@@ -283,7 +318,9 @@ class FakeLVM:
             made = Volume(name, int(options['--extents']) * EXTENT, kind)
         elif kind == 'thin':
             made = Volume(name, extents(options['--virtualsize']), kind,
-                          pool=self._find(options['--thinpool']).name)
+                          pool=self._find(options['--thinpool']).name,
+                          content=self.orphan or '')
+            self.orphan = None
         else:
             made = Volume(name, extents(options['--size']), kind or 'linear')
         self._place(made, made.size, int(options.get('--mirrors', 0)),
@@ -350,6 +387,8 @@ class FakeLVM:
                 if not volume.read_only:
                     raise Failure('Logical volume is already writable.')
                 volume.read_only = False
+            volume.read_only |= options.get('--permission') == 'r'
+            volume.skip |= options.get('--setactivationskip') == 'y'
             if '--activate' not in options:
                 continue
             # An origin and its COW snapshots are one to device-mapper.
@@ -366,6 +405,11 @@ class FakeLVM:
                 volume.merging = ''
 
     def _lvconvert(self, options, words):
+        if words[0].startswith('@'):
+            words = [volume.name for volume in self.volumes.values()
+                     if words[0][1:] in volume.tags]
+            if not words:
+                return
         volume = self._find(words[0])
         if '--splitmirrors' in options:
             self._split_copy(volume, options['--name'])

@@ -178,6 +178,47 @@ class TestThinPoolThatFillsUp(HealthTestCase):
         self.assertEqual(10, self.fill('99.00'))
 
 
+class TestCopies(backend.BackendTestCase):
+    """A copy of a mirrored LV whose device was away."""
+
+    settings = {'lvm_type': 'default'}
+    STALE = {'lv_health_status': 'refresh needed'}
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+        self.lvm.pvs['/dev/other'] = GIB
+        self.lvm.add('a', segtype='raid1', reported=dict(self.STALE))
+
+    def look(self):
+        self.driver.get_volume_stats(refresh=True)
+        return self.log.output.count('has one copy less')
+
+    def test_refreshed(self):
+        def refresh(options, words):
+            self.assertEqual((True, ['vg/a']),
+                             (options['--refresh'], words))
+            self.lvm.volumes['a'].reported.clear()
+
+        self.lvm._lvchange = refresh
+        self.assertEqual([0, 0], [self.look(), self.look()])
+        self.assertEqual(1, self.log.output.count('synchronized again'))
+
+    def test_it_stays_as_it_is(self):
+        self.lvm._lvchange = lambda options, words: None
+        self.assertEqual([1, 1], [self.look(), self.look()])
+        self.assertEqual(1, self.machine.programs().count('lvchange'))
+        self.lvm.volumes['a'].reported.clear()
+        self.look()
+        self.lvm.volumes['a'].reported.update(self.STALE)
+        self.assertEqual(2, self.look())
+
+    def test_failure(self):
+        self.machine.refused.add('lvchange')
+        self.assertEqual(1, self.look())
+        self.assertIn('cannot be refreshed', self.log.output)
+
+
 class TestAdvice(backend.BackendTestCase):
 
     def warnings(self):
@@ -203,7 +244,7 @@ class TestAdvice(backend.BackendTestCase):
     def test_configuration_that_cannot_be_read(self):
         self.machine.missing.add('lvmconfig')
         self.assertEqual([], self.warnings())
-        self.assertIn('cannot be read', self.log.output)
+        self.assertEqual(2, self.log.output.count('cannot be read'))
 
     def test_configuration_that_says_nothing(self):
         self.machine.lvm_conf = ''

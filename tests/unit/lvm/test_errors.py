@@ -48,6 +48,15 @@ EXPECTED = {
     errors.PhysicalVolumeMissing: [
         'activate-missing', 'create-missing', 'extend-missing',
         'rename-missing', 'snapshot-missing'],
+    lvm.LogicalVolumeMoving: [
+        'moving-cow', 'moving-extend', 'moving-remove', 'moving-rename',
+        'moving-split'],
+    lvm.ThinIdTaken: ['thin-snapshot-id-taken'],
+    lvm.ThinPoolOutOfStep: ['thin-remove-transaction-id'],
+    errors.ThinPoolPartsActive: ['pool-part-active'],
+    errors.ThinPoolDamaged: ['pool-damaged'],
+    errors.ArchiveFull: ['create-archive-full'],
+    errors.VolumeGroupFull: ['create-limit', 'create-metadata-full'],
     # What no verb of the driver can meet, and needs no name therefore.
     lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
     lvm.VolumeGroupExported: ['create-exported'],

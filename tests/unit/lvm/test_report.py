@@ -175,7 +175,10 @@ class TestForeignAnswers(base.TestCase):
         | {'lv_name': 'a', 'lv_size': '1', 'segtype': 'linear'}]}]})
     VG = json.dumps({'report': [{'vg': [
         {'vg_name': 'vg', 'vg_size': '3', 'vg_free': '2',
-         'vg_extent_size': '1', 'vg_missing_pv_count': '0'}]}]})
+         'vg_extent_size': '1', 'vg_missing_pv_count': '0',
+         'vg_mda_size': '9', 'vg_mda_free': '4', 'max_lv': '0',
+         'lv_count': '1', 'pv_name': 'a', 'pv_free': '2',
+         'pv_allocatable': 'allocatable'}]}]})
 
     def test_the_samples_of_this_test_are_good(self):
         self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
@@ -213,9 +216,19 @@ class TestForeignAnswers(base.TestCase):
     @ddt.data(0, 2)
     def test_other_number_of_vgs(self, number):
         answer = json.loads(self.VG)
-        answer['report'][0]['vg'] *= number
+        row, = answer['report'][0]['vg']
+        answer['report'][0]['vg'] = [row | {'vg_name': f'vg{each}'}
+                                     for each in range(number)]
         self.assertRaises(lvm.ReportError, report.parse_vg,
                           json.dumps(answer))
+
+    def test_space_of_closed_pvs_does_not_count(self):
+        answer = json.loads(self.VG)
+        row, = answer['report'][0]['vg']
+        answer['report'][0]['vg'].append(row | {
+            'vg_free': '2', 'pv_free': '1', 'pv_allocatable': ''})
+        vg = report.parse_vg(json.dumps(answer))
+        self.assertEqual((1, 1), (vg.free_bytes, vg.closed_bytes))
 
     def test_several_rows_of_one_volume(self):
         answer = json.loads(self.VOLUMES)

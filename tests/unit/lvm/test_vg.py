@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exact command of every verb; here and nowhere else."""
 
+import dataclasses
 import json
 from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver import process
 from tests import base
 from tests.fakes import lvm as fake_lvm
 from tests.fakes import process as fake_process
@@ -17,16 +22,21 @@ ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
                'LVM_SYSTEM_DIR=/etc/lvm')
 FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 DEVICES = ('--devices', '/dev/sda,/dev/sdb')
+RETRY = 'activation{retry_deactivation=1}'
 SETTINGS = ('--config', report.SETTINGS)
 SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, *FORM, '-o',
         'vg_name,pv_name,pv_missing')
 SCANNED = json.dumps({'report': [{'vg': [
     {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
     for path in ('/dev/sdb', '/dev/sda')]}]})
+THIN = dataclasses.replace(test_types.LINEAR, segtype='thin', pool='pool')
 POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
 VG = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
          '"vg_free": "419430400", "vg_extent_size": "4194304", '
-         '"vg_missing_pv_count": "0"}]}]}')
+         '"vg_missing_pv_count": "0", "vg_mda_size": "1044480", '
+         '"vg_mda_free": "520192", "max_lv": "0", "lv_count": "0", '
+         '"pv_name": "/dev/sda", "pv_free": "419430400", '
+         '"pv_allocatable": "allocatable"}]}]}')
 
 
 class CommandTestCase(base.TestCase):
@@ -80,8 +90,9 @@ class TestVerbs(CommandTestCase):
          'vg/s')),
         (('reduce_volume', 'a', 5), ('lvreduce', '--force', '--size', '5b',
          'vg/a')),
-        (('merge_snapshot', 's'), ('lvconvert', '--yes', '--merge',
-         '--interval', '1', 'vg/s')),
+        (('merge_tagged', 't'), ('lvconvert', '--yes', '--merge',
+         '--interval', '1', '@t')),
+        (('refresh', 'a'), ('lvchange', '--refresh', 'vg/a')),
         (('resume_merge', 'a'), ('lvchange', '--yes', '--activate', 'y',
          '--poll', 'y', 'vg/a')),
         (('add_tag', 'a', 't'), ('lvchange', '--addtag', 't', 'vg/a')),
@@ -112,35 +123,132 @@ class TestVerbs(CommandTestCase):
         for verb in (self.vg.rename_volume, self.vg.split_copy):
             self.assertRaises(lvm.NameTooLong, verb, 'a', 'b' * 125)
         self.assertRaises(lvm.NameTooLong, self.vg.create_thin_snapshot,
-                          'b' * 125, 'a', activate=True)
+                          'b' * 125, THIN, activate=True)
 
     def test_create_thin_snapshot(self):
         # auto_set_activation_skip may be 0 in lvm.conf.
         self.expect('lvcreate', '--snapshot', '--permission', 'r',
                     '--setactivationskip', 'y', '--name', 's', 'vg/a')
-        self.vg.create_thin_snapshot('s', 'a', activate=False)
+        self.vg.create_thin_snapshot('s', THIN, activate=False)
 
     def test_create_active_thin_snapshot(self):
         self.expect('lvcreate', '--snapshot', '--permission', 'rw',
                     '--setactivationskip', 'n', '--name', 's', 'vg/a')
-        self.vg.create_thin_snapshot('s', 'a', activate=True)
+        self.vg.create_thin_snapshot('s', THIN, activate=True)
 
     def test_create_thin_pool_over_95_percent(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    ','.join(report._VG_FIELDS), 'vg',
                     stdout=VG)
         self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
-                    '--extents', '95', '--name', 'pool', 'vg')
+                    '--extents', '95', '--name', 'cinder-new-pool', 'vg')
+        self.expect('lvrename', 'vg', 'cinder-new-pool', 'pool')
         self.vg.create_thin_pool('pool')
 
     def test_create_thin_pool_in_a_full_vg(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    ','.join(report._VG_FIELDS), 'vg',
                     stdout=VG.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
+
+
+class TestFullArchive(CommandTestCase):
+
+    def test_what_is_removed_is_not_archived(self):
+        for verb, words, settings in (
+                ('delete', ['lvremove', '--force', 'vg/a'], RETRY),
+                ('rename_volume', ['lvrename', 'vg', 'a', 'b'], ''),
+                ('split_snapshot', ['lvconvert', '--yes', '--splitsnapshot',
+                                    'vg/a'], '')):
+            self.fail_with(
+                words, settings, '/etc/lvm/archive/.lvm_a_1_2: write error '
+                'failed: No space left on device')
+            config = f'{settings} backup{{archive=0}}'.strip()
+            self.runner.expect(*ENVIRONMENT, words[0], *DEVICES, '--config',
+                               config, *words[1:])
+            getattr(self.vg, verb)('a', *['b'] * (verb == 'rename_volume'))
+
+    def test_nothing_is_created(self):
+        self.fail_with(['lvcreate', '--yes', '--wipesignatures', 'y',
+                        '--size', '5b', '--name', 'a', 'vg'], '',
+                       '/a/.lvm_a_1_2: write error failed: No space left on '
+                       'device')
+        error = self.assertRaises(errors.ArchiveFull,
+                                  self.vg.create_volume, 'a', 5)
+        self.assertIn('backup/archive_dir', str(error))
+
+    def fail_with(self, words, settings, stderr):
+        self.runner.expect(
+            *ENVIRONMENT, words[0], *DEVICES,
+            *['--config', settings] * bool(settings), *words[1:],
+            error=process.CommandFailed(words, 5, '', stderr))
+
+
+class TestPoolsThatAreHalfActive(CommandTestCase):
+
+    ACTIVATE = ('lvchange', '--yes', '--activate', 'y',
+                '--ignoreactivationskip', 'vg/pool')
+
+    def test_parts_are_deactivated(self):
+        self.runner.expect(
+            *ENVIRONMENT, self.ACTIVATE[0], *DEVICES, *self.ACTIVATE[1:],
+            error=process.CommandFailed(
+                self.ACTIVATE, 5, '', 'Activation of logical volume vg/pool '
+                'is prohibited while logical volume vg/pool_tmeta is active'))
+        for part in 'vg/pool_tmeta', 'vg/pool_tdata':
+            self.runner.expect(
+                *ENVIRONMENT, 'lvchange', *DEVICES, '--config', RETRY,
+                '--activate', 'n', part)
+        self.expect(*self.ACTIVATE)
+        self.vg.activate_pool('pool')
+
+
+class TestOrphans(base.TestCase):
+    """Data in a thin pool under the id that LVM gives next."""
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.lvm.add('pool', 100 * 2 ** 20, segtype='thin-pool')
+        self.lvm.add('a', segtype='thin', pool='pool')
+        self.lvm.orphan = 'data of another tenant'
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, '_stack', self.lvm.stack))
+
+    def orphans(self):
+        return [(lv.content, lv.active, lv.read_only, lv.skip)
+                for name, lv in self.lvm.volumes.items()
+                if name.startswith('cinder-orphan-')]
+
+    def test_volume(self):
+        self.vg.create_thin_volume('b', 5, 'pool')
+        self.assertEqual('', self.lvm.volumes['b'].content)
+        self.assertEqual([('data of another tenant', False, True, True)],
+                         self.orphans())
+        self.assertIn('lvremove vg/cinder-orphan-', self.log.output)
+
+    def test_snapshot(self):
+        self.lvm.volumes['a'].content = 'ours'
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=True)
+        self.assertEqual('ours', self.lvm.volumes['s'].content)
+        self.assertEqual([('data of another tenant', False, True, True)],
+                         self.orphans())
+
+    def test_id_without_data(self):
+        self.lvm.orphan = ''
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=True)
+        self.assertEqual([], self.orphans())
+
+    def test_no_end_of_them(self):
+        with mock.patch.object(self.vg._pools, 'is_blank',
+                               return_value=False):
+            self.assertRaises(lvm.ThinIdTaken, self.vg.create_thin_volume,
+                              'b', 5, 'pool')
+        self.assertNotIn('b', self.lvm.volumes)
 
 
 @ddt.ddt

@@ -312,6 +312,7 @@ def install():
     command.installed_version = lambda runner: (2, 3, 16)
     command.autoextension = lambda runner, system_dir: (
         types.Autoextension(threshold_percent=70, is_monitored=True))
+    command.archive_directory = lambda runner, system_dir: None
     background.start = lambda name, work: work()
     process.RootwrapRunner.start_daemon = lambda self, probe: None
     options.Settings.read = functools.partial(_settings,
