@@ -39,7 +39,8 @@ class PoolTestCase(test_health.HealthTestCase):
 
     def ids(self):
         """Return the transaction ids of the kernel and of LVM."""
-        status = self.root.run('dmsetup', 'status', self.dm_name()).split()
+        status = self.root.run('dmsetup', 'status', '--noflush',
+                               self.dm_name()).split()
         reported, = self.lv(self.pool_name, 'transaction_id')
         return int(status[3]), int(reported)
 
