@@ -96,12 +96,12 @@ class PoolTestCase(test_health.HealthTestCase):
 
 class SuspendedPoolTest(PoolTestCase):
 
-    def check(self, suffix):
+    def test_pool(self):
         volume, snapshot = self.made()
-        self.inactive = self.volume()
-        self.driver.create_volume(self.inactive)
-        self.root.run('lvchange', '-an', self.device(self.inactive.name))
-        name = self.dm_name(suffix)
+        inactive = self.volume()
+        self.driver.create_volume(inactive)
+        self.root.run('lvchange', '-an', self.device(inactive.name))
+        name = self.dm_name()
         self.root.run('dmsetup', 'suspend', '--noflush', '--nolockfs', name)
         with contextlib.ExitStack() as resumed:
             resumed.callback(self.root.run, 'dmsetup', 'resume', name)
@@ -112,22 +112,12 @@ class SuspendedPoolTest(PoolTestCase):
             self.assert_down(self.driver, pattern)
             # LVM would resume the pool if it activated an LV.
             with self.assert_raises_with(API_EXCEPTION, pattern):
-                self.driver.create_export(
-                    self.context, self.inactive, None)
+                self.driver.create_export(self.context, inactive, None)
             # A service that starts now serves what it can.
             with self.assertLogs(health.LOG, 'ERROR'):
                 self.pool(self.make_driver())
             self.assertEqual([name], self.suspended())
         self.assert_works(volume, snapshot)
-
-    def test_pool(self):
-        self.check('-tpool')
-
-    def test_data(self):
-        self.check('_tdata')
-
-    def test_metadata(self):
-        self.check('_tmeta')
 
 
 class MovingPoolTest(PoolTestCase):

@@ -213,7 +213,8 @@ class LateMergeTest(base.BackendTestCase):
             lambda: self.lv_names() == self.names
             and self.lv(self.volume_.name, 'lv_tags') == ('',),
             'no trace is left of the interrupted revert')
-        self.root.run('lvchange', '-ay', self.device('_' + self.taken.name))
+        self.root.run('lvchange', '-y', '-ay',
+                      self.device('_' + self.taken.name))
         self.assertEqual(
             [self.then if before_the_recovery else self.now, self.then],
             [self.checksum(self.device(name)) for name in (
