@@ -61,7 +61,7 @@ class Remover:
             self._wipe_later([lv.name])
             return
         lvm.check_answering(lv)
-        self._vg.check_pool(self._vg.require_closed(lv))
+        self._vg.check_changeable(self._vg.require_closed(lv))
         if lv.is_thin or not self._writer.wipes:
             self._vg.delete(lv.name)
             return
@@ -163,7 +163,7 @@ class Remover:
         if lv is None:
             return
         lvm.check_answering(lv)
-        self._vg.check_pool(self._vg.require_closed(lv))
+        self._vg.check_changeable(self._vg.require_closed(lv))
         if not lv.active:
             self._vg.activate_lv(name)
         if not lv.is_thin:

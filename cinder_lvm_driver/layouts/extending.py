@@ -95,7 +95,7 @@ def extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int,
         vg.delete_tag(lv.name, interrupted.tag)
     if lv.size_bytes >= size_bytes:
         return
-    vg.check_pool(lv)
+    vg.check_changeable(lv)
     if lv.is_thin or zero_from is None:
         _extend(vg, lv, size_bytes)
         return

@@ -58,11 +58,13 @@ class Merge:
         :param lv: closed
         :raises lvm.InsufficientSpace: the VG has no space for a snapshot of
             the LV's present size
-        :raises lvm.LogicalVolumeInUse: the snapshot is open
+        :raises lvm.LogicalVolumeInUse: the snapshot is open, or pvmove is
+            moving the LV
         """
         # If one of the two is open, LVM defers the merge to the next
         # activation and then discards what was written since.
         self._vg.require_closed(snapshot)
+        self._vg.check_changeable(lv)
         self._check_room(lv, snapshot)
         if not lv.active:
             self._vg.activate_lv(lv.name)

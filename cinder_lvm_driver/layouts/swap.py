@@ -75,7 +75,7 @@ class Swap:
 
     def _remove_left_over(self, lv: lvm.LogicalVolume) -> None:
         LOG.warning('Removing LV %s of an interrupted revert', lv.name)
-        self._vg.check_pool(lv)
+        self._vg.check_changeable(lv)
         self._vg.delete(lv.name)
 
     def _remove_old(self, old: str, volume_name: str) -> None:

@@ -58,7 +58,7 @@ class Thin(base.Layout):
             except lvm.LVMError as exc:
                 self._inactive_reason = str(exc)
         try:
-            self._vg.check_pool(pool)
+            self._vg.check_changeable(pool)
         except lvm.ThinPoolOutOfStep as exc:
             LOG.warning('%s. Having LVM complete what a killed command may '
                         'have left', exc)
@@ -167,7 +167,7 @@ class Thin(base.Layout):
         if pool.active:
             self._inactive_reason = None
         try:
-            self._vg.check_pool(pool)
+            self._vg.check_changeable(pool)
         except lvm.LVMError as exc:
             return str(exc)
         return health.pool_fault(pool, self._inactive_reason)

@@ -44,7 +44,6 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
     status = devices[0]['status'].split()
     _metadata, _data, block_sectors, _low_water, *features = (
         devices[0]['table'].split())
-    pvmove = naming.device_mapper_name(vg_name, _PVMOVE)
     return ThinPool(
         transaction_id=(int(status[0]) if status and status[0].isdigit()
                         else None),
@@ -52,8 +51,21 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
         zeroes_blocks='skip_block_zeroing' not in features,
         suspended=tuple(device['name'] for device in devices
                         if device['is_suspended']),
-        is_moving=any(device['name'].startswith(pvmove)
-                      for device in devices[1:]))
+        is_moving=_has_pvmove(vg_name, devices))
+
+
+def is_moving(vg_name: str, name: str) -> bool:
+    """Return whether pvmove(8) is moving an LV; False if it is not active.
+
+    :raises errors.KernelSilent: the kernel cannot be asked
+    """
+    return _has_pvmove(vg_name, _stack(naming.device_mapper_name(vg_name,
+                                                                 name)))
+
+
+def _has_pvmove(vg_name: str, devices: list[device_mapper.Device]) -> bool:
+    pvmove = naming.device_mapper_name(vg_name, _PVMOVE)
+    return any(device['name'].startswith(pvmove) for device in devices[1:])
 
 
 def mapped_bytes(vg_name: str, name: str) -> int:

@@ -6,6 +6,7 @@ import time
 
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import pools
 from cinder_lvm_driver.lvm import report
@@ -74,13 +75,12 @@ class Questions:
         return types.LogicalVolumes(self.vg_name,
                                     report.parse_volumes(answer))
 
-    def check_pool(self, lv: types.LogicalVolume) -> None:
-        """Check that LVM can change a thin LV or thin pool.
+    def check_changeable(self, lv: types.LogicalVolume) -> None:
+        """Check that LVM can change an LV without leaving half of it.
 
-        :param lv: any LV, as LVM has just reported it; only thin ones are
-            checked
+        :param lv: any LV, as LVM has just reported it
         :raises errors.KernelSilent: the kernel cannot be asked
-        :raises errors.LogicalVolumeMoving: pvmove is moving the pool
+        :raises errors.LogicalVolumeMoving: pvmove is moving it or its pool
         :raises errors.LogicalVolumeSuspended: I/O to the pool waits
         :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
             the pool
@@ -88,6 +88,10 @@ class Questions:
         pool = lv.name if lv.is_thin_pool else lv.pool
         if pool is not None and (lv.is_thin or lv.is_thin_pool):
             self._pools.check(pool, lv.transaction_id)
+        elif kernel.is_moving(self.vg_name, lv.name):
+            raise errors.LogicalVolumeMoving(
+                f'LV {lv.full_name} is being moved by pvmove: wait until '
+                f'that ends')
 
     def wait_until_closed(self, lv: types.LogicalVolume) -> \
             types.LogicalVolume:

@@ -186,7 +186,7 @@ class LVM(questions.Questions):
             the pool
         """
         names.check_length(self.vg_name, name)
-        self.check_pool(origin)
+        self.check_changeable(origin)
         modes = (('--permission', 'rw', '--setactivationskip', 'n')
                  if activate else
                  ('--permission', 'r', '--setactivationskip', 'y'))
@@ -221,7 +221,7 @@ class LVM(questions.Questions):
 
         :raises errors.InsufficientSpace: the VG has no free extents
         """
-        self.check_pool(pool)
+        self.check_changeable(pool)
         path = self._full_name(pool.name)
         try:
             self._commands.change(

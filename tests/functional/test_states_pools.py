@@ -188,6 +188,7 @@ class MovingVolumeTest(base.BackendTestCase):
                      plain),
                     (exception.SnapshotIsBusy, self.driver.delete_snapshot,
                      snapshot),
+                    # It would have to be deactivated.
                     (API_EXCEPTION, self.driver.extend_volume, volume, 1),
                     (API_EXCEPTION, self.driver.create_snapshot,
                      self.snapshot(volume)),
@@ -198,14 +199,6 @@ class MovingVolumeTest(base.BackendTestCase):
                 with self.assert_raises_with(error, 'pvmove.*wait'):
                     verb(*arguments)
             self.assertEqual(names, self.lv_names())
-
-    def test_wiped_when_it_is_over(self):
-        """What is deleted meanwhile is busy, with a wipe as without."""
-        driver = self.make_driver(lvm_type='default', volume_clear='zero')
-        volume = self.create_small()
-        with slow_pvmove(self):
-            with self.assertRaises(exception.VolumeIsBusy):
-                driver.delete_volume(volume)
 
 
 class MovingMirrorTest(base.BackendTestCase):

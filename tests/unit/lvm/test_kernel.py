@@ -81,6 +81,19 @@ class TestThinPool(KernelTestCase):
             self.assertIn('filters_path', str(caught))
 
 
+class TestIsMoving(KernelTestCase):
+
+    def test_all_cases(self):
+        for devices, is_moving in (
+                ([], False), ([device('vg-a')], False),
+                ([device('vg-pvmove0')], False),
+                ([device('vg-a'), device('other-pvmove0')], False),
+                ([device('vg-a'), device('vg-a-real'),
+                  device('vg-pvmove0')], True)):
+            self.having(*devices)
+            self.assertIs(is_moving, kernel.is_moving('vg', 'a'))
+
+
 class TestMappedBytes(KernelTestCase):
 
     def test_all_cases(self):

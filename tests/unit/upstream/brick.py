@@ -161,7 +161,7 @@ class Brick:
     def require_closed(self, volume, remedy=None):
         return volume
 
-    def check_pool(self, volume):
+    def check_changeable(self, volume):
         """Take it that LVM and the kernel agree."""
 
     def get_volumes(self):
