@@ -52,7 +52,8 @@ class Thin(base.Layout):
                 f'thin pool: rename it with lvrename, or set lvm_type to '
                 f'default')
         self.reads_zeroes = pool.zeroes_blocks
-        if not pool.active:
+        # LVM would resume a suspended one.
+        if not pool.active and not pool.is_suspended:
             try:
                 self._vg.activate_pool(self._pool)
             except lvm.LVMError as exc:
