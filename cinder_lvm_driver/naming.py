@@ -122,6 +122,15 @@ def device_mapper_name(vg_name: str, lv_name: str) -> str:
     return '%s-%s' % (vg_name.replace('-', '--'), lv_name.replace('-', '--'))
 
 
+def device_mapper_name_of(path: str) -> str:
+    """Return the name that device-mapper has for the LV of a device path.
+
+    :param path: of :func:`device_path` or :func:`device_mapper_path`
+    """
+    folder, _, name = path.removeprefix('/dev/').partition('/')
+    return name if folder == 'mapper' else device_mapper_name(folder, name)
+
+
 def device_mapper_path(vg_name: str, lv_name: str) -> str:
     """Return the device-mapper path of an LV."""
     return f'/dev/mapper/{device_mapper_name(vg_name, lv_name)}'

@@ -164,6 +164,7 @@ class Remover:
         if not lv.active:
             self._vg.activate_lv(name)
         if not lv.is_thin:
+            self._vg.ensure_nodes(name)
             if lv.is_read_only:
                 # A managed COW snapshot can be read-only.
                 self._vg.make_writable(name)

@@ -13,6 +13,8 @@ from oslo_concurrency.fixture import lockutils as lockutils_fixture
 from oslo_config import fixture as config_fixture
 import testtools
 
+from cinder_lvm_driver import blockdev
+
 # Seconds a test may take; a hanging one fails instead of blocking the run.
 DEFAULT_TIMEOUT = 60
 
@@ -69,6 +71,9 @@ class TestCase(testtools.TestCase):
             format='%(levelname)s %(name)s: %(message)s'))
         # External locks are files: each test has a folder of its own.
         self.useFixture(lockutils_fixture.ExternalLockFixture())
+        # No LV has a device here; each is found where it should be.
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv', lambda path: None))
         #: sets options of oslo.config; they are put back at the end
         self.config = self.useFixture(config_fixture.Config())
         if not self.may_sleep:

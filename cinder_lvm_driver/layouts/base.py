@@ -142,6 +142,8 @@ class Layout(abc.ABC):
             self._vg.activate_lv(snapshot.name)
             # LVM does not know whether an inactive snapshot is valid.
             snapshot = self._vg.get_volume(snapshot.name)
+        else:
+            self._vg.ensure_nodes(snapshot.name)
         if snapshot.is_invalid:
             raise lvm.SnapshotOverflowed(
                 f'COW snapshot {snapshot.name} of LV {snapshot.origin} has '
@@ -159,6 +161,7 @@ class Layout(abc.ABC):
             self.create_volume(name, max(size_bytes,
                                          source.virtual_size_bytes))
             undo.callback(self._discard, name)
+            self._vg.ensure_nodes(name)
             self._writer.copy(
                 source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)

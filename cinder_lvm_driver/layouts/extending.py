@@ -175,6 +175,8 @@ def _zero_end(vg: lvm.LVM, lv: lvm.LogicalVolume, extension: _Extension,
         if not lv.active:
             vg.activate_lv(lv.name)
             activated.callback(vg.deactivate_lv, lv.name)
+        else:
+            vg.ensure_nodes(lv.name)
         zero_from(lv.path, extension.old_bytes)
 
 

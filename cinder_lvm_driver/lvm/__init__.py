@@ -2,6 +2,7 @@
 """LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
+from cinder_lvm_driver.lvm.errors import DeviceNodeWrong
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
@@ -34,6 +35,7 @@ __all__ = (
     'AutoextendPolicy',
     'Autoextension',
     'CommandOfLVMFailed',
+    'DeviceNodeWrong',
     'InsufficientSpace',
     'InvalidRequest',
     'LVM',

@@ -67,6 +67,10 @@ class ReportError(LVMError):
     """LVM did not print the report that was asked for."""
 
 
+class DeviceNodeWrong(LVMError):
+    """The path of an active LV does not lead to its device."""
+
+
 class SnapshotOverflowed(LVMError):
     """A COW snapshot ran out of space and lost its data."""
 

@@ -2,11 +2,16 @@
 """Changes to one VG, with the method names of os-brick's LVM class."""
 
 from collections.abc import Sequence
+import logging
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
 
 _POOL_SHARE_PERCENT = 95
 # One each for the metadata and its spare, at least.
@@ -270,23 +275,55 @@ class LVM(questions.Questions):
                               self._full_name(name))
 
     def activate_lv(self, *lv_names: str) -> None:
-        """Activate LVs, also snapshots, until the next boot."""
+        """Activate LVs, also snapshots, until the next boot.
+
+        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
+        """
         self._commands.change(
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
+        self.ensure_nodes(*lv_names)
+
+    def ensure_nodes(self, *lv_names: str) -> None:
+        """Have the device paths of active LVs lead to their devices.
+
+        Runs no command unless a node is missing or leads elsewhere.
+
+        :raises errors.DeviceNodeWrong: LVM cannot create the nodes either
+        """
+        wrong = self._without_nodes(lv_names)
+        if not wrong:
+            return
+        LOG.warning('Creating the device nodes of LV %s again: they are '
+                    'missing or lead to other devices', ', '.join(wrong))
+        self._commands.change('vgmknodes', *map(self._full_name, wrong))
+        wrong = self._without_nodes(wrong)
+        if wrong:
+            raise errors.DeviceNodeWrong(
+                f'{naming.device_path(self.vg_name, wrong[0])} does not lead '
+                f'to the device of its LV: check that LVM can write to /dev, '
+                f'and that lvm.conf has udev_rules = 0 and udev_sync = 0 if '
+                f'no udev runs here')
+
+    def _without_nodes(self, lv_names: Sequence[str]) -> list[str]:
+        return [name for name in lv_names
+                if not blockdev.has_nodes(self.vg_name, name)]
 
     def bring_up(self, name: str) -> types.LogicalVolume:
-        """Activate an LV unless it is active and healthy.
+        """Activate an LV unless it is active and healthy; check its nodes.
 
         LVM decides whether an LV that lacks a PV can be used.
 
         :returns: the LV as it was before
         :raises errors.LogicalVolumeOfWrongKind: it is a pool
         :raises errors.LogicalVolumeSuspended: I/O to it waits
+        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
         """
         lv = self.get_volume(name)
         if not lv.active or lv.health:
             self.activate_lv(name)
+        else:
+            self.ensure_nodes(name)
         return lv
 
     def deactivate_lv(self, name: str) -> None:

@@ -86,6 +86,9 @@ def _serve(backend: backends.Backend,
                 if not lvs[volume.name].active]
     if inactive:
         present = _activate(backend.vg, present, inactive)
+    errors.attempt('Some attached volumes cannot be served',
+                   backend.vg.ensure_nodes,
+                   *(volume.name for volume in present))
     failed = backend.target.ensure_exports(
         cinder_context.get_admin_context(),
         [(volume, _path(backend, volume)) for volume in present])

@@ -83,6 +83,7 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
         else:
             served = lv.name
             vg.activate_lv(served)
+        vg.ensure_nodes(served)
         export = target.create_export(
             context, AttachedSnapshot.of(snapshot),
             naming.device_path(vg.vg_name, served), read_only=read_only)

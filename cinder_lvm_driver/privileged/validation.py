@@ -14,6 +14,7 @@ import re
 import stat
 import zlib
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import errors
 
 # The characters are those of RFC 3722, section 6.2. The form is the one that
@@ -41,7 +42,6 @@ _TGT_INITIATOR = re.compile(
 _PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
 _BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
 _LLDS = ('iscsi', 'iser')
-_SYS_DEVICES = '/sys/dev/block'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Looser than the NVMe base specification (2.0, section 4.5), which requires a
 # date and a domain: Cinder's default target_prefix gives names that begin
@@ -129,8 +129,10 @@ def device(value: object) -> str:
             raise errors.DeviceNotUsable(
                 path, 'could be replaced by another user than root: see the '
                 f'owner and the mode of {folder}')
-    if not _is_logical_volume(device_number(path)):
-        raise errors.DeviceNotUsable(path, 'is not a logical volume of LVM')
+    device_number(path)
+    reason = blockdev.why_not_lv(path)
+    if reason is not None:
+        raise errors.DeviceNotUsable(path, reason)
     return path
 
 
@@ -296,13 +298,3 @@ def _is_only_roots(folder: pathlib.PurePath) -> bool:
     except FileNotFoundError:
         return True
     return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS
-
-
-def _is_logical_volume(number: tuple[int, int]) -> bool:
-    """Tell whether a device number is that of an LV."""
-    uuid_path = '%s/%d:%d/dm/uuid' % (_SYS_DEVICES, *number)
-    try:
-        with open(uuid_path) as file:
-            return file.read().startswith('LVM-')
-    except FileNotFoundError:
-        return False

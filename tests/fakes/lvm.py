@@ -365,6 +365,10 @@ class FakeLVM:
             if '--poll' in options and top.merged_later is None:
                 volume.merging = ''
 
+    def _vgmknodes(self, options, words):
+        for word in words:
+            self._find(word)
+
     def _lvconvert(self, options, words):
         volume = self._find(words[0])
         if '--splitmirrors' in options:

@@ -7,6 +7,7 @@ import fixtures
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
@@ -72,6 +73,8 @@ class FakeMachine(fixtures.Fixture):
             lambda command: FakeClient(self, command)))
         self.useFixture(fixtures.MockPatchObject(
             devices, '_attribute', self.block_attribute))
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv', self.why_not_lv))
         self.useFixture(work_at_once())
         self.useFixture(lvm.never_waiting())
 
@@ -188,6 +191,10 @@ class FakeMachine(fixtures.Fixture):
     def _zero(self, volume, offset, size):
         volume.content = ''
         self.wiped.append((volume.name, int(offset), int(size)))
+
+    def why_not_lv(self, path):
+        """Return why a path does not lead to an LV."""
+        return None if self._device(path) else 'is not a block device'
 
     def block_attribute(self, path, name):
         """Return what the kernel tells of the device of an LV."""

@@ -5,7 +5,9 @@ import json
 from unittest import mock
 
 import ddt
+import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import report
 from tests import base
@@ -169,3 +171,58 @@ class TestBringUp(base.TestCase):
     def test_what_is_not_brought_up(self, facts):
         self.assertRaises(lvm.LVMError, self.bring_up, active=False, **facts)
         self.assertFalse(self.lvm.volumes['a'].active)
+
+
+class TestNodes(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        for name in 'a', 'b':
+            self.lvm.add(name)
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.vg.find_volume('a')
+        # Paths that lead elsewhere.
+        self.wrong = set()
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv',
+            lambda path: 'leads elsewhere' if path in self.wrong else None))
+        self.run = self.useFixture(fixtures.MockPatchObject(
+            self.lvm, 'run', wraps=self.lvm.run)).mock
+
+    def programs(self):
+        return [fake_lvm.parse(call.args)[0]
+                for call in self.run.call_args_list]
+
+    def create_nodes(self, options, words):
+        self.words = words
+        self.wrong.clear()
+
+    def test_nodes_that_are_right(self):
+        self.vg.ensure_nodes('a', 'b')
+        self.assertEqual([], self.programs())
+
+    def test_nodes_that_lead_elsewhere(self):
+        for path in '/dev/vg/b', '/dev/mapper/vg-b':
+            self.wrong.add(path)
+            self.useFixture(fixtures.MockPatchObject(
+                self.lvm, '_vgmknodes', self.create_nodes))
+            self.vg.ensure_nodes('a', 'b')
+            self.assertEqual(['vg/b'], self.words)
+
+    def test_nodes_of_an_lv_that_is_brought_up(self):
+        self.useFixture(fixtures.MockPatchObject(
+            self.lvm, '_vgmknodes', self.create_nodes))
+        self.wrong.add('/dev/vg/a')
+        self.vg.bring_up('a')
+        self.wrong.add('/dev/vg/a')
+        self.vg.activate_lv('a')
+        self.assertEqual(['lvs', 'vgmknodes', 'lvchange', 'vgmknodes'],
+                         self.programs())
+
+    def test_nodes_that_cannot_be_created(self):
+        self.wrong.add('/dev/vg/a')
+        error = self.assertRaises(lvm.DeviceNodeWrong, self.vg.ensure_nodes,
+                                  'a')
+        self.assertIn('/dev/vg/a does not lead to the device of its LV',
+                      str(error))
