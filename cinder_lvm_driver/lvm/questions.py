@@ -9,6 +9,7 @@ from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import openers
 from cinder_lvm_driver import process
 
 CLOSING_SECONDS = 10.0
@@ -90,7 +91,7 @@ class Questions:
         return lv
 
     def require_closed(self, lv: types.LogicalVolume,
-                       remedy: str = 'close its device on this host') -> \
+                       remedy: str = 'end that on this host') -> \
             types.LogicalVolume:
         """Wait up to 10 seconds until an LV is closed, and require that.
 
@@ -103,7 +104,7 @@ class Questions:
         lv = self.wait_until_closed(lv)
         if lv.is_open:
             raise errors.LogicalVolumeInUse(
-                f'LV {lv.name} is in use: {remedy}')
+                f'LV {lv.name} is {openers.describe(lv.path)}: {remedy}')
         return lv
 
     def get_vg(self) -> types.VolumeGroup:

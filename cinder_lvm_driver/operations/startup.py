@@ -11,6 +11,7 @@ from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import managing
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
@@ -52,8 +53,9 @@ def _recover(backend: backends.Backend) -> None:
             continue
         # Another back end that shares the VG may need it.
         if lv.is_open:
-            LOG.warning('Temporary LV %s is in use and stays. Restart '
-                        'cinder-volume when it is no longer in use', name)
+            LOG.warning('Temporary LV %s is %s and stays. Restart '
+                        'cinder-volume when it is no longer in use', name,
+                        openers.describe(lv.path))
         else:
             LOG.warning('Removing temporary LV %s', name)
             errors.attempt(f'Temporary LV {name} cannot be removed; the next '
