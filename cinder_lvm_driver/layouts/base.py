@@ -42,6 +42,9 @@ class DeviceWriter(Protocol):
         """Overwrite a device with zeroes, from an offset to its end."""
 
 
+# Of a VG's thin pool, the same as in-tree.
+POOL_NAME = '{}-pool'
+
 # Removes an LV, and wipes it first if the options ask for that.
 RemoveVolume = Callable[[lvm.LogicalVolume], None]
 
@@ -60,7 +63,7 @@ class Capacity:
 
 def thin_pool_name(vg: lvm.LVM) -> str:
     """Return the name of a VG's thin pool, the same as in-tree."""
-    return f'{vg.vg_name}-pool'
+    return POOL_NAME.format(vg.vg_name)
 
 
 class Layout(abc.ABC):
@@ -73,6 +76,8 @@ class Layout(abc.ABC):
 
     # The value of option lvm_type.
     lvm_type: str
+    # What LVM appends to the device name of a volume for those below it.
+    device_suffix = ''
     # Whether a new LV reads as zeroes, so that copies can be sparse.
     reads_zeroes: bool
 

@@ -17,6 +17,8 @@ LOG = logging.getLogger(__name__)
 class Mirror(thick.Thick):
     """raid1 LVs with each copy on different PVs; see lvmraid(7)."""
 
+    device_suffix = '_rimage_0'
+
     def __init__(self, vg: lvm.LVM, writer: base.DeviceWriter,
                  remove: base.RemoveVolume, mirrors: int) -> None:
         """Run no command yet.

@@ -10,6 +10,8 @@ class Thick(base.Layout):
     """Linear LVs, which have all their extents from the start."""
 
     lvm_type = 'default'
+    # Of the origin of a COW snapshot.
+    device_suffix = '-real'
     reads_zeroes = False
 
     def prepare(self) -> None:

@@ -19,6 +19,7 @@ from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
+from cinder_lvm_driver.lvm.names import check_vg_name
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
@@ -60,5 +61,6 @@ __all__ = (
     'VolumeGroupNotFound',
     'check_answering',
     'check_kind',
+    'check_vg_name',
     'full_cow_store_bytes',
 )

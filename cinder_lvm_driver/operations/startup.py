@@ -6,10 +6,12 @@ import logging
 
 from cinder import context as cinder_context
 from cinder import exception
+from oslo_config import cfg
 
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import managing
@@ -17,6 +19,8 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
+
+_SOME_ID = '00000000-0000-0000-0000-000000000000'
 
 
 def check_target_options(settings: options.Settings,
@@ -37,9 +41,32 @@ def check_target_options(settings: options.Settings,
 def start(backend: backends.Backend) -> None:
     """Check all that the back end needs, and recover from a crash."""
     backend.target.check_for_setup_error()
+    _check_names(backend.vg.vg_name, backend.layout.device_suffix)
     backend.layout.prepare()
     _recover(backend)
     health.give_advice(backend.layout, backend.runner, backend.settings)
+
+
+def _check_names(vg_name: str, suffix: str) -> None:
+    """Check that the name of the VG leaves room for those of its LVs.
+
+    :param suffix: what LVM appends for the devices of volumes
+    :raises lvm.NameTooLong: it leaves none for volumes and snapshots
+    """
+    volume = cfg.CONF.volume_name_template % _SOME_ID
+    snapshot = naming.snapshot_lv_name(
+        cfg.CONF.snapshot_name_template % _SOME_ID)
+    for name in volume, snapshot:
+        lvm.check_vg_name(vg_name, name, suffix)
+    for verb, name in (('cloned with a copy', naming.clone_source(volume)),
+                       ('migrated here', naming.arriving(volume)),
+                       ('reverted', naming.revert_from(volume)),
+                       ('backed up from a snapshot',
+                        naming.snapshot_export(snapshot))):
+        try:
+            lvm.check_vg_name(vg_name, name, suffix)
+        except lvm.NameTooLong as exc:
+            LOG.warning('No volume can be %s: %s', verb, exc)
 
 
 def _recover(backend: backends.Backend) -> None:
