@@ -99,7 +99,7 @@ class TestSetup(backend.BackendTestCase):
 class TestNames(backend.BackendTestCase):
 
     def start(self, vg_name, **settings):
-        self.lvm = self.machine.add_group(vg_name,
+        self.lvm = self.machine.add_vg(vg_name,
                                           size_bytes=100 * GIB)
         return self.make_driver(volume_group=vg_name, **settings)
 
@@ -112,7 +112,7 @@ class TestNames(backend.BackendTestCase):
         self.assertEqual({}, self.lvm.volumes)
 
     def test_pool_that_has_one(self):
-        self.machine.add_group(VG_OF_58).add(f'{VG_OF_58}-pool',
+        self.machine.add_vg(VG_OF_58).add(f'{VG_OF_58}-pool',
                                              segtype='thin-pool')
         self.start(VG_OF_58)
 
