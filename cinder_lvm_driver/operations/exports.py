@@ -180,7 +180,7 @@ def _same_connectors(backend: backends.Backend, volume: objects.Volume,
 def _warn_of_shared_name(backend: backends.Backend, volume: objects.Volume,
                          connector: targets.Connector) -> None:
     """Warn of hosts that the target cannot tell apart."""
-    names = {str(targets.said(each, 'host')) for each in (
+    names = {str(targets.text_of(each, 'host')) for each in (
         connector, *_same_connectors(backend, volume, connector))}
     if len(names) > 1:
         LOG.warning('Hosts %s have the same initiator name or NQN, and each '
