@@ -171,7 +171,7 @@ class TgtTarget(iscsi.ISCSITarget):
                 undo.later(self.folder.remove, request.target_iqn)
             self.folder.write(self._definition(request, initiators))
             disk = tgt.Disk(
-                request.device, tgt_persist.file_name(request.target_iqn),
+                request.device, _scsi_id(request),
                 self.write_cache, self.bsoflags, request.read_only)
             tid = tgt.create_target(
                 target_iqn=request.target_iqn, lld=self.driver_volume_type,
@@ -182,8 +182,8 @@ class TgtTarget(iscsi.ISCSITarget):
     def _definition(self, request: ExportRequest, initiators: tuple[str, ...],
                     ) -> tgt_persist.Definition:
         return tgt_persist.Definition(
-            request.target_iqn, request.device, self.driver_volume_type,
-            request.chap, self.bsoflags, self.write_cache,
+            request.target_iqn, request.device, _scsi_id(request),
+            self.driver_volume_type, request.chap, self.bsoflags, self.write_cache,
             request.read_only, initiators, self.addresses)
 
     def _is_complete(self, present: tgt.ListedTarget,
@@ -276,6 +276,18 @@ class TgtTarget(iscsi.ISCSITarget):
 def _union(*names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names in order, each once."""
     return tuple(dict.fromkeys(name for some in names for name in some))
+
+
+def _scsi_id(request: ExportRequest) -> str:
+    """Return the identifier from which hosts make the WWID of a disk.
+
+    It is the name of the volume, as with the in-tree class, as long as tgtd
+    does not cut the ID off that a long volume_name_template puts at its end.
+    """
+    name = tgt_persist.file_name(request.target_iqn)
+    shown = name[:tgt_objects.SCSI_ID_LENGTH]
+    half = request.serial[:len(request.serial) // 2]
+    return name if name == shown or half in shown else request.serial
 
 
 def _check_name(option: str, target_iqn: str) -> None:

@@ -184,6 +184,7 @@ class TestSetup(TargetTestCase):
                 fake_volume.new_volume(2), DEVICES[1])
 
 
+@ddt.ddt
 class TestVerbs(TargetTestCase):
 
     def test_host_that_has_just_left_is_not_let_in_again(self):
@@ -344,6 +345,24 @@ class TestVerbs(TargetTestCase):
         self.assertEqual(('sync', '1'), (lun.flags, lun.readonly))
         self.assertTrue(lun.mode_page)
         self.assertEqual(volume.name[:36], lun.scsi_id)
+
+    @ddt.data(('volume-', 'volume-'),
+              ('openstack-eu-west-', 'openstack-eu-west-'),
+              ('openstack-eu-west-1-', ''),
+              ('openstack-production-eu-west-1-volume-', ''), ('', ''))
+    @ddt.unpack
+    def test_wwid(self, prefix, kept):
+        """Two volumes never share what hosts take for the disk."""
+        volumes = [fake_volume.new_volume(
+            number, name=prefix + fake_volume.UUID % number)
+            for number in (1, 2)]
+        for volume, device in zip(volumes, DEVICES, strict=False):
+            self.target.create_export(None, volume, device)
+            expected = (kept + volume.id)[:36]
+            self.assertEqual(expected,
+                             self.fake(iqn(volume)).luns[1].scsi_id)
+            self.assertIn(f'scsi_id {kept}{volume.id}',
+                          self.target.folder.read(iqn(volume)).format())
 
     def test_iser(self):
         """There, a host needs its name and an address in the list."""
