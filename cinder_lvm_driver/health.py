@@ -54,7 +54,8 @@ class Watch:
         # The last logged states of COW snapshots, by LV name.
         self._logged: dict[str, str] = {}
 
-    def look(self, vg: lvm.LVM, layout: layouts_base.Layout) -> Reading:
+    def look(self, vg: lvm.LVM, layout: layouts_base.Layout,
+             target_fault: str | None) -> Reading:
         """Return the state of a back end now; runs two commands.
 
         Extends a thin pool first, if it fills up and the policy asks for it.
@@ -62,6 +63,8 @@ class Watch:
         Never raises when LVM fails: Cinder would continue to give the last
         good state to the scheduler. A back end with a fault reports no free
         space, because the scheduler ignores ``backend_state``.
+
+        :param target_fault: why no volume can be attached
         """
         try:
             picture = vg.get_picture()
@@ -77,7 +80,7 @@ class Watch:
                 capacity=capacity,
                 volume_count=sum(not naming.is_temporary(name)
                                  for name in picture.lvs),
-                fault=layout.fault(picture))
+                fault=layout.fault(picture) or target_fault)
         if reading.fault is not None:
             reading = dataclasses.replace(
                 reading, capacity=dataclasses.replace(

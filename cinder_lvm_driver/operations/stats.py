@@ -23,7 +23,8 @@ def collect(backend: backends.Backend, *, driver_version: str,
     places.
     """
     backend.remover.retry()
-    reading = backend.watch.look(backend.vg, backend.layout)
+    reading = backend.watch.look(backend.vg, backend.layout,
+                                 backend.target.fault())
     settings, capacity = backend.settings, reading.capacity
     lvm_type = backend.layout.lvm_type
     is_thin = lvm_type == 'thin'

@@ -43,6 +43,14 @@ class Target(abc.ABC):
         :raises TargetConfigurationError: they cannot
         """
 
+    def fault(self) -> str | None:
+        """Return why no volume can be attached now, None if one can.
+
+        Asked for with each stats, so it starts no process as long as nothing
+        is wrong.
+        """
+        return None
+
     @abc.abstractmethod
     def create_export(self, context: Context, volume: Volume,
                       volume_path: str, *,

@@ -24,6 +24,7 @@ from cinder_lvm_driver import devices
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.targets import lio
 from tests.fakes import backend
 from tests.unit import test_devices
@@ -121,6 +122,9 @@ class TestAllowed(FilterTestCase):
         self.machine.as_root += [
             ('modprobe', module) for module in (
                 *lio._MODULES, 'nvmet', 'nvmet_tcp', 'nvmet_rdma')]
+        self.machine.as_root += [
+            ('mount', '-t', 'configfs', 'configfs', configfs.MOUNT),
+            ('ss', '-Hltnp', 'sport = :3260')]
 
     def privsep_helper(self):
         """Return the command that starts the daemon of our context."""

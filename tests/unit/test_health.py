@@ -52,6 +52,17 @@ class TestState(HealthTestCase):
         self.assertEqual('up', self.look()['backend_state'])
         self.assertIn('backend is up again', *self.lines('INFO'))
 
+    def test_target_that_cannot_serve(self):
+        target = self.driver.target_driver
+        target.fault = lambda: 'tgtd does not answer'
+        self.assert_down('Back end backend is down. tgtd does not answer')
+        # What is wrong with the VG says more.
+        self.lvm.missing.add('/dev/lost')
+        self.assert_down('VG vg lacks')
+        self.lvm.missing.clear()
+        target.fault = lambda: None
+        self.assertEqual('up', self.look()['backend_state'])
+
     def test_lvm_that_cannot_be_asked(self):
         self.lvm.add('a')
         self.look()
