@@ -33,6 +33,20 @@ FILTER_FILE = 'lvm-driver.filters'
 _DAEMONS_FOR_COMMANDS = 2
 _DAEMONS_FOR_COPIES = 8
 
+
+class _NotAlarming(logging.Filter):
+    """Drops a warning of oslo.rootwrap that is wrong.
+
+    Its client finds that the daemon has ended, as it does when nobody asks
+    it for a while, and warns of a process that "root should kill".
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith('Leaving behind already')
+
+
+rootwrap_client.LOG.addFilter(_NotAlarming())
+
 Execute = Callable[..., tuple[str, str]]
 
 
@@ -57,9 +71,15 @@ class CommandFailed(errors.DriverError):
         self.stderr = stderr
 
     def __str__(self) -> str:
-        return "'%s' ended with exit status %s: %s" % (
-            ' '.join(_program(self.argv)), self.exit_code,
-            self.stderr.strip() or '(nothing on stderr)')
+        """Return the reason in one line; the log has the whole command.
+
+        Warnings come last, as they are rarely the reason.
+        """
+        lines = filter(None, map(str.strip, self.stderr.splitlines()))
+        reason = '; '.join(sorted(
+            lines, key=lambda line: line.startswith('WARNING')))
+        return "%s ('%s' ended with exit status %s)" % (
+            reason or 'No reason given', _program(self.argv), self.exit_code)
 
 
 class CommandNotFound(CommandFailed):
@@ -68,7 +88,7 @@ class CommandNotFound(CommandFailed):
     def __str__(self) -> str:
         return ("'%s' was not found: install it, and add its directory to "
                 "exec_dirs of rootwrap.conf"
-                % _program(self.argv)[0])
+                % _program(self.argv))
 
 
 class CommandRefused(CommandFailed):
@@ -78,7 +98,7 @@ class CommandRefused(CommandFailed):
         return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
                 "cinder-lvm-driver to a directory in filters_path of "
                 "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
-                % (' '.join(_program(self.argv)), FILTER_FILE))
+                % (_program(self.argv), FILTER_FILE))
 
 
 class CommandTimedOut(errors.DriverError):
@@ -91,7 +111,7 @@ class CommandTimedOut(errors.DriverError):
 
     def __str__(self) -> str:
         return "'%s' did not end within %g seconds" % (
-            ' '.join(_program(self.argv)), self.timeout)
+            _program(self.argv), self.timeout)
 
 
 class DaemonFailed(errors.DriverError):
@@ -104,7 +124,7 @@ class DaemonFailed(errors.DriverError):
 
     def __str__(self) -> str:
         return "no rootwrap daemon could run '%s': %r" % (
-            ' '.join(_program(self.argv)), self.reason)
+            _program(self.argv), self.reason)
 
 
 class Runner(Protocol):
@@ -135,14 +155,9 @@ class Runner(Protocol):
         """
 
 
-def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return argv without a leading ``env NAME=VALUE ...``."""
-    rest = list(argv)
-    if rest[0] == 'env':
-        rest.pop(0)
-        while rest and '=' in rest[0]:
-            rest.pop(0)
-    return tuple(rest)
+def _program(argv: tuple[str, ...]) -> str:
+    """Return the program of a command, without ``env NAME=VALUE ...``."""
+    return next(word for word in argv if word != 'env' and '=' not in word)
 
 
 def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,

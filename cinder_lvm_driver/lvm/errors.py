@@ -176,7 +176,7 @@ def classify(failure: process.CommandFailed) -> LVMError:
         error = next((error for pattern, error in _TABLE
                       if re.search(pattern, failure.stderr)),
                      CommandOfLVMFailed)
-    typed = error(f'{failure} ({error.advice})' if error.advice
+    typed = error(f'{failure}: {error.advice}' if error.advice
                   else str(failure))
     typed.__cause__ = failure
     return typed

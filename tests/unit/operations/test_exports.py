@@ -453,4 +453,4 @@ class TestErrors(ExportTestCase):
         error = self.assertRaises(exception.VolumeBackendAPIException,
                                   self.driver.create_export, self.context,
                                   self.volume(), None)
-        self.assertIsInstance(error.__cause__, lvm.LogicalVolumeNotFound)
+        self.assertIsInstance(error.__context__, lvm.LogicalVolumeNotFound)
