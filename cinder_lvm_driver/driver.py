@@ -101,7 +101,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             runner=self._runner, target=self.target_driver,
             vg=self._given_vg)
         self.vg = self._backend.vg
-        startup.start(self._backend)
+        startup.start(self._backend, type(self))
 
     # Capacity and places --------------------------------------------------
 

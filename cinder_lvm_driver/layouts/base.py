@@ -87,6 +87,9 @@ class Layout(abc.ABC):
         self._writer = writer
         self._remove = remove
 
+    def __str__(self) -> str:
+        return self.lvm_type
+
     @abc.abstractmethod
     def prepare(self) -> None:
         """Prepare the VG for volumes.

@@ -28,6 +28,9 @@ class Mirror(thick.Thick):
         super().__init__(vg, writer, remove)
         self._copies = mirrors + 1
 
+    def __str__(self) -> str:
+        return f'{self.lvm_type} with {self._copies} copies'
+
     def prepare(self) -> None:
         """Log a warning if there are too few PVs.
 

@@ -28,6 +28,9 @@ class Thin(base.Layout):
         super().__init__(vg, writer, remove)
         self._pool = base.thin_pool_name(vg)
 
+    def __str__(self) -> str:
+        return f'{self.lvm_type} in pool {self._pool}'
+
     def prepare(self) -> None:
         """Activate the thin pool, or create it over the free space."""
         pool = self._vg.find_volume(self._pool)

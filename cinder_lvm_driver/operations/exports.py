@@ -141,12 +141,15 @@ def connect(backend: backends.Backend, volume: objects.Volume,
     kept_export.forget()
     _warn_of_shared_name(backend, volume, connector)
     try:
-        return backend.target.initialize_connection(volume, connector)
+        connection = backend.target.initialize_connection(volume, connector)
     # Cinder's own target classes may raise anything.
     except Exception:
         if targets.connectors(volume):
             kept_export.keep(volume.id)
         raise
+    LOG.info('Volume %s: host %s is allowed in', volume.id,
+             host_of(connector))
+    return connection
 
 
 def disconnect(backend: backends.Backend, volume: objects.Volume,
@@ -160,9 +163,21 @@ def disconnect(backend: backends.Backend, volume: objects.Volume,
     attachments = volume.volume_attachment
     if connector is not None and len(
             _same_connectors(backend, volume, connector)) > 1:
+        LOG.info('Volume %s: host %s keeps its access, which another '
+                 'attachment needs', volume.id, host_of(connector))
         return True
     backend.target.terminate_connection(volume, connector, **kwargs)
+    LOG.info('Volume %s: %s is denied', volume.id,
+             'every host' if connector is None
+             else f'host {host_of(connector)}')
     return connector is not None and len(attachments) > 1
+
+
+def host_of(connector: targets.Connector) -> str:
+    """Return a host for the log: its name, and those that targets know."""
+    names = [targets.text_of(connector, key)
+             for key in ('host', 'initiator', 'nqn')]
+    return ', '.join(filter(None, names))
 
 
 def _same_connectors(backend: backends.Backend, volume: objects.Volume,

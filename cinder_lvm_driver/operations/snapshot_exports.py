@@ -16,6 +16,7 @@ from cinder import objects
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def connect(backend: backends.Backend, snapshot: objects.Snapshot,
     connection = backend.target.initialize_connection(
         AttachedSnapshot.of(snapshot), connector)
     connection['data']['access_mode'] = 'ro'
+    LOG.info('Snapshot %s: host %s is allowed in', snapshot.id,
+             exports.host_of(connector))
     return connection
 
 
@@ -106,6 +109,9 @@ def disconnect(backend: backends.Backend, snapshot: objects.Snapshot,
     """End a host's access to a snapshot, or that of all hosts."""
     backend.target.terminate_connection(AttachedSnapshot.of(snapshot),
                                         connector)
+    LOG.info('Snapshot %s: %s is denied', snapshot.id,
+             'every host' if connector is None
+             else f'host {exports.host_of(connector)}')
 
 
 def remove(backend: backends.Backend, context: cinder_context.RequestContext,

@@ -2,6 +2,7 @@
 """Checking a back end, and completing what the last run left."""
 
 import functools
+from importlib import metadata
 import logging
 
 from cinder import context as cinder_context
@@ -14,6 +15,7 @@ from cinder_lvm_driver import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
+from cinder_lvm_driver.operations import cinder_conf
 from cinder_lvm_driver.operations import managing
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
@@ -38,13 +40,28 @@ def check_target_options(settings: options.Settings,
             value=','.join(settings.secondary_addresses))
 
 
-def start(backend: backends.Backend) -> None:
+def start(backend: backends.Backend, driver_class: type) -> None:
     """Check all that the back end needs, and recover from a crash."""
+    _log_start(backend, driver_class)
+    cinder_conf.warn(backend.target.configuration)
     backend.target.check_for_setup_error()
     _check_names(backend.vg.vg_name, backend.layout.device_suffix)
     backend.layout.prepare()
     _recover(backend)
     health.give_advice(backend.layout, backend.runner, backend.settings)
+
+
+def _log_start(backend: backends.Backend, driver_class: type) -> None:
+    try:
+        version = metadata.version('cinder-lvm-driver')
+    except metadata.PackageNotFoundError:
+        version = 'from a source tree'
+    LOG.info('Back end %s: cinder-lvm-driver %s, class %s.%s, VG %s, LVs %s '
+             '(lvm_type = %s), target_helper %s, portals %s',
+             backend.settings.backend_name, version, driver_class.__module__,
+             driver_class.__qualname__, backend.vg.vg_name, backend.layout,
+             backend.settings.lvm_type, backend.settings.target_helper,
+             ', '.join(map(str, backend.target.portals)) or 'unknown')
 
 
 def _check_names(vg_name: str, suffix: str) -> None:

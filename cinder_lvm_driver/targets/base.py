@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 from typing import Any
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 
@@ -27,6 +28,7 @@ class Target(abc.ABC):
     SERVES_SNAPSHOTS = True
     # Whether the target itself can refuse writes of hosts.
     SERVES_READ_ONLY = False
+    portals: tuple[listening.Portal, ...] = ()
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         self.configuration = configuration

@@ -49,6 +49,7 @@ class NvmetTarget(base.Target):
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         super().__init__(configuration, runner)
         self.settings = nvmet_settings.Settings.read(configuration)
+        self.portals = self.settings.portals
         self.key_file = dhchap.KeyFile(configuration.lvm_nvme_key_file,
                                        configuration.lvm_nvme_require_keys)
         self._per_volume = nvmet_per_volume.PerVolume(

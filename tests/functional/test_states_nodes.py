@@ -134,7 +134,7 @@ class TgtNodesTest(ServedCases, test_tgt.TgtTestCase):
 class ThickNodesTest(Nodes, base.BackendTestCase):
     """What the driver itself writes and reads."""
 
-    pv_sizes = (6 * GIB,)
+    pv_sizes = (10 * GIB,)
     direct = False
     settings = {'lvm_type': 'default', 'volume_clear': 'zero'}
 

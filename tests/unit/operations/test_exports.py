@@ -9,6 +9,7 @@ import ddt
 import fixtures
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors as target_errors
 from tests.fakes import backend
@@ -262,6 +263,12 @@ class TestTerminateConnection(ExportTestCase):
         self.assertEqual(
             [('terminate_connection', volume.id, connector)] * ends,
             self.target.calls)
+        self.assertIn(
+            f'INFO cinder_lvm_driver.operations.exports: Volume {volume.id}: '
+            + ('every host is denied' if connector is None else
+               f'host {exports.host_of(connector)} '
+               + ('is denied' if ends else 'keeps its access')),
+            self.log.output)
 
 
 class TestSharedName(ExportTestCase):

@@ -16,6 +16,7 @@ THICK = {'lvm_type': 'default'}
 VG_OF_58 = 'v' * 58
 
 
+@ddt.ddt
 class TestSetup(backend.BackendTestCase):
 
     def set_up(self, *arguments, **settings):
@@ -39,6 +40,20 @@ class TestSetup(backend.BackendTestCase):
     def test_thick(self):
         self.set_up(**THICK)
         self.assertEqual(set(), self.machine.names())
+
+    @ddt.data((THIN, 'LVs thin in pool vg-pool (lvm_type = thin)'),
+              (THICK, 'LVs default (lvm_type = default)'),
+              ({'lvm_type': 'auto'}, 'LVs thin in pool vg-pool (lvm_type = '
+                                     'auto)'),
+              ({**THICK, 'lvm_mirrors': 1}, 'LVs default with 2 copies'))
+    @ddt.unpack
+    def test_log_says_what_is_started(self, settings, lvs):
+        self.set_up(**settings)
+        for text in ('INFO cinder_lvm_driver.operations.startup: Back end '
+                     'backend: cinder-lvm-driver ', 'class '
+                     'cinder_lvm_driver.driver.LVMVolumeDriver, VG vg, ',
+                     lvs, 'target_helper lioadm, portals unknown'):
+            self.assertIn(text, self.log.output)
 
     def test_auto_finds_other_volumes(self):
         self.lvm.add('a')
