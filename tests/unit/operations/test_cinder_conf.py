@@ -45,7 +45,7 @@ class TestWarn(backend.BackendTestCase):
         self.assertIn(remedy, line)
 
     @ddt.data('lvm_type', 'lvm-type', 'lvm_report_timeout', 'volume_driver',
-              'volume_backend_name', 'iscsi_helper', 'use_chap_auth')
+              'volume_backend_name', 'use_chap_auth')
     def test_known_option(self, option):
         self.assertEqual([], self.warn(f'[one]\n{option} = x\n'))
 
