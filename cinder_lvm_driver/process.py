@@ -10,6 +10,7 @@ own.
 from collections.abc import Callable
 import dataclasses
 import logging
+import resource
 import subprocess
 import threading
 import time
@@ -32,6 +33,7 @@ FILTER_FILE = 'lvm-driver.filters'
 # delay ``lvs``.
 _DAEMONS_FOR_COMMANDS = 2
 _DAEMONS_FOR_COPIES = 8
+_MOST_FILES = 65536
 
 
 class _NotAlarming(logging.Filter):
@@ -160,6 +162,17 @@ def _program(argv: tuple[str, ...]) -> str:
     return next(word for word in argv if word != 'env' and '=' not in word)
 
 
+def _file_limit() -> tuple[str, ...]:
+    """Return what starts a program with a sane limit of open files.
+
+    dmeventd, which LVM starts, closes all descriptors that it could have: in
+    containers up to 2^30, for many seconds and with the VG locked.
+    """
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= _MOST_FILES:
+        return ()
+    return 'prlimit', f'--nofile={_MOST_FILES}:'
+
+
 def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
              stderr: str) -> Completed:
     if exit_code == 0:
@@ -276,7 +289,8 @@ class RootwrapRunner:
         :raises CommandRefused: the filter file is missing
         """
         helper = self._root_helper.split()
-        command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
+        command = [*_file_limit(), *helper, 'oslo-rootwrap-daemon',
+                   helper[-1]]
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
         try:
             daemons.run(probe, None)

@@ -29,6 +29,11 @@ _OLDEST = (2, 2, 163)  # --reportformat json
 # SIGSEGV while devices appear and disappear: LP#1901783, LP#1932188.
 _SEGFAULTS = (139, -11)
 
+# LVM archives the VG's metadata before each change (vgcfgbackup(8)). Only what
+# destroys an LV needs that: the backup has the state after every change.
+_DESTRUCTIVE = ('lvremove', 'lvreduce', 'lvconvert')
+_NO_ARCHIVE = 'backup{archive=0}'
+
 _Run = Callable[..., process.Completed]
 
 
@@ -158,6 +163,8 @@ class Commands:
     def _change(self, run: _Run, command: tuple[str, ...],
                 settings: Sequence[str] = ()) -> None:
         devices = self.find_devices()
+        if command[0] not in _DESTRUCTIVE:
+            settings = (*settings, _NO_ARCHIVE)
         try:
             self._checked(run, self._argv(command, devices, *settings))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):

@@ -309,7 +309,7 @@ class FakeLVM:
 
     def _extend_by_policy(self, pool, config):
         """Extend a pool's data; its metadata is never short of space."""
-        threshold, percent = map(int, re.findall(r'=(\d+)', config))
+        threshold, percent = map(int, re.findall(r'thin_\w+=(\d+)', config))
         filled = float(pool.reported.get('data_percent', 0)) * pool.size
         size = pool.size
         while filled > size * threshold:

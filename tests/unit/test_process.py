@@ -179,10 +179,15 @@ class TestDaemon(base.TestCase):
         self.execute.reset_mock()
         self.daemons.commands.clear()
 
-    def test_start(self):
+    @ddt.data((1024, []), (65536, []), (2 ** 30, ['prlimit',
+                                                 '--nofile=65536:']))
+    @ddt.unpack
+    def test_start(self, files, prefix):
+        self.useFixture(fixtures.MockPatchObject(
+            process.resource, 'getrlimit', lambda which: (files, files)))
         self.runner.start_daemon(PROBE)
         self.execute.assert_not_called()
-        self.assertEqual([[*HELPER.split(), 'oslo-rootwrap-daemon',
+        self.assertEqual([[*prefix, *HELPER.split(), 'oslo-rootwrap-daemon',
                            '/etc/cinder/rootwrap.conf']],
                          self.daemons.started)
         self.assertEqual([(1, *PROBE)], self.daemons.commands)

@@ -99,7 +99,8 @@ class TestDevices(CommandTestCase):
         self.expect_scan('/dev/a')
         self.runner.expect(
             *ENVIRONMENT, 'lvextend', '--config',
-            'section{name=1} devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
+            'section{name=1} backup{archive=0} '
+            'devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
         commands.change('lvextend', 'vg/a', settings=['section{name=1}'])
 
 
@@ -198,10 +199,10 @@ class TestFailures(CommandTestCase):
         self.assertRaises(lvm.CommandOfLVMFailed, self.commands.ask, ['lvs'])
 
     def test_failure_is_typed_and_keeps_its_cause(self):
-        self.expect('lvcreate', '/dev/a', error=5, stderr='  already exists '
+        self.expect('lvconvert', '/dev/a', error=5, stderr='  already exists '
                     'in volume group "vg"')
         error = self.assertRaises(lvm.LogicalVolumeExists,
-                                  self.commands.change, 'lvcreate')
+                                  self.commands.change, 'lvconvert')
         self.assertEqual(5, error.__cause__.exit_code)
 
     @ddt.data(process.CommandRefused(('lvs',), 99, '', ''),

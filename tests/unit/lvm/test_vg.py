@@ -42,6 +42,11 @@ class CommandTestCase(base.TestCase):
 
     def expect(self, program, *words, **answer):
         settings = SETTINGS if program in ('lvs', 'vgs') else ()
+        if program in ('lvcreate', 'lvextend', 'lvrename', 'lvchange'):
+            own = ()
+            if words[0] == '--config':
+                own, words = words[1:2], words[2:]
+            settings = '--config', ' '.join((*own, 'backup{archive=0}'))
         self.runner.expect(*ENVIRONMENT, program, *DEVICES, *settings,
                            *words, **answer)
 
