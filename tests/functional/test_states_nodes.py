@@ -63,8 +63,9 @@ class Nodes:
         if way == 'stale link':
             self.root.run('ln', '-sfn', self.real(other), path)
         elif way == 'stale node':
-            self.root.run('rm', '-f', path)
-            self.root.run('mknod', path, 'b', *self.number(other))
+            # At once, or udev may create the link again meanwhile.
+            self.root.run('mknod', f'{path}.new', 'b', *self.number(other))
+            self.root.run('mv', '-f', f'{path}.new', path)
         elif way == 'stale mapper':
             self.root.run('ln', '-sfn', self.real(other), mapped)
         elif way == 'missing link':
@@ -217,11 +218,12 @@ class NoUdevTest(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        os.chmod(folder, 0o755)
+        # LVM keeps its backups there, as root.
+        folder = self.root.run('mktemp', '-d').strip()
+        self.addCleanup(self.root.run, 'rm', '-r', folder)
+        self.root.run('chmod', '755', folder)
         self.conf = os.path.join(folder, 'lvm.conf')
-        with open(self.conf, 'w') as conf:
-            conf.write(LVM_CONF)
+        self.root.run('tee', self.conf, text=LVM_CONF)
         self.enterContext(without_udev(self.root))
 
     def driver(self, **settings):
