@@ -82,6 +82,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             self._runner)
         self.protocol = self.target_driver.storage_protocol
         startup.check_target_options(self.settings, self.target_driver)
+        workarounds.run_privileged_code_as_cinder_does()
         workarounds.read_images_in_calling_thread()
 
     @classmethod

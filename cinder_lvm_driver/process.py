@@ -10,6 +10,7 @@ own.
 from collections.abc import Callable
 import dataclasses
 import logging
+import os
 import resource
 import subprocess
 import threading
@@ -162,6 +163,10 @@ def _program(argv: tuple[str, ...]) -> str:
     return next(word for word in argv if word != 'env' and '=' not in word)
 
 
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
 def _file_limit() -> tuple[str, ...]:
     """Return what starts a program with a sane limit of open files.
 
@@ -280,6 +285,8 @@ class RootwrapRunner:
     def start_daemon(self, probe: tuple[str, ...]) -> None:
         """Start a rootwrap daemon, and run commands in it from now on.
 
+        A program that is root, through cinderlib, needs none.
+
         If it does not start, a warning says so, and each command has a
         ``cinder-rootwrap`` of its own: slower, but as safe.
 
@@ -288,6 +295,10 @@ class RootwrapRunner:
             command can
         :raises CommandRefused: the filter file is missing
         """
+        if _is_root():
+            # oslo.concurrency runs each command directly then.
+            self._without_daemon(probe, run_as_root=True)
+            return
         helper = self._root_helper.split()
         command = [*_file_limit(), *helper, 'oslo-rootwrap-daemon',
                    helper[-1]]

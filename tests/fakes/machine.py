@@ -75,6 +75,8 @@ class FakeMachine(fixtures.Fixture):
             devices, '_attribute', self.block_attribute))
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'why_not_lv', self.why_not_lv))
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: False))
         self.useFixture(work_at_once())
         self.useFixture(lvm.never_waiting())
 

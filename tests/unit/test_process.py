@@ -166,7 +166,20 @@ class TestDaemon(base.TestCase):
                                     self.daemons)
         patcher.start()
         self.addCleanup(patcher.stop)
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: False))
         self.runner = process.RootwrapRunner(self.execute, HELPER)
+
+    def test_root_needs_none(self):
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: True))
+        self.runner.start_daemon(PROBE)
+        self.assertEqual([], self.daemons.started)
+        self.assertEqual(PROBE, self.execute.call_args.args)
+        self.execute.reset_mock()
+        self.runner.run('lvs')
+        self.assertEqual(('lvs',), self.execute.call_args.args)
+        self.assertNotIn('WARNING', self.log.output)
 
     def answer(self, argv):
         answer = self.answers.get(argv[0], (0, 'out', 'err'))
