@@ -65,10 +65,10 @@ def _log_start(backend: backends.Backend, driver_class: type) -> None:
 
 
 def _check_names(vg_name: str, suffix: str) -> None:
-    """Check that the name of the VG leaves room for those of its LVs.
+    """Check that the name of the VG is short enough for its LVs.
 
     :param suffix: what LVM appends for the devices of volumes
-    :raises lvm.NameTooLong: it leaves none for volumes and snapshots
+    :raises lvm.NameTooLong: it is too long for volumes and snapshots
     """
     volume = cfg.CONF.volume_name_template % _SOME_ID
     snapshot = naming.snapshot_lv_name(
