@@ -25,7 +25,7 @@ class VgNamesTest(base.TestCase):
 
     def test_name_that_leaves_no_room_for_a_pool(self):
         name = self.vg('production-eu-west-1-rack-07-storage-node-0042-'
-                       'nvme-cinder-volumes-00')
+                       'nvme-cinder-volumes-000')
         self.assertEqual(70, len(name))
         with self.assert_raises_with(
                 exception.VolumeBackendAPIException,

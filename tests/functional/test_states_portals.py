@@ -2,6 +2,7 @@
 """Targets that cannot listen, or that have gone."""
 
 import contextlib
+import itertools
 import sys
 
 from cinder import exception
@@ -11,13 +12,19 @@ from tests.functional import test_health
 from tests.functional import test_nvmet
 from tests.functional import test_tgt
 
-PORT = 3977
+# tgtd goes on listening on a port of an earlier test.
+_ports = itertools.count(3977)
 
 
 class PortalCases(test_health.HealthTestCase):
 
+    def setUp(self):
+        super().setUp()
+        self.port = next(_ports)
+
     @contextlib.contextmanager
-    def port_taken(self, port=PORT):
+    def port_taken(self):
+        port = self.port
         pid = self.root.run(
             'bash', '-c', f'{sys.executable} -c "import socket, time; '
             f's = socket.create_server((\'127.0.0.1\', {port})); '
@@ -32,13 +39,13 @@ class PortalCases(test_health.HealthTestCase):
                 'ss', '-Hltn', f'sport = :{port}'), 'the port is free')
 
     def make(self, **settings):
-        return self.make_driver(**{**self.settings, 'target_port': PORT,
+        return self.make_driver(**{**self.settings, 'target_port': self.port,
                                    **settings})
 
     def test_port_of_another_process(self):
         with self.port_taken() as pid:
             driver = self.make()
-            self.assert_down(driver, fr'127\.0\.0\.1:{PORT} is in use by '
+            self.assert_down(driver, fr'127\.0\.0\.1:{self.port} is in use by '
                              fr'python\S* \(process {pid}\)')
         self.assert_up(driver)
 
@@ -100,4 +107,4 @@ class TgtPortalsTest(PortalCases, test_tgt.TgtTestCase):
         self.assert_down(driver, 'systemctl start tgt')
         self.daemon.start()
         self.assert_up(driver)
-        self.assertIn(f':{PORT} ', self.root.run('ss', '-Hltn'))
+        self.assertIn(f':{self.port} ', self.root.run('ss', '-Hltn'))
