@@ -16,7 +16,7 @@ from tests.functional import test_tgt
 _ports = itertools.count(3977)
 
 
-class PortalCases(test_health.HealthTestCase):
+class PortalCases:
 
     def setUp(self):
         super().setUp()
@@ -71,7 +71,7 @@ class PortalCases(test_health.HealthTestCase):
         driver.delete_volume(volume)
 
 
-class LioPortalsTest(PortalCases):
+class LioPortalsTest(PortalCases, test_health.HealthTestCase):
     settings = {'target_helper': 'lioadm'}
 
     def test_iser_without_rdma(self):
@@ -94,11 +94,12 @@ class LioPortalsTest(PortalCases):
         self.assert_up(self.make())
 
 
-class NvmetPortalsTest(PortalCases):
+class NvmetPortalsTest(PortalCases, test_health.HealthTestCase):
     settings = {**test_nvmet.NvmetTestCase.nvmet_settings}
 
 
-class TgtPortalsTest(PortalCases, test_tgt.TgtTestCase):
+class TgtPortalsTest(PortalCases, test_health.HealthTestCase,
+                     test_tgt.TgtTestCase):
 
     def test_daemon_that_dies(self):
         driver = self.make()
