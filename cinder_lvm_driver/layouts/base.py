@@ -76,6 +76,8 @@ class Layout(abc.ABC):
 
     # The value of option lvm_type.
     lvm_type: str
+    # The layout's own LVs, as for lvm.check_vg_name, and their suffixes.
+    own_devices: tuple[tuple[str, str], ...] = ()
     # What LVM appends to the device name of a volume for those below it.
     device_suffix = ''
     # Whether a new LV reads as zeroes, so that copies can be sparse.

@@ -11,14 +11,14 @@ from cinder_lvm_driver import lvm
 
 LOG = logging.getLogger(__name__)
 
-# LVM appends it for the device that the LVs of a pool share.
-_POOL_SUFFIX = '-tpool'
 
 
 class Thin(base.Layout):
     """Thin LVs in the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
+    # LVM appends the suffix for the device that the LVs of a pool share.
+    own_devices = ((base.POOL_NAME, '-tpool'),)
     # prepare() sets it. In a pool that does not zero new blocks, they show
     # data of deleted volumes around what is written.
     reads_zeroes = False
@@ -35,8 +35,6 @@ class Thin(base.Layout):
         """Activate the thin pool, or create it over the free space."""
         pool = self._vg.find_volume(self._pool)
         if pool is None:
-            lvm.check_vg_name(self._vg.vg_name, base.POOL_NAME,
-                              _POOL_SUFFIX)
             LOG.info('Creating thin pool %s in VG %s', self._pool,
                      self._vg.vg_name)
             try:

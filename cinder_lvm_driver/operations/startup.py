@@ -12,6 +12,7 @@ from oslo_config import cfg
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
+from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
@@ -45,7 +46,7 @@ def start(backend: backends.Backend, driver_class: type) -> None:
     _log_start(backend, driver_class)
     cinder_conf.warn(backend.target.configuration)
     backend.target.check_for_setup_error()
-    _check_names(backend.vg.vg_name, backend.layout.device_suffix)
+    _check_names(backend.vg.vg_name, backend.layout)
     backend.layout.prepare()
     _recover(backend)
     health.give_advice(backend.layout, backend.runner, backend.settings)
@@ -64,17 +65,19 @@ def _log_start(backend: backends.Backend, driver_class: type) -> None:
              ', '.join(map(str, backend.target.portals)) or 'unknown')
 
 
-def _check_names(vg_name: str, suffix: str) -> None:
+def _check_names(vg_name: str, layout: layouts_base.Layout) -> None:
     """Check that the name of the VG is short enough for its LVs.
 
-    :param suffix: what LVM appends for the devices of volumes
-    :raises lvm.NameTooLong: it is too long for volumes and snapshots
+    :raises lvm.NameTooLong: it is too long for volumes and snapshots, or for
+        the thin pool
     """
     volume = cfg.CONF.volume_name_template % _SOME_ID
     snapshot = naming.snapshot_lv_name(
         cfg.CONF.snapshot_name_template % _SOME_ID)
-    for name in volume, snapshot:
-        lvm.check_vg_name(vg_name, name, suffix)
+    suffix = layout.device_suffix
+    for name, own_suffix in (*layout.own_devices, (volume, suffix),
+                             (snapshot, suffix)):
+        lvm.check_vg_name(vg_name, name, own_suffix)
     for verb, name in (('cloned with a copy', naming.clone_source(volume)),
                        ('migrated here', naming.arriving(volume)),
                        ('reverted', naming.revert_from(volume)),

@@ -13,7 +13,6 @@ import yaml
 from tests.functional import base
 
 FOLDER = os.path.join(sys.prefix, 'cinderlib')
-TESTS = 'cinderlib.tests.functional.test_basic.BackendFunctBasic'
 
 
 class CinderlibTest(base.TestCase):
@@ -34,7 +33,8 @@ class CinderlibTest(base.TestCase):
                 'target_ip_address': '127.0.0.1'}]}))
         done = self.root.try_run(
             'env', '-C', folder, f'CL_FTEST_CFG={folder}/lvm.yaml',
+            'CL_FTEST_MEMORY_PERSISTENCE=false',
             f'PYTHONPATH={FOLDER}:{os.getcwd()}', sys.executable, '-W',
-            'ignore', '-m', 'unittest', '-v', TESTS)
+            'ignore', '-m', 'tests.functional.cinderlib_in_memory')
         self.assertEqual(0, done.code, done.stderr)
         self.assertRegex(done.stderr, r'Ran [1-9][0-9] tests')

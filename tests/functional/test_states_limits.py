@@ -32,9 +32,10 @@ class FileLimitTest(base.TestCase):
         new = self.daemons() - before
         self.assertTrue(new)
         for pid in new:
-            self.assertEqual('65536', self.root.run(
+            # sudo may have lowered it further.
+            self.assertLessEqual(int(self.root.run(
                 'prlimit', '--pid', pid, '--nofile', '--noheadings',
-                '--output', 'SOFT').strip())
+                '--output', 'SOFT')), 65536)
 
     def daemons(self):
         return set(self.root.try_run('pgrep', '-f',

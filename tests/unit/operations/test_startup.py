@@ -126,11 +126,6 @@ class TestNames(backend.BackendTestCase):
         self.assertIn('a name of up to 57 characters works', str(error))
         self.assertEqual({}, self.lvm.volumes)
 
-    def test_pool_that_has_one(self):
-        self.machine.add_vg(VG_OF_58).add(f'{VG_OF_58}-pool',
-                                             segtype='thin-pool')
-        self.start(VG_OF_58)
-
     @ddt.data(('volume_name_template', 'v' * 60 + '%s'),
               ('snapshot_name_template', 's' * 60 + '%s'))
     @ddt.unpack
