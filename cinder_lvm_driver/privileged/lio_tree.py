@@ -15,8 +15,8 @@ import errno
 import re
 import zlib
 
-from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver import openers
+from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
