@@ -2,6 +2,9 @@
 """One back end: what the driver gives to each operation."""
 
 import dataclasses
+import os
+
+from oslo_config import cfg
 
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import errors
@@ -11,6 +14,7 @@ from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
+from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base as targets_base
@@ -44,7 +48,7 @@ class Backend:
     workarounds: workarounds.Workarounds
 
     def open_vg(self, vg_name: str) -> lvm.LVM:
-        """Return the handle of another VG of this host; runs no command."""
+        """Return the handle of another VG of this host."""
         return _open_vg(vg_name, self.settings, self.runner,
                         self.lvm_version)
 
@@ -85,4 +89,9 @@ def _open_vg(vg_name: str, settings: options.Settings,
              runner: process.Runner, version: tuple[int, ...]) -> lvm.LVM:
     return lvm.LVM(vg_name, runner, version=version,
                    system_dir=settings.system_dir,
-                   report_timeout=settings.report_timeout)
+                   report_timeout=settings.report_timeout,
+                   rules=lvm_command.device_rules(runner,
+                                                  settings.system_dir),
+                   kept=record.Record(os.path.join(
+                       cfg.CONF.state_path, 'lvm-driver',
+                       f'{vg_name}.json')))

@@ -8,13 +8,13 @@ do. Its bandwidth limit (``volume_copy_bps_limit``) applies here as well.
 
 from collections.abc import Iterator
 import itertools
-import os
 import threading
 import time
 
 from cinder.volume import throttling
 from oslo_utils import units
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
@@ -28,7 +28,7 @@ _CONVERSION_BYTES = 4 * units.Gi
 
 
 class DeviceNotFound(errors.DriverError):
-    """An LV has no device, because it is inactive or gone."""
+    """A path does not lead to the device of its LV."""
 
 
 class DeviceWriter:
@@ -44,8 +44,10 @@ class DeviceWriter:
         """Copy the first bytes of one device to another with direct I/O.
 
         :param sparse: skip blocks of zeroes
+        :raises DeviceNotFound: a path does not lead to its LV
         :raises process.CommandFailed: dd failed
         """
+        _require_lv(source)
         self._dd(source, destination, f'count={size_bytes}',
                  'iflag=count_bytes,direct', 'oflag=direct',
                  'conv=nocreat,sparse' if sparse else 'conv=nocreat')
@@ -65,8 +67,10 @@ class DeviceWriter:
 
         :param image_format: as QEMU spells it; qemu-img must not detect it,
             because the content that a tenant uploads would decide
+        :raises DeviceNotFound: the device is not that of its LV
         :raises process.CommandFailed: qemu-img failed
         """
+        _require_lv(device)
         self._run_limited(
             path, device, 'prlimit', f'--as={_CONVERSION_BYTES}',
             'qemu-img', 'convert', '-n', '--target-is-zero', '-t', 'none',
@@ -80,7 +84,7 @@ class DeviceWriter:
     def wipe(self, device: str) -> None:
         """Overwrite a device with zeroes, up to ``volume_clear_size``.
 
-        :raises DeviceNotFound: there is no such device
+        :raises DeviceNotFound: the device is not that of its LV
         :raises process.CommandFailed: it is in use or cannot be written
         """
         size_bytes = _size_bytes(device)
@@ -90,7 +94,7 @@ class DeviceWriter:
     def zero_from(self, device: str, offset_bytes: int) -> None:
         """Overwrite the end of a device, which may be in use, with zeroes.
 
-        :raises DeviceNotFound: there is no such device
+        :raises DeviceNotFound: the device is not that of its LV
         :raises process.CommandFailed: it cannot be written
         """
         self._zero(device, offset_bytes, _size_bytes(device), '--force')
@@ -112,6 +116,7 @@ class DeviceWriter:
         ionice = self._settings.volume_clear_ionice
         priority = ('ionice', *ionice.split()) if ionice else ()
         if _attribute(device, 'queue/write_zeroes_max_bytes'):
+            _require_lv(device)
             self._runner.run_long(
                 *priority, 'blkdiscard', '--zeroout', *blkdiscard_options,
                 '--offset', str(start), '--length', str(end - start),
@@ -125,6 +130,7 @@ class DeviceWriter:
 
     def _dd(self, source: str, destination: str, *words: str,
             priority: tuple[str, ...] = ()) -> None:
+        _require_lv(destination)
         # nocreat: without the device, dd would create a file in /dev.
         self._run_limited(
             source, destination, *priority, 'dd', f'if={source}',
@@ -164,12 +170,18 @@ def _attribute(device: str, name: str) -> int:
 
     See Documentation/ABI/stable/sysfs-block of the kernel.
     """
-    node = os.path.basename(os.path.realpath(device))
-    try:
-        with open(f'/sys/class/block/{node}/{name}') as file:
-            return int(file.read())
-    # Also ENODEV, if the device disappears meanwhile.
-    except OSError as exc:
+    number = blockdev.number(device)
+    value = number and blockdev.attribute(number, name)
+    if not value:
         raise DeviceNotFound(
             f'{device} is not a block device of this host: activate its LV '
-            f'with lvchange --activate y') from exc
+            f'with lvchange --activate y')
+    return int(value)
+
+
+def _require_lv(device: str) -> None:
+    """Check that a path leads to the device of its LV, before it is opened."""
+    reason = blockdev.why_not_lv(device)
+    if reason is not None:
+        raise DeviceNotFound(
+            f'{device} {reason}: create the node again with vgmknodes')

@@ -82,6 +82,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             self._runner)
         self.protocol = self.target_driver.storage_protocol
         startup.check_target_options(self.settings, self.target_driver)
+        workarounds.run_privileged_code_as_cinder_does()
         workarounds.read_images_in_calling_thread()
 
     @classmethod
@@ -101,7 +102,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             runner=self._runner, target=self.target_driver,
             vg=self._given_vg)
         self.vg = self._backend.vg
-        startup.start(self._backend)
+        startup.start(self._backend, type(self))
 
     # Capacity and places --------------------------------------------------
 

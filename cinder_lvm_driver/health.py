@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of a back end, and the log of its changes."""
 
-from collections.abc import Iterable
 import dataclasses
+import decimal
 import logging
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver.layouts import base as layouts_base
+from cinder_lvm_driver.layouts import health as layouts_health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver import naming
@@ -15,21 +16,18 @@ from cinder_lvm_driver import process
 
 LOG = logging.getLogger(__name__)
 
-# The fill level of a COW snapshot's store that still leaves time to act.
-_FILLING_PERCENT = 80
-_FILLING = 'filling'
-_OVERFLOWED = 'overflowed'
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """The state of a back end at one moment.
 
+    :ivar metadata_percent: how full the VG's metadata area is, if known
     :ivar fault: why nothing can be created; None if volumes can
     """
 
     capacity: layouts_base.Capacity
     volume_count: int
+    metadata_percent: decimal.Decimal | None
     fault: str | None
 
 
@@ -50,11 +48,13 @@ class Watch:
         self._last = Reading(
             capacity=layouts_base.Capacity(
                 total_bytes=0, free_bytes=0, provisioned_bytes=0),
-            volume_count=0, fault=None)
-        # The last logged states of COW snapshots, by LV name.
-        self._logged: dict[str, str] = {}
+            volume_count=0, metadata_percent=None, fault=None)
+        self._logged: set[str] = set()
+        # Names of LVs that were refreshed, and seemed to need it afterwards.
+        self._refreshed: set[str] = set()
 
-    def look(self, vg: lvm.LVM, layout: layouts_base.Layout) -> Reading:
+    def look(self, vg: lvm.LVM, layout: layouts_base.Layout,
+             target_fault: str | None) -> Reading:
         """Return the state of a back end now; runs two commands.
 
         Extends a thin pool first, if it fills up and the policy asks for it.
@@ -62,22 +62,31 @@ class Watch:
         Never raises when LVM fails: Cinder would continue to give the last
         good state to the scheduler. A back end with a fault reports no free
         space, because the scheduler ignores ``backend_state``.
+
+        :param target_fault: why no volume can be attached
         """
         try:
             picture = vg.get_picture()
-            if self._extend(vg, layout.thin_pool(picture)):
+            disk_fault = None
+            if vg.has_lost_disks and not picture.vg.lost_pvs:
+                disk_fault = _follow_disks(vg)
+                picture = vg.get_picture()
+            is_extended = self._extend(vg, layout.thin_pool(picture))
+            if self._refresh(vg, picture.lvs) or is_extended:
                 picture = vg.get_picture()
             capacity = layout.capacity(picture)
         except errors.DriverError as exc:
             reading = dataclasses.replace(
                 self._last, fault=f'LVM does not answer: {exc}')
         else:
-            self._log_snapshots(picture.lvs.values())
+            self._log_complaints(layouts_health.complaints(picture))
             reading = Reading(
                 capacity=capacity,
                 volume_count=sum(not naming.is_temporary(name)
                                  for name in picture.lvs),
-                fault=layout.fault(picture))
+                metadata_percent=picture.vg.metadata_percent,
+                fault=(layout.fault(picture) or disk_fault
+                       or target_fault))
         if reading.fault is not None:
             reading = dataclasses.replace(
                 reading, capacity=dataclasses.replace(
@@ -115,30 +124,40 @@ class Watch:
         else:
             LOG.error('Back end %s is down. %s', self._backend_name, fault)
 
-    def _log_snapshots(self, lvs: Iterable[lvm.LogicalVolume]) -> None:
-        states = {lv.name: state for lv in lvs
-                  if (state := _snapshot_state(lv))}
-        for name, state in states.items():
-            if self._logged.get(name) == state:
-                continue
-            if state == _OVERFLOWED:
-                LOG.error('COW snapshot %s has overflowed and its data is '
-                          'lost. Delete the snapshot; its volume is not '
-                          'affected', name)
-            else:
-                LOG.warning('COW snapshot %s is more than %d %% full; its '
-                            'data is lost when it overflows. Extend its LV '
-                            'with lvextend, or delete the snapshot', name,
-                            _FILLING_PERCENT)
-        self._logged = states
+    def _log_complaints(self, complaints: dict[str, int]) -> None:
+        for complaint, level in complaints.items():
+            if complaint not in self._logged:
+                LOG.log(level, '%s', complaint)
+        self._logged = set(complaints)
+
+    def _refresh(self, vg: lvm.LVM, lvs: lvm.LogicalVolumes) -> bool:
+        """Have LVM use copies again that were away; tell whether it does.
+
+        Once for each time that a copy comes back.
+        """
+        stale = {lv.name for lv in lvs.values()
+                 if lv.health == lvm.REFRESH_NEEDED}
+        new, self._refreshed = stale - self._refreshed, stale
+        for name in new:
+            LOG.warning('A copy of LV %s was away and is synchronized again',
+                        lvs[name].full_name)
+            errors.attempt(f'LV {lvs[name].full_name} cannot be refreshed',
+                           vg.refresh, name)
+        return bool(new)
 
 
-def _snapshot_state(lv: lvm.LogicalVolume) -> str | None:
-    if lv.is_invalid:
-        return _OVERFLOWED
-    if (lv.can_overflow and lv.data_percent is not None
-            and lv.data_percent >= _FILLING_PERCENT):
-        return _FILLING
+def _follow_disks(vg: lvm.LVM) -> str | None:
+    """Have LVs use disks that came back; return why not all of them can.
+
+    The LVs of a thin pool that has failed cannot, but the failure of the pool
+    is a fault of its own.
+    """
+    try:
+        vg.follow_disks()
+    except errors.DriverError as exc:
+        if vg.has_lost_disks:
+            return (f'LVs of VG {vg.vg_name} use devices that no longer '
+                    f'exist, and cannot be reloaded: {exc}')
     return None
 
 

@@ -24,9 +24,15 @@ _REVERT_FROM = 'cinder-revert-from-'
 # Tags of a volume's LV during a change: the name of the snapshot that is
 # merged into it, or the sizes before and after an extension.
 REVERT_TAG = 'cinder.revert_to='
+# The tag of a snapshot that is about to be merged into its volume.
+MERGE_TAG = 'cinder.merge='
 EXTEND_TAG = 'cinder.extend='
 # An incomplete copy of an LV of another VG.
 _ARRIVING = 'cinder-arriving-'
+# A thin pool until LVM has made all of it.
+NEW_POOL = 'cinder-new-pool'
+# Data that was in a thin pool under an id that LVM did not know.
+_ORPHAN = 'cinder-orphan-'
 # A writable clone that is exported in place of a snapshot.
 _SNAPSHOT_EXPORT = 'cinder-export-'
 
@@ -78,6 +84,16 @@ def arriving(lv_name: str) -> str:
     return _ARRIVING + lv_name
 
 
+def orphan() -> str:
+    """Return a name for data that nothing in LVM belonged to."""
+    return f'{_ORPHAN}{uuid.uuid4().hex[:8]}'
+
+
+def is_orphan(lv_name: str) -> bool:
+    """Return whether an LV is data that nothing in LVM belonged to."""
+    return lv_name.startswith(_ORPHAN)
+
+
 def is_left_over(lv_name: str) -> bool:
     """Return whether an LV is of no use unless it is open."""
     return (lv_name.startswith((_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT))
@@ -99,13 +115,13 @@ def reverted(lv_name: str) -> str | None:
 
 def is_tag_of_ours(tag: str) -> bool:
     """Return whether this driver has added a tag of an LV."""
-    return tag.startswith((REVERT_TAG, EXTEND_TAG))
+    return tag.startswith((REVERT_TAG, MERGE_TAG, EXTEND_TAG))
 
 
 def is_temporary(lv_name: str) -> bool:
     """Return whether an LV is a temporary one of this driver."""
     return (is_left_over(lv_name) or is_doomed(lv_name)
-            or reverted(lv_name) is not None)
+            or is_orphan(lv_name) or reverted(lv_name) is not None)
 
 
 def device_path(vg_name: str, lv_name: str) -> str:
@@ -120,6 +136,15 @@ def device_mapper_name(vg_name: str, lv_name: str) -> str:
     (lvm2 libdm/libdm-string.c, dm_build_dm_name).
     """
     return '%s-%s' % (vg_name.replace('-', '--'), lv_name.replace('-', '--'))
+
+
+def device_mapper_name_of(path: str) -> str:
+    """Return the name that device-mapper has for the LV of a device path.
+
+    :param path: of :func:`device_path` or :func:`device_mapper_path`
+    """
+    folder, _, name = path.removeprefix('/dev/').partition('/')
+    return name if folder == 'mapper' else device_mapper_name(folder, name)
 
 
 def device_mapper_path(vg_name: str, lv_name: str) -> str:

@@ -13,10 +13,13 @@ import re
 
 from cinder import objects
 from cinder.volume import configuration as cinder_configuration
+from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import layouts
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import targets
 
 # The in-tree driver needs Cinder's objects in its signatures. cinder-volume
 # has registered them before; oslo-config-generator has not.
@@ -77,6 +80,22 @@ LOG = logging.getLogger(__name__)
 
 cfg.CONF.register_opts(OWN_OPTIONS,
                        group=cinder_configuration.SHARED_CONF_GROUP)
+
+
+def offer_registered() -> None:
+    """Let Cinder's options take the layouts and target helpers of this tree.
+
+    The option objects stay Cinder's own, with its help and default.
+    """
+    for name, values, owner in (
+            ('lvm_type', layouts.REGISTRY, in_tree.volume_opts),
+            ('target_helper', targets.MAPPING, cinder_driver.volume_opts)):
+        option = next(each for each in owner if each.name == name)
+        for value in values:
+            option.type.choices.setdefault(value, None)
+
+
+offer_registered()
 
 
 def driver_options() -> list[cfg.Opt]:

@@ -10,6 +10,8 @@ own.
 from collections.abc import Callable
 import dataclasses
 import logging
+import os
+import resource
 import subprocess
 import threading
 import time
@@ -32,6 +34,21 @@ FILTER_FILE = 'lvm-driver.filters'
 # delay ``lvs``.
 _DAEMONS_FOR_COMMANDS = 2
 _DAEMONS_FOR_COPIES = 8
+_MOST_FILES = 65536
+
+
+class _NotAlarming(logging.Filter):
+    """Drops a warning of oslo.rootwrap that is wrong.
+
+    Its client finds that the daemon has ended, as it does when nobody asks
+    it for a while, and warns of a process that "root should kill".
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith('Leaving behind already')
+
+
+rootwrap_client.LOG.addFilter(_NotAlarming())
 
 Execute = Callable[..., tuple[str, str]]
 
@@ -57,9 +74,15 @@ class CommandFailed(errors.DriverError):
         self.stderr = stderr
 
     def __str__(self) -> str:
-        return "'%s' ended with exit status %s: %s" % (
-            ' '.join(_program(self.argv)), self.exit_code,
-            self.stderr.strip() or '(nothing on stderr)')
+        """Return the reason in one line; the log has the whole command.
+
+        Warnings come last, as they are rarely the reason.
+        """
+        lines = filter(None, map(str.strip, self.stderr.splitlines()))
+        reason = '; '.join(sorted(
+            lines, key=lambda line: line.startswith('WARNING')))
+        return "%s ('%s' ended with exit status %s)" % (
+            reason or 'No reason given', _program(self.argv), self.exit_code)
 
 
 class CommandNotFound(CommandFailed):
@@ -68,7 +91,7 @@ class CommandNotFound(CommandFailed):
     def __str__(self) -> str:
         return ("'%s' was not found: install it, and add its directory to "
                 "exec_dirs of rootwrap.conf"
-                % _program(self.argv)[0])
+                % _program(self.argv))
 
 
 class CommandRefused(CommandFailed):
@@ -78,7 +101,7 @@ class CommandRefused(CommandFailed):
         return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
                 "cinder-lvm-driver to a directory in filters_path of "
                 "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
-                % (' '.join(_program(self.argv)), FILTER_FILE))
+                % (_program(self.argv), FILTER_FILE))
 
 
 class CommandTimedOut(errors.DriverError):
@@ -91,7 +114,7 @@ class CommandTimedOut(errors.DriverError):
 
     def __str__(self) -> str:
         return "'%s' did not end within %g seconds" % (
-            ' '.join(_program(self.argv)), self.timeout)
+            _program(self.argv), self.timeout)
 
 
 class DaemonFailed(errors.DriverError):
@@ -104,7 +127,7 @@ class DaemonFailed(errors.DriverError):
 
     def __str__(self) -> str:
         return "no rootwrap daemon could run '%s': %r" % (
-            ' '.join(_program(self.argv)), self.reason)
+            _program(self.argv), self.reason)
 
 
 class Runner(Protocol):
@@ -135,14 +158,24 @@ class Runner(Protocol):
         """
 
 
-def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return argv without a leading ``env NAME=VALUE ...``."""
-    rest = list(argv)
-    if rest[0] == 'env':
-        rest.pop(0)
-        while rest and '=' in rest[0]:
-            rest.pop(0)
-    return tuple(rest)
+def _program(argv: tuple[str, ...]) -> str:
+    """Return the program of a command, without ``env NAME=VALUE ...``."""
+    return next(word for word in argv if word != 'env' and '=' not in word)
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _file_limit() -> tuple[str, ...]:
+    """Return what starts a program with a sane limit of open files.
+
+    dmeventd, which LVM starts, closes all descriptors that it could have: in
+    containers up to 2^30, for many seconds and with the VG locked.
+    """
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= _MOST_FILES:
+        return ()
+    return 'prlimit', f'--nofile={_MOST_FILES}:'
 
 
 def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
@@ -252,6 +285,8 @@ class RootwrapRunner:
     def start_daemon(self, probe: tuple[str, ...]) -> None:
         """Start a rootwrap daemon, and run commands in it from now on.
 
+        A program that is root, through cinderlib, needs none.
+
         If it does not start, a warning says so, and each command has a
         ``cinder-rootwrap`` of its own: slower, but as safe.
 
@@ -260,8 +295,13 @@ class RootwrapRunner:
             command can
         :raises CommandRefused: the filter file is missing
         """
+        if _is_root():
+            # oslo.concurrency runs each command directly then.
+            self._without_daemon(probe, run_as_root=True)
+            return
         helper = self._root_helper.split()
-        command = [*helper, 'oslo-rootwrap-daemon', helper[-1]]
+        command = [*_file_limit(), *helper, 'oslo-rootwrap-daemon',
+                   helper[-1]]
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
         try:
             daemons.run(probe, None)

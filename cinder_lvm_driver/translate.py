@@ -42,21 +42,27 @@ def cinder_errors(busy: Busy | None = None) -> \
         def translated(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             try:
                 return verb(*args, **kwargs)
-            except lvm.LogicalVolumeInUse as exc:
-                if busy is None:
-                    raise exception.VolumeBackendAPIException(
-                        data=str(exc)) from exc
-                raise _busy(
-                    busy, signature.bind(*args, **kwargs).arguments[busy],
-                    exc) from exc
-            except target_errors.InvalidConnector as exc:
-                raise exception.InvalidConnectorException(
-                    missing=exc.missing) from exc
             except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
-                raise exception.VolumeBackendAPIException(
-                    data=str(exc)) from exc
+                LOG.debug('%s failed', verb.__name__, exc_info=True)
+                # Not 'from exc': the manager would log the whole chain.
+                if busy is not None and isinstance(exc,
+                                                   lvm.LogicalVolumeInUse):
+                    thing = signature.bind(*args, **kwargs).arguments[busy]
+                    raise _busy(busy, thing, exc) from None
+                raise _translated(exc) from None
         return translated
     return decorate
+
+
+def _translated(error: Exception) -> Exception:
+    """Return Cinder's exception, with our text only."""
+    translated: Exception
+    if isinstance(error, target_errors.InvalidConnector):
+        translated = exception.InvalidConnectorException(
+            missing=error.missing)
+    else:
+        translated = exception.VolumeBackendAPIException(str(error))
+    return translated
 
 
 def _busy(kind: Busy, thing: Any, error: lvm.LogicalVolumeInUse) -> Exception:

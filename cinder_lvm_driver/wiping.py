@@ -48,9 +48,12 @@ class Remover:
         :raises lvm.LogicalVolumeInUse: it is open
         :raises lvm.LogicalVolumeNotFound: it was removed meanwhile
         :raises lvm.LogicalVolumeOfWrongKind: it is a pool
-        :raises lvm.LogicalVolumeSuspended: I/O to it waits
+        :raises lvm.LogicalVolumeMoving: pvmove is moving it or its pool
+        :raises lvm.LogicalVolumeSuspended: I/O to it or to its pool waits
         :raises lvm.PhysicalVolumeMissing: it is a COW snapshot, which cannot
             be wiped in a VG that lacks a PV
+        :raises lvm.ThinPoolOutOfStep: LVM would forget it, and the kernel
+            would not
         """
         lvm.check_kind(lv)
         if naming.is_doomed(lv.name) and self._writer.wipes:
@@ -58,7 +61,7 @@ class Remover:
             self._wipe_later([lv.name])
             return
         lvm.check_answering(lv)
-        self._vg.require_closed(lv)
+        self._vg.check_changeable(self._vg.require_closed(lv))
         if lv.is_thin or not self._writer.wipes:
             self._vg.delete(lv.name)
             return
@@ -160,10 +163,11 @@ class Remover:
         if lv is None:
             return
         lvm.check_answering(lv)
-        self._vg.require_closed(lv)
+        self._vg.check_changeable(self._vg.require_closed(lv))
         if not lv.active:
             self._vg.activate_lv(name)
         if not lv.is_thin:
+            self._vg.ensure_nodes(name)
             if lv.is_read_only:
                 # A managed COW snapshot can be read-only.
                 self._vg.make_writable(name)

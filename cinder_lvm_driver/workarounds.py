@@ -11,7 +11,10 @@ import dataclasses
 import threading
 
 from cinder.image import image_utils
+from cinder import privsep
 from cinder import utils
+
+from cinder_lvm_driver import privileged
 
 
 class KeptExport:
@@ -106,6 +109,19 @@ class Workarounds:
         default_factory=BusySnapshots)
     served_at_start: ServedAtStart = dataclasses.field(
         default_factory=ServedAtStart)
+
+
+def run_privileged_code_as_cinder_does() -> None:
+    """Run privileged code in this process if Cinder's own runs there.
+
+    As root, cinderlib tells Cinder and os-brick to do so
+    (``Backend._set_priv_helper``). It also imports ``cinder.cmd.volume``,
+    which replaces threads with eventlet's after oslo.privsep has chosen how
+    to read the output of a daemon's helper: that reader then blocks the
+    whole process, so that no privsep daemon ever starts.
+    """
+    if not privsep.sys_admin_pctxt.client_mode:
+        privileged.context.set_client_mode(False)
 
 
 def read_images_in_calling_thread() -> None:

@@ -13,6 +13,11 @@ from oslo_concurrency.fixture import lockutils as lockutils_fixture
 from oslo_config import fixture as config_fixture
 import testtools
 
+from cinder_lvm_driver import blockdev
+from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import kernel_thin
+from cinder_lvm_driver.lvm import udev
+
 # Seconds a test may take; a hanging one fails instead of blocking the run.
 DEFAULT_TIMEOUT = 60
 
@@ -69,8 +74,18 @@ class TestCase(testtools.TestCase):
             format='%(levelname)s %(name)s: %(message)s'))
         # External locks are files: each test has a folder of its own.
         self.useFixture(lockutils_fixture.ExternalLockFixture())
+        # What this machine's udev and kernel know is nobody's concern.
+        for module, folder in (udev, '_FOLDER'), (kernel, '_DEVICES'):
+            self.useFixture(fixtures.MockPatchObject(
+                module, folder, '/nonexistent'))
+        # No LV has a device here; each is found where it should be.
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv', lambda path: None))
         #: sets options of oslo.config; they are put back at the end
         self.config = self.useFixture(config_fixture.Config())
+        # This host's device-mapper is of no matter.
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack', lambda name: []))
         if not self.may_sleep:
             self.useFixture(Forbidden(
                 time, 'sleep', 'a unit test must not sleep'))

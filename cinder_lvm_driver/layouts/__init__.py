@@ -4,11 +4,16 @@
 A new layout is one module here and one line of ``REGISTRY``.
 """
 
+import logging
+
 from oslo_utils import importutils
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
 
 REGISTRY = {
     'default': 'cinder_lvm_driver.layouts.thick.Thick',
@@ -30,12 +35,11 @@ def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
     :raises errors.ConfigurationError: the type does not exist, or cannot be
         mirrored
     """
-    if lvm_type == AUTO and mirrors:
-        lvm_type = 'default'
     if lvm_type == AUTO:
-        lvs = vg.get_volumes()
-        is_thin = not lvs or base.thin_pool_name(vg) in lvs
-        lvm_type = 'thin' if is_thin else 'default'
+        lvm_type, reason = _choose(vg, mirrors)
+        LOG.info('lvm_type is auto, and volumes in VG %s are %s: %s',
+                 vg.vg_name, 'thin' if lvm_type == 'thin' else 'thick',
+                 reason)
     if lvm_type not in REGISTRY:
         raise errors.ConfigurationError(
             'Option lvm_type is %r: set it to one of %s' % (
@@ -53,3 +57,17 @@ def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
             f'but only thick volumes can be mirrored: set lvm_type to '
             f'default or lvm_mirrors to 0')
     return layout
+
+
+def _choose(vg: lvm.LVM, mirrors: int) -> tuple[str, str]:
+    """Return the type that ``auto`` stands for, and why it does."""
+    if mirrors:
+        return 'default', 'lvm_mirrors is set'
+    lvs = [name for name in vg.get_volumes() if name != naming.NEW_POOL]
+    pool = base.thin_pool_name(vg)
+    if not lvs:
+        return 'thin', 'the VG is empty'
+    if pool in lvs:
+        return 'thin', f'the VG has thin pool {pool}'
+    return 'default', (f'the VG has LVs, such as {min(lvs)}, and no thin pool '
+                       f'{pool}')

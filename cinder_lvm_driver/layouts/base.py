@@ -42,6 +42,9 @@ class DeviceWriter(Protocol):
         """Overwrite a device with zeroes, from an offset to its end."""
 
 
+# Of a VG's thin pool, the same as in-tree.
+POOL_NAME = '{}-pool'
+
 # Removes an LV, and wipes it first if the options ask for that.
 RemoveVolume = Callable[[lvm.LogicalVolume], None]
 
@@ -60,7 +63,7 @@ class Capacity:
 
 def thin_pool_name(vg: lvm.LVM) -> str:
     """Return the name of a VG's thin pool, the same as in-tree."""
-    return f'{vg.vg_name}-pool'
+    return POOL_NAME.format(vg.vg_name)
 
 
 class Layout(abc.ABC):
@@ -73,6 +76,10 @@ class Layout(abc.ABC):
 
     # The value of option lvm_type.
     lvm_type: str
+    # The layout's own LVs, as for lvm.check_vg_name, and their suffixes.
+    own_devices: tuple[tuple[str, str], ...] = ()
+    # What LVM appends to the device name of a volume for those below it.
+    device_suffix = ''
     # Whether a new LV reads as zeroes, so that copies can be sparse.
     reads_zeroes: bool
 
@@ -81,6 +88,9 @@ class Layout(abc.ABC):
         self._vg = vg
         self._writer = writer
         self._remove = remove
+
+    def __str__(self) -> str:
+        return self.lvm_type
 
     @abc.abstractmethod
     def prepare(self) -> None:
@@ -126,7 +136,7 @@ class Layout(abc.ABC):
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
         """Create a thin snapshot of a thin LV, a COW snapshot of any other."""
         if origin.is_thin:
-            self._vg.create_thin_snapshot(name, origin.name, activate=False)
+            self._vg.create_thin_snapshot(name, origin, activate=False)
         else:
             self._vg.create_cow_snapshot(name, origin.name,
                                          origin.size_bytes)
@@ -142,6 +152,8 @@ class Layout(abc.ABC):
             self._vg.activate_lv(snapshot.name)
             # LVM does not know whether an inactive snapshot is valid.
             snapshot = self._vg.get_volume(snapshot.name)
+        else:
+            self._vg.ensure_nodes(snapshot.name)
         if snapshot.is_invalid:
             raise lvm.SnapshotOverflowed(
                 f'COW snapshot {snapshot.name} of LV {snapshot.origin} has '
@@ -159,6 +171,7 @@ class Layout(abc.ABC):
             self.create_volume(name, max(size_bytes,
                                          source.virtual_size_bytes))
             undo.callback(self._discard, name)
+            self._vg.ensure_nodes(name)
             self._writer.copy(
                 source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)

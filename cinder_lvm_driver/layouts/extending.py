@@ -95,6 +95,7 @@ def extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int,
         vg.delete_tag(lv.name, interrupted.tag)
     if lv.size_bytes >= size_bytes:
         return
+    vg.check_changeable(lv)
     if lv.is_thin or zero_from is None:
         _extend(vg, lv, size_bytes)
         return
@@ -175,6 +176,8 @@ def _zero_end(vg: lvm.LVM, lv: lvm.LogicalVolume, extension: _Extension,
         if not lv.active:
             vg.activate_lv(lv.name)
             activated.callback(vg.deactivate_lv, lv.name)
+        else:
+            vg.ensure_nodes(lv.name)
         zero_from(lv.path, extension.old_bytes)
 
 

@@ -28,6 +28,10 @@ def tag(snapshot_name: str) -> str:
     return naming.REVERT_TAG + snapshot_name
 
 
+def _merge_tag(snapshot_name: str) -> str:
+    return naming.MERGE_TAG + snapshot_name
+
+
 class Merge:
     """Merges COW snapshots of one VG."""
 
@@ -54,21 +58,24 @@ class Merge:
         :param lv: closed
         :raises lvm.InsufficientSpace: the VG has no space for a snapshot of
             the LV's present size
-        :raises lvm.LogicalVolumeInUse: the snapshot is open
+        :raises lvm.LogicalVolumeInUse: the snapshot is open, or pvmove is
+            moving the LV
         """
         # If one of the two is open, LVM defers the merge to the next
         # activation and then discards what was written since.
         self._vg.require_closed(snapshot)
+        self._vg.check_changeable(lv)
         self._check_room(lv, snapshot)
         if not lv.active:
             self._vg.activate_lv(lv.name)
         self._vg.add_tag(lv.name, tag(snapshot.name))
+        self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
         self._under_way.add(lv.name)
         with contextlib.ExitStack() as undo:
             # The kernel may merge although the command has failed.
             undo.callback(errors.attempt, _complaint(lv), self._recover, lv,
                           snapshot.name, True)
-            self._vg.merge_snapshot(snapshot.name)
+            self._vg.merge_tagged(_merge_tag(snapshot.name))
             merged = self._vg.get_volume(lv.name)
             if merged.is_merging:
                 self._merge_deferred(merged)
@@ -77,13 +84,24 @@ class Merge:
 
     def _check_room(self, lv: lvm.LogicalVolume,
                     snapshot: lvm.LogicalVolume) -> None:
-        freed_bytes = self._vg.get_vg().free_bytes + snapshot.size_bytes
+        """Check that the snapshot can be created again after the merge.
+
+        What it frees on PVs that are closed (``pvchange --allocatable n``)
+        is of no use for that.
+        """
+        vg = self._vg.get_vg()
+        open_pvs = {pv.path for pv in self._vg.get_physical_volumes()
+                    if pv.allocatable}
+        freed_bytes = vg.free_bytes + vg.extent_size_bytes * sum(
+            extents for path, extents in self._vg.extents_by_pv(
+                snapshot.name).items() if path in open_pvs)
         needed_bytes = lvm.full_cow_store_bytes(lv.size_bytes)
         if freed_bytes < needed_bytes:
             raise lvm.InsufficientSpace(
                 f'LV {lv.name} cannot be reverted without the loss of its '
                 f'snapshot {snapshot.name}: {needed_bytes - freed_bytes} '
-                f'bytes more must be free in VG {self._vg.vg_name}')
+                f'bytes more must be free on the PVs of VG '
+                f'{self._vg.vg_name} that are open for allocation')
 
     def _merge_deferred(self, lv: lvm.LogicalVolume) -> None:
         self._vg.require_closed(lv)
@@ -110,11 +128,10 @@ class Merge:
     def _recover(self, lv: lvm.LogicalVolume, snapshot_name: str,
                  is_wanted: bool) -> None:
         self._under_way.add(lv.name)
-        if self._vg.find_volume(snapshot_name) is not None:
+        if self._prevent_merge(snapshot_name):
             LOG.warning('LV %s was not reverted to %s: the merge did not '
                         'begin', lv.name, snapshot_name)
-            self._under_way.discard(lv.name)
-            self._vg.delete_tag(lv.name, tag(snapshot_name))
+            self._settle(lv, snapshot_name)
             return
         LOG.warning('Completing the interrupted revert of LV %s to %s',
                     lv.name, snapshot_name)
@@ -122,6 +139,19 @@ class Merge:
         background.start('lvm-revert', functools.partial(
             errors.attempt, _complaint(lv), self._complete, lv,
             snapshot_name, is_wanted))
+
+    def _prevent_merge(self, snapshot_name: str) -> bool:
+        """Keep a merge from beginning; return False if it has begun.
+
+        LVM's command may be waiting for the VG's lock, although the service
+        that started it was killed.
+        """
+        try:
+            self._vg.delete_tag(snapshot_name, _merge_tag(snapshot_name))
+        except lvm.LVMError as exc:
+            LOG.debug('Snapshot %s is not there, or is being merged: %s',
+                      snapshot_name, exc)
+        return self._vg.find_volume(snapshot_name) is not None
 
     def _complete(self, lv: lvm.LogicalVolume, snapshot_name: str,
                   is_wanted: bool) -> None:

@@ -17,6 +17,8 @@ LOG = logging.getLogger(__name__)
 class Mirror(thick.Thick):
     """raid1 LVs with each copy on different PVs; see lvmraid(7)."""
 
+    device_suffix = '_rimage_0'
+
     def __init__(self, vg: lvm.LVM, writer: base.DeviceWriter,
                  remove: base.RemoveVolume, mirrors: int) -> None:
         """Run no command yet.
@@ -25,6 +27,9 @@ class Mirror(thick.Thick):
         """
         super().__init__(vg, writer, remove)
         self._copies = mirrors + 1
+
+    def __str__(self) -> str:
+        return f'{self.lvm_type} with {self._copies} copies'
 
     def prepare(self) -> None:
         """Log a warning if there are too few PVs.

@@ -37,10 +37,10 @@ class Swap:
         new, old = naming.revert_to(lv.name), naming.revert_from(lv.name)
         for name in new, old:
             if name in lvs:
-                self._remove_left_over(name)
+                self._remove_left_over(lvs[name])
         complaint = _complaint(lv.name)
         with contextlib.ExitStack() as undo:
-            self._vg.create_thin_snapshot(new, snapshot.name, activate=True)
+            self._vg.create_thin_snapshot(new, snapshot, activate=True)
             undo.callback(errors.attempt, complaint, self._vg.delete, new)
             if lv.size_bytes > snapshot.size_bytes:
                 self._vg.extend_volume(new, lv.size_bytes)
@@ -71,11 +71,12 @@ class Swap:
             self._vg.rename_volume(left_over.pop(0), volume_name)
         for name in left_over:
             errors.attempt(_complaint(volume_name), self._remove_left_over,
-                           name)
+                           lvs[name])
 
-    def _remove_left_over(self, name: str) -> None:
-        LOG.warning('Removing LV %s of an interrupted revert', name)
-        self._vg.delete(name)
+    def _remove_left_over(self, lv: lvm.LogicalVolume) -> None:
+        LOG.warning('Removing LV %s of an interrupted revert', lv.name)
+        self._vg.check_changeable(lv)
+        self._vg.delete(lv.name)
 
     def _remove_old(self, old: str, volume_name: str) -> None:
         """Remove the old LV of a volume, or have the next start do it.

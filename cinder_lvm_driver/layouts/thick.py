@@ -10,6 +10,8 @@ class Thick(base.Layout):
     """Linear LVs, which have all their extents from the start."""
 
     lvm_type = 'default'
+    # Of the origin of a COW snapshot.
+    device_suffix = '-real'
     reads_zeroes = False
 
     def prepare(self) -> None:
@@ -47,4 +49,5 @@ class Thick(base.Layout):
         vg = picture.vg
         return base.Capacity(
             total_bytes=vg.size_bytes, free_bytes=vg.free_bytes,
-            provisioned_bytes=vg.size_bytes - vg.free_bytes)
+            provisioned_bytes=(vg.size_bytes - vg.free_bytes
+                               - vg.closed_bytes))

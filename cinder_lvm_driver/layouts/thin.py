@@ -5,17 +5,22 @@ from collections.abc import Iterable
 import contextlib
 import logging
 
+from cinder_lvm_driver import errors
 from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
+
 
 
 class Thin(base.Layout):
     """Thin LVs in the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
+    # LVM appends the suffix for the device that the LVs of a pool share.
+    own_devices = ((base.POOL_NAME, '-tpool'),)
     # prepare() sets it. In a pool that does not zero new blocks, they show
     # data of deleted volumes around what is written.
     reads_zeroes = False
@@ -24,28 +29,78 @@ class Thin(base.Layout):
                  remove: base.RemoveVolume) -> None:
         super().__init__(vg, writer, remove)
         self._pool = base.thin_pool_name(vg)
+        # Why the pool could not be activated at the start, if so.
+        self._inactive_reason: str | None = None
+
+    def __str__(self) -> str:
+        return f'{self.lvm_type} in pool {self._pool}'
 
     def prepare(self) -> None:
-        """Activate the thin pool, or create it over the free space."""
-        pool = self._vg.find_volume(self._pool)
+        """Activate the thin pool, or create it over the free space.
+
+        No second pool is created. A pool that has another name or cannot be
+        activated is a fault of the back end, which serves what it can.
+
+        :raises lvm.InvalidRequest: another LV has the name of the pool
+        """
+        lvs = self._vg.get_volumes()
+        pool = lvs.get(self._pool)
         if pool is None:
-            LOG.info('Creating thin pool %s in VG %s', self._pool,
-                     self._vg.vg_name)
-            try:
-                self._vg.create_thin_pool(self._pool)
+            if _other_pools(lvs):
+                return
+            if self._create_pool(lvs):
                 self.reads_zeroes = True
                 return
-            except lvm.LogicalVolumeExists:
-                LOG.info('Thin pool %s was created meanwhile', self._pool)
-                pool = self._vg.get_pool_or_volume(self._pool)
+            pool = self._vg.get_pool_or_volume(self._pool)
         if not pool.is_thin_pool:
             raise lvm.InvalidRequest(
                 f'LV {pool.full_name} is of type {pool.segtype}, and not a '
                 f'thin pool: rename it with lvrename, or set lvm_type to '
                 f'default')
         self.reads_zeroes = pool.zeroes_blocks
-        if not pool.active:
-            self._vg.activate_lv(self._pool)
+        # LVM would resume a suspended one.
+        if not pool.active and not pool.is_suspended:
+            try:
+                self._vg.activate_pool(self._pool)
+            except lvm.LVMError as exc:
+                self._inactive_reason = str(exc)
+        try:
+            self._vg.check_changeable(pool)
+        except lvm.ThinPoolOutOfStep as exc:
+            LOG.warning('%s. Having LVM complete what a killed command may '
+                        'have left', exc)
+            errors.attempt(f'Thin pool {pool.full_name} is still out of step',
+                           self._vg.settle_pool, self._pool)
+        except lvm.LVMError as exc:
+            LOG.debug('The stats report: %s', exc)
+
+    def _create_pool(self, lvs: lvm.LogicalVolumes) -> bool:
+        """Create the pool; return False if another back end has done so."""
+        if naming.NEW_POOL in lvs and self._complete_pool(
+                lvs[naming.NEW_POOL]):
+            return True
+        LOG.info('Creating thin pool %s in VG %s', self._pool,
+                 self._vg.vg_name)
+        try:
+            self._vg.create_thin_pool(self._pool)
+        except lvm.LogicalVolumeExists:
+            LOG.info('Thin pool %s was created meanwhile', self._pool)
+            return False
+        return True
+
+    def _complete_pool(self, new: lvm.LogicalVolume) -> bool:
+        """Complete a pool that a start did not, or remove what there is."""
+        LOG.warning('The creation of thin pool %s was interrupted; '
+                    'completing it', self._pool)
+        if new.is_thin_pool:
+            try:
+                self._vg.activate_pool(new.name)
+                self._vg.rename_volume(new.name, self._pool)
+                return True
+            except lvm.LVMError as exc:
+                LOG.warning('Removing LV %s: %s', new.full_name, exc)
+        self._vg.delete(new.name)
+        return False
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create a thin LV."""
@@ -70,7 +125,7 @@ class Thin(base.Layout):
     def _branch(self, source: lvm.LogicalVolume, name: str,
                 size_bytes: int) -> None:
         with contextlib.ExitStack() as undo:
-            self._vg.create_thin_snapshot(name, source.name, activate=True)
+            self._vg.create_thin_snapshot(name, source, activate=True)
             undo.callback(self._discard, name)
             if source.size_bytes < size_bytes:
                 self._vg.extend_volume(name, size_bytes)
@@ -114,13 +169,28 @@ class Thin(base.Layout):
             return fault
         pool = self.thin_pool(picture)
         if pool is None:
-            return f'VG {self._vg.vg_name} has no thin pool {self._pool} now'
-        return health.pool_fault(pool)
+            return health.no_pool_fault(self._vg.vg_name, self._pool,
+                                        _other_pools(picture.lvs))
+        if pool.active:
+            self._inactive_reason = None
+        try:
+            self._vg.check_changeable(pool)
+        except lvm.LVMError as exc:
+            return str(exc)
+        return health.pool_fault(pool, self._inactive_reason)
 
     def advice(self, autoextension: lvm.Autoextension | None) -> \
             Iterable[str]:
         """Check the settings of the pool."""
+        pool = self._vg.find_volume(self._pool)
+        if pool is None:
+            return ()
         return health.pool_advice(
-            self._vg.get_pool_or_volume(self._pool),
-            has_spare=self._vg.has_spare_metadata(),
+            pool, has_spare=self._vg.has_spare_metadata(),
             autoextension=autoextension)
+
+
+def _other_pools(lvs: lvm.LogicalVolumes) -> list[str]:
+    """Return the names of thin pools, if none has the right name."""
+    return [name for name, lv in lvs.items()
+            if lv.is_thin_pool and name != naming.NEW_POOL]

@@ -2,22 +2,31 @@
 """LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
+from cinder_lvm_driver.lvm.errors import DeviceHangs
+from cinder_lvm_driver.lvm.errors import DeviceNodeWrong
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
+from cinder_lvm_driver.lvm.errors import LogicalVolumeMoving
 from cinder_lvm_driver.lvm.errors import LogicalVolumeNotFound
 from cinder_lvm_driver.lvm.errors import LogicalVolumeOfWrongKind
 from cinder_lvm_driver.lvm.errors import LogicalVolumeSuspended
 from cinder_lvm_driver.lvm.errors import LVMError
 from cinder_lvm_driver.lvm.errors import NameTooLong
+from cinder_lvm_driver.lvm.errors import PhysicalVolumeDuplicate
 from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
+from cinder_lvm_driver.lvm.errors import ThinIdTaken
+from cinder_lvm_driver.lvm.errors import ThinPoolOutOfStep
+from cinder_lvm_driver.lvm.errors import VolumeGroupAmbiguous
 from cinder_lvm_driver.lvm.errors import VolumeGroupExported
+from cinder_lvm_driver.lvm.errors import VolumeGroupForeign
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
+from cinder_lvm_driver.lvm.names import check_vg_name
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
@@ -27,6 +36,7 @@ from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import LogicalVolumes
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
+from cinder_lvm_driver.lvm.types import REFRESH_NEEDED
 from cinder_lvm_driver.lvm.types import VolumeGroup
 from cinder_lvm_driver.lvm.vg import LVM
 
@@ -34,6 +44,8 @@ __all__ = (
     'AutoextendPolicy',
     'Autoextension',
     'CommandOfLVMFailed',
+    'DeviceHangs',
+    'DeviceNodeWrong',
     'InsufficientSpace',
     'InvalidRequest',
     'LVM',
@@ -43,20 +55,28 @@ __all__ = (
     'LogicalVolumeInUse',
     'LogicalVolumeInitializing',
     'LogicalVolumeLargeEnough',
+    'LogicalVolumeMoving',
     'LogicalVolumeNotFound',
     'LogicalVolumeOfWrongKind',
     'LogicalVolumeSuspended',
     'LogicalVolumes',
     'NameTooLong',
     'PhysicalVolume',
+    'PhysicalVolumeDuplicate',
     'PhysicalVolumeMissing',
     'Picture',
+    'REFRESH_NEEDED',
     'ReportError',
     'SnapshotOverflowed',
+    'ThinIdTaken',
+    'ThinPoolOutOfStep',
     'VolumeGroup',
+    'VolumeGroupAmbiguous',
     'VolumeGroupExported',
+    'VolumeGroupForeign',
     'VolumeGroupNotFound',
     'check_answering',
     'check_kind',
+    'check_vg_name',
     'full_cow_store_bytes',
 )

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the LVM commands for one VG.
 
-Each command names the only devices that LVM may scan: the PVs of the VG.
+Each command names the only devices that LVM may scan: those of the VG's PVs.
 Otherwise LVM scans every block device of the host, including volumes on
 which guests have created VGs, and devices that do not respond.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 import functools
 import logging
 import os
 import re
-import threading
 
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import finding
+from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import process
@@ -25,9 +27,20 @@ _DEVICES_OPTION_SINCE = (2, 3, 12)
 # lvm2 WHATS_NEW: --fs came with 2.03.17. Without it, lvreduce refuses LVs that
 # are inactive, encrypted, or the PV of a guest, even with --force.
 _FS_OPTION_SINCE = (2, 3, 17)
+_NO_FILTER = '["a|.*|"]'
+# LVM prints this after a change, unless lvm.conf silences it.
+_CHANGED = re.compile(r'successfully removed|Logical volume \S+ changed')
+_WITH_MESSAGES = 'log/silent=0'
+# PVs can be added while this service looks for the device of another one.
+_TRIES = 3
 _OLDEST = (2, 2, 163)  # --reportformat json
 # SIGSEGV while devices appear and disappear: LP#1901783, LP#1932188.
 _SEGFAULTS = (139, -11)
+
+# LVM archives the VG's metadata before each change (vgcfgbackup(8)). Only what
+# destroys an LV needs that: the backup has the state after every change.
+_DESTRUCTIVE = ('lvremove', 'lvreduce', 'lvconvert')
+NO_ARCHIVE = 'backup{archive=0}'
 
 _Run = Callable[..., process.Completed]
 
@@ -93,12 +106,46 @@ def autoextension(runner: process.Runner,
             f'lvmconfig did not print {exc}: {done.stdout[:200]!r}') from exc
 
 
+def device_rules(runner: process.Runner,
+                 system_dir: str) -> types.DeviceRules:
+    """Return which devices lvm.conf lets LVM use; needs no root.
+
+    Those are LVM's defaults if LVM cannot read its configuration.
+    """
+    try:
+        done = runner.run_unprivileged(*_unprivileged(
+            *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig',
+            'full', 'devices'))
+    except process.CommandFailed as exc:
+        LOG.info('LVM cannot read which devices lvm.conf allows: %s', exc)
+        return types.NO_DEVICE_RULES
+    found = dict(re.findall(r'^\s*(\w+)=(.*)$', done.stdout, re.MULTILINE))
+    devices_file = os.path.join(system_dir, 'devices',
+                                found.get('devicesfile', '').strip('"'))
+    return types.DeviceRules(
+        has_filter=any(found.get(name, _NO_FILTER) != _NO_FILTER
+                       for name in ('filter', 'global_filter')),
+        devices_file=(devices_file
+                      if found.get('use_devicesfile') == '1'
+                      and os.path.isfile(devices_file) else None))
+
+
+def _archived(command: Sequence[str],
+              settings: Sequence[str]) -> tuple[str, ...]:
+    """Return settings by which LVM archives only before it destroys."""
+    if command[0] in _DESTRUCTIVE:
+        return tuple(settings)
+    return (*settings, NO_ARCHIVE)
+
+
 class Commands:
     """Runs LVM commands for one VG."""
 
     def __init__(self, vg_name: str, runner: process.Runner,
                  version: tuple[int, ...], system_dir: str,
-                 report_timeout: float) -> None:
+                 report_timeout: float,
+                 rules: types.DeviceRules = types.NO_DEVICE_RULES,
+                 kept: record.Record | None = None) -> None:
         """Run no command yet.
 
         :param version: that of the installed LVM
@@ -106,8 +153,9 @@ class Commands:
             lvm.conf(5))
         :param report_timeout: seconds; a report that takes longer waits for
             a device that does not respond
+        :param rules: which devices lvm.conf lets LVM use
+        :param kept: which VG it was before this service was started
         """
-        self._vg_name = vg_name
         self._runner = runner
         self._has_devices_option = version >= _DEVICES_OPTION_SINCE
         # Has lvreduce ignore the file systems of guests.
@@ -115,29 +163,32 @@ class Commands:
             ('--fs', 'ignore') if version >= _FS_OPTION_SINCE else ())
         self._environment = _environment(system_dir)
         self._report_timeout = report_timeout
-        self._devices: tuple[str, ...] = ()
-        self._devices_lock = threading.Lock()
+        self._finder = finding.Finder(vg_name, self._list_pvs, rules, kept)
 
     def ask(self, command: Sequence[str]) -> str:
         """Run a report and return its stdout.
 
         :raises errors.LVMError: see :func:`errors.classify`
-        :raises process.CommandTimedOut: a device does not respond
+        :raises process.CommandTimedOut: it took too long
         """
-        devices = self.find_devices()
+        return self.report(command).stdout
+
+    def report(self, command: Sequence[str]) -> process.Completed:
+        """Run a report; raises as :meth:`ask` does."""
+        devices = self._finder.paths()
         try:
             done = self._report(command, devices)
         except errors.VolumeGroupNotFound:
-            current = self._look_again(devices)
+            current = self._finder.look_again(devices)
             if current == devices:
                 raise
         else:
-            if "Couldn't find device" not in done.stderr:
-                return done.stdout
-            current = self._look_again(devices)
+            if not errors.lacks_device(done.stderr):
+                return done
+            current = self._finder.look_again(devices)
             if current == devices:
-                return done.stdout
-        return self._report(command, current).stdout
+                return done
+        return self._report(command, current)
 
     def change(self, *command: str, settings: Sequence[str] = ()) -> None:
         """Run a command that changes the VG.
@@ -157,46 +208,52 @@ class Commands:
 
     def _change(self, run: _Run, command: tuple[str, ...],
                 settings: Sequence[str] = ()) -> None:
-        devices = self.find_devices()
+        settings = _archived(command, settings)
+        devices = self._finder.paths()
         try:
             self._checked(run, self._argv(command, devices, *settings))
         except (errors.PhysicalVolumeMissing, errors.VolumeGroupNotFound):
-            current = self._look_again(devices)
+            current = self._finder.look_again(devices)
             if current == devices:
                 raise
             self._checked(run, self._argv(command, current, *settings))
 
-    def find_devices(self) -> tuple[str, ...]:
-        """Return the device paths of the VG's PVs.
+    def change_whole(self, *command: str,
+                     settings: Sequence[str] = ()) -> None:
+        """Run a change that LVM allows in a VG with missing PVs.
 
-        :raises errors.VolumeGroupNotFound: no device holds such a VG
+        LVM marks those PVs as missing until ``vgextend --restoremissing``,
+        but they may only be new. So LVM first changes nothing unless it
+        finds all PVs, and runs without this condition only if one of them
+        is indeed lost.
+
+        :raises errors.LVMError: see :func:`errors.classify`
         """
-        with self._devices_lock:
-            if not self._devices:
-                self._devices = self._scan()
-            return self._devices
+        settings = _archived(command, settings)
+        devices = self._finder.paths()
+        for _ in range(_TRIES):
+            done = self._checked(self._runner.run, self._argv(
+                (*command, '--select', 'vg_missing_pv_count=0'), devices,
+                _WITH_MESSAGES, *settings))
+            if _CHANGED.search(done.stdout):
+                return
+            used, devices = devices, self._finder.look_again(devices)
+            if devices == used:
+                break
+        self._checked(self._runner.run,
+                      self._argv(command, devices, *settings))
 
-    def _look_again(self, used: tuple[str, ...]) -> tuple[str, ...]:
-        """Scan again unless another thread has done so meanwhile.
+    @property
+    def has_lost_disks(self) -> bool:
+        """Whether active LVs are on devices that no longer exist."""
+        return self._finder.has_lost_disks
 
-        :param used: the devices that are out of date
-        """
-        with self._devices_lock:
-            if self._devices == used:
-                self._devices = self._scan()
-                if self._devices != used:
-                    LOG.info('The PVs of VG %s are now %s', self._vg_name,
-                             ', '.join(self._devices))
-            return self._devices
-
-    def _scan(self) -> tuple[str, ...]:
-        done = self._report(report.devices_command())
-        devices = report.parse_devices(done.stdout, self._vg_name)
-        if not devices:
-            raise errors.VolumeGroupNotFound(
-                f'VG {self._vg_name} was not found: create it with vgcreate, '
-                f'or set option volume_group to an existing VG')
-        return devices
+    def _list_pvs(self, devices: Collection[str]) -> types.Listing:
+        done = self._report(report.members_command(),
+                            tuple(sorted(devices)))
+        return types.Listing(
+            members=tuple(report.parse_members(done.stdout)),
+            duplicates=errors.duplicates(done.stderr))
 
     def _argv(self, command: Sequence[str], devices: tuple[str, ...],
               *settings: str) -> tuple[str, ...]:
@@ -218,9 +275,18 @@ class Commands:
 
     def _report(self, command: Sequence[str],
                 devices: tuple[str, ...] = ()) -> process.Completed:
-        return self._checked(
-            functools.partial(self._runner.run, timeout=self._report_timeout),
-            self._argv(command, devices, report.SETTINGS))
+        try:
+            return self._checked(
+                functools.partial(self._runner.run,
+                                  timeout=self._report_timeout),
+                self._argv(command, devices, report.SETTINGS))
+        except process.CommandTimedOut as exc:
+            hanging = kernel.hanging(devices)
+            if not hanging:
+                raise
+            raise errors.DeviceHangs(
+                f'LVM waits for {", ".join(hanging)}, which completes no '
+                f'I/O: repair or remove the device ({exc})') from exc
 
     def _checked(self, run: _Run,
                  argv: tuple[str, ...]) -> process.Completed:

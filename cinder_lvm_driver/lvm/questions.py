@@ -6,9 +6,13 @@ import time
 
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import names
+from cinder_lvm_driver.lvm import pools
+from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import openers
 from cinder_lvm_driver import process
 
 CLOSING_SECONDS = 10.0
@@ -21,17 +25,29 @@ class Questions:
     def __init__(self, vg_name: str, runner: process.Runner, *,
                  version: tuple[int, ...],
                  system_dir: str = '/etc/lvm',
-                 report_timeout: float = 120) -> None:
+                 report_timeout: float = 120,
+                 rules: types.DeviceRules = types.NO_DEVICE_RULES,
+                 kept: record.Record | None = None) -> None:
         """Run no command yet.
 
         :param version: that of the installed LVM, see
             :func:`command.installed_version`
         :param system_dir: the directory of lvm.conf
         :param report_timeout: seconds to wait for a report
+        :param rules: which devices lvm.conf lets LVM use, see
+            :func:`command.device_rules`
+        :param kept: which VG it was before this service was started
         """
         self.vg_name = vg_name
         self._commands = command.Commands(vg_name, runner, version,
-                                          system_dir, report_timeout)
+                                          system_dir, report_timeout,
+                                          rules, kept)
+        self._pools = pools.ThinPools(vg_name, self.find_volume)
+
+    @property
+    def has_lost_disks(self) -> bool:
+        """Whether active LVs are on devices that no longer exist."""
+        return self._commands.has_lost_disks
 
     def get_volume(self, name: str) -> types.LogicalVolume:
         """Return an LV that can be a volume or a snapshot and answers I/O.
@@ -72,6 +88,24 @@ class Questions:
         return types.LogicalVolumes(self.vg_name,
                                     report.parse_volumes(answer))
 
+    def check_changeable(self, lv: types.LogicalVolume) -> None:
+        """Check that LVM can change an LV without leaving half of it.
+
+        :param lv: any LV, as LVM has just reported it
+        :raises errors.KernelSilent: the kernel cannot be asked
+        :raises errors.LogicalVolumeMoving: pvmove is moving it or its pool
+        :raises errors.LogicalVolumeSuspended: I/O to the pool waits
+        :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
+            the pool
+        """
+        pool = lv.name if lv.is_thin_pool else lv.pool
+        if pool is not None and (lv.is_thin or lv.is_thin_pool):
+            self._pools.check(pool, lv.transaction_id)
+        elif kernel_thin.is_moving(self.vg_name, lv.name):
+            raise errors.LogicalVolumeMoving(
+                f'LV {lv.full_name} is being moved by pvmove: wait until '
+                f'that ends')
+
     def wait_until_closed(self, lv: types.LogicalVolume) -> \
             types.LogicalVolume:
         """Wait up to 10 seconds until an LV is closed.
@@ -90,7 +124,7 @@ class Questions:
         return lv
 
     def require_closed(self, lv: types.LogicalVolume,
-                       remedy: str = 'close its device on this host') -> \
+                       remedy: str = 'end that on this host') -> \
             types.LogicalVolume:
         """Wait up to 10 seconds until an LV is closed, and require that.
 
@@ -103,7 +137,7 @@ class Questions:
         lv = self.wait_until_closed(lv)
         if lv.is_open:
             raise errors.LogicalVolumeInUse(
-                f'LV {lv.name} is in use: {remedy}')
+                f'LV {lv.name} is {openers.describe(lv.path)}: {remedy}')
         return lv
 
     def get_vg(self) -> types.VolumeGroup:
@@ -111,8 +145,13 @@ class Questions:
 
         :raises errors.VolumeGroupNotFound: the VG is gone
         """
-        return report.parse_vg(
-            self._commands.ask(report.vg_command(self.vg_name)))
+        done = self._commands.report(report.vg_command(self.vg_name))
+        return report.parse_vg(done.stdout, errors.duplicates(done.stderr))
+
+    def extents_by_pv(self, name: str) -> dict[str, int]:
+        """Return how many extents an LV has on each PV, by device path."""
+        return report.parse_extents(self._commands.ask(
+            report.extents_command(self.vg_name, name)))
 
     def get_physical_volumes(self) -> list[types.PhysicalVolume]:
         """Return the PVs of the VG.

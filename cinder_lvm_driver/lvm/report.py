@@ -5,8 +5,11 @@ Reports are in JSON, in which all values are strings (lvmreport(7)), and in
 bytes, so that LVM rounds nothing.
 """
 
+from collections.abc import Mapping
+import dataclasses
 import decimal
 import json
+import re
 from typing import Any
 
 from cinder_lvm_driver.lvm import errors
@@ -23,12 +26,19 @@ _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
               'lv_skip_activation', 'data_percent', 'metadata_percent',
               'lv_tags', 'lv_merging', 'lv_permissions',
               'lv_health_status', 'lv_check_needed', 'zero',
-              'lv_metadata_size', 'lv_snapshot_invalid', 'lv_suspended')
+              'lv_metadata_size', 'lv_snapshot_invalid', 'lv_suspended',
+              'transaction_id')
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size',
-              'vg_missing_pv_count')
+              'vg_mda_size', 'vg_mda_free', 'max_lv', 'lv_count', 'pv_name',
+              'pv_uuid', 'pv_free', 'pv_allocatable', 'pv_missing')
+_RANGES = re.compile(r'(/[^, ]+):([0-9]+)-([0-9]+)')
 _PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
               'pv_missing')
-_DEVICE_FIELDS = ('vg_name', 'pv_name', 'pv_missing')
+_MEMBER_FIELDS = ('vg_name', 'vg_uuid', 'pv_name', 'pv_uuid')
+# The name of a PV whose device LVM does not find.
+_NO_DEVICE = '[unknown]'
+# The start of a line of JSON; a message starts with a letter.
+_JSON = re.compile(r'\s*[][{}",]')
 
 Row = dict[str, str]
 
@@ -37,11 +47,12 @@ def volumes_command(vg_name: str, lv_name: str | None = None) -> list[str]:
     """Return the command that reports one LV, or all visible LVs of a VG.
 
     The LV is selected, not named as VG/LV, so that the report of a missing
-    LV is empty instead of a failure.
+    LV is empty instead of a failure. Thin pools are reported with it.
     """
     command = ['lvs', *_FORM, '-o', ','.join(_LV_FIELDS)]
     if lv_name is not None:
-        command += ['-S', f'lv_name="{lv_name}"']
+        command += ['-S', f'lv_name="{lv_name}" || '
+                          f'segtype="{types.THIN_POOL}"']
     return [*command, vg_name]
 
 
@@ -49,6 +60,12 @@ def copies_command(vg_name: str, lv_name: str) -> list[str]:
     """Return the command that reports the copies of one mirrored LV."""
     return ['lvs', *_FORM, '-o', 'stripes', '-S', f'lv_name="{lv_name}"',
             vg_name]
+
+
+def extents_command(vg_name: str, lv_name: str) -> list[str]:
+    """Return the command that reports on which PVs an LV is."""
+    return ['lvs', *_FORM, '-o', 'seg_pe_ranges', '-S',
+            f'lv_name="{lv_name}"', vg_name]
 
 
 def vg_command(vg_name: str) -> list[str]:
@@ -67,9 +84,13 @@ def spare_command(vg_name: str) -> list[str]:
             vg_name]
 
 
-def devices_command() -> list[str]:
-    """Return the command that reports the PVs of every VG."""
-    return ['vgs', *_FORM, '-o', ','.join(_DEVICE_FIELDS)]
+def members_command() -> list[str]:
+    """Return the command that reports the PVs of every VG.
+
+    Includes VGs of other hosts (lvmsystemid(7), lvmlockd(8)).
+    """
+    return ['vgs', '--foreign', '--shared', *_FORM,
+            '-o', ','.join(_MEMBER_FIELDS)]
 
 
 def parse_volumes(stdout: str) -> dict[str, types.LogicalVolume]:
@@ -81,22 +102,50 @@ def parse_volumes(stdout: str) -> dict[str, types.LogicalVolume]:
     lvs: dict[str, types.LogicalVolume] = {}
     for row in _rows(stdout, 'lv', _LV_FIELDS):
         lvs.setdefault(row['lv_name'], _lv(row))
-    return lvs
+    return {name: (dataclasses.replace(
+        lv, transaction_id=lvs[lv.pool].transaction_id)
+        if lv.pool in lvs else lv) for name, lv in lvs.items()}
 
 
-def parse_vg(stdout: str) -> types.VolumeGroup:
-    """Return the VG of a report."""
+def parse_vg(stdout: str,
+             duplicates: Mapping[str, tuple[str, ...]]) -> types.VolumeGroup:
+    """Return the VG of a report, which has one row for each PV.
+
+    :param duplicates: of any VG, see :func:`errors.duplicates`
+    """
     rows = _rows(stdout, 'vg', _VG_FIELDS)
-    if len(rows) != 1:
+    names = {row['vg_name'] for row in rows}
+    if len(names) != 1:
         raise errors.ReportError(
-            f'vgs reported {len(rows)} VGs instead of one')
+            f'vgs reported {len(names)} VGs instead of one')
     row = rows[0]
+    missing = [row for row in rows if row['pv_missing']]
+    closed_bytes = sum(_number(row, 'pv_free') for row in rows
+                       if not row['pv_allocatable'])
     return types.VolumeGroup(
         name=row['vg_name'],
         size_bytes=_number(row, 'vg_size'),
-        free_bytes=_number(row, 'vg_free'),
+        free_bytes=_number(row, 'vg_free') - closed_bytes,
+        closed_bytes=closed_bytes,
         extent_size_bytes=_number(row, 'vg_extent_size'),
-        missing_pvs=_number(row, 'vg_missing_pv_count'))
+        lost_pvs=tuple(row['pv_uuid'] for row in missing
+                       if row['pv_name'] == _NO_DEVICE),
+        returned_pvs=tuple(row['pv_name'] for row in missing
+                           if row['pv_name'] != _NO_DEVICE),
+        duplicate_pvs={row['pv_uuid']: duplicates[row['pv_uuid']]
+                       for row in rows if row['pv_uuid'] in duplicates},
+        metadata_size_bytes=_number(row, 'vg_mda_size'),
+        metadata_free_bytes=_number(row, 'vg_mda_free'),
+        max_lvs=_number(row, 'max_lv'), lv_count=_number(row, 'lv_count'))
+
+
+def parse_extents(stdout: str) -> dict[str, int]:
+    """Return how many extents an LV has on each PV, by device path."""
+    extents: dict[str, int] = {}
+    for row in _rows(stdout, 'lv', ('seg_pe_ranges',)):
+        for path, first, last in _RANGES.findall(row['seg_pe_ranges']):
+            extents[path] = extents.get(path, 0) + int(last) - int(first) + 1
+    return extents
 
 
 def parse_copies(stdout: str) -> int:
@@ -121,19 +170,25 @@ def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
         for row in _rows(stdout, 'vg', _PV_FIELDS)]
 
 
-def parse_devices(stdout: str, vg_name: str) -> tuple[str, ...]:
-    """Return the device paths of a VG's PVs; empty if there is no such VG.
-
-    A PV whose device is missing has no path.
-    """
-    return tuple(sorted({
-        row['pv_name'] for row in _rows(stdout, 'vg', _DEVICE_FIELDS)
-        if row['vg_name'] == vg_name and not row['pv_missing']}))
+def parse_members(stdout: str) -> list[types.Member]:
+    """Return the PVs of all VGs of a report."""
+    return [types.Member(
+        vg_name=row['vg_name'],
+        vg_uuid=row['vg_uuid'],
+        pv_uuid=row['pv_uuid'],
+        path=None if row['pv_name'] == _NO_DEVICE else row['pv_name'])
+        for row in _rows(stdout, 'vg', _MEMBER_FIELDS)]
 
 
 def _rows(stdout: str, section: str, fields: tuple[str, ...]) -> list[Row]:
+    """Return the rows of a section.
+
+    LVM prints some messages to stdout, before the report and inside it:
+    "Retrying metadata scan." (2.03.16).
+    """
+    text = '\n'.join(filter(_JSON.match, stdout.splitlines()))
     try:
-        rows: Any = [row for report in json.loads(stdout)['report']
+        rows: Any = [row for report in json.loads(text)['report']
                      for row in report[section]]
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.ReportError(
@@ -172,7 +227,9 @@ def _lv(row: Row) -> types.LogicalVolume:
         metadata_size_bytes=(_number(row, 'lv_metadata_size')
                              if row['lv_metadata_size'] else None),
         is_invalid=row['lv_snapshot_invalid'] == 'snapshot invalid',
-        is_suspended=row['lv_suspended'] == 'suspended')
+        is_suspended=row['lv_suspended'] == 'suspended',
+        transaction_id=(_number(row, 'transaction_id')
+                        if row['segtype'] == types.THIN_POOL else None))
 
 
 def _number(row: Row, field: str) -> int:

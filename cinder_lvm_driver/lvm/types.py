@@ -16,6 +16,8 @@ LINEAR = 'linear'
 # The predecessor of RAID1; the in-tree driver still creates such LVs.
 MIRROR = 'mirror'
 RAID1 = 'raid1'
+# The health of an LV one of whose copies was away (lvs(8), attribute 9).
+REFRESH_NEEDED = 'refresh needed'
 THIN = 'thin'
 THIN_POOL = 'thin-pool'
 _COW_CHUNK_BYTES = 4096
@@ -25,6 +27,9 @@ _COW_CHUNKS_PER_METADATA_CHUNK = 256
 # pool_metadata_min_threshold).
 _METADATA_RESERVE_BYTES = 4 * 2 ** 20
 _METADATA_RESERVE_SHARE = 4
+# A thin LV with tags takes less than 1 KiB of a VG's metadata, a raid1 LV of
+# many segments some more. What is kept free lets LVs be renamed and removed.
+_VG_METADATA_RESERVE_BYTES = 4096
 
 
 def full_cow_store_bytes(origin_bytes: int) -> int:
@@ -78,6 +83,8 @@ class LogicalVolume:
     is_invalid: bool
     # All I/O to the device waits (dmsetup(8), suspend).
     is_suspended: bool
+    # Of a thin pool, or of that of a thin LV: changes as LVM counts them.
+    transaction_id: int | None
 
     @property
     def full_name(self) -> str:
@@ -218,10 +225,52 @@ class VolumeGroup:
 
     name: str
     size_bytes: int
+    # What LVM can give to new LVs.
     free_bytes: int
+    # What is free on PVs after ``pvchange --allocatable n``.
+    closed_bytes: int
     extent_size_bytes: int
-    # PVs whose devices are missing; LVM changes nothing in such a VG.
-    missing_pvs: int
+    # Of the metadata area, which has two versions of the metadata.
+    metadata_size_bytes: int
+    # By so much the metadata can still grow.
+    metadata_free_bytes: int
+    # A limit set with vgchange(8); 0 for none.
+    max_lvs: int
+    lv_count: int
+    # LVM changes nothing in a VG that has PVs of one of these kinds.
+    # UUIDs of PVs whose devices are missing.
+    lost_pvs: tuple[str, ...] = ()
+    # Paths of PVs that were missing when the VG was changed, and are back.
+    returned_pvs: tuple[str, ...] = ()
+    # Paths of the devices of PVs that are on several, by UUID.
+    duplicate_pvs: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict)
+
+    @property
+    def missing_pvs(self) -> int:
+        """How many PVs LVM counts as missing."""
+        return len(self.lost_pvs) + len(self.returned_pvs)
+
+    @property
+    def metadata_percent(self) -> decimal.Decimal:
+        """How full the metadata area is."""
+        most = decimal.Decimal(self.metadata_size_bytes) / 2
+        return 100 * (1 - self.metadata_free_bytes / most)
+
+    @property
+    def metadata_bytes(self) -> int:
+        """The size of the metadata as text, in bytes."""
+        return self.metadata_size_bytes // 2 - self.metadata_free_bytes
+
+    @property
+    def lacks_metadata(self) -> bool:
+        """Whether LVM can soon describe no more LVs."""
+        return self.metadata_free_bytes < _VG_METADATA_RESERVE_BYTES
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether the VG has as many LVs as it may have."""
+        return 0 < self.max_lvs <= self.lv_count
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -272,6 +321,51 @@ class PhysicalVolume:
     # False after ``pvchange --allocatable n``: LVM puts no new LVs on it.
     allocatable: bool
     missing: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One PV of any VG, identified by its UUID."""
+
+    vg_name: str
+    vg_uuid: str
+    pv_uuid: str
+    # None if LVM does not find the device.
+    path: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """The PVs of all VGs on some devices."""
+
+    members: tuple[Member, ...]
+    # Paths of the devices of PVs that are on several, by UUID.
+    duplicates: Mapping[str, tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceRules:
+    """Which devices lvm.conf(5) lets LVM use."""
+
+    has_filter: bool = False
+    # The path of the devices file (lvmdevices(8)), if there is one.
+    devices_file: str | None = None
+
+    @property
+    def hide_devices(self) -> bool:
+        """Whether LVM may ignore devices that hold PVs."""
+        return self.has_filter or self.devices_file is not None
+
+    @property
+    def advice(self) -> str:
+        """Why LVM ignores a device, and what to do about it."""
+        if self.devices_file is not None:
+            return (f'the devices file {self.devices_file} does not list: '
+                    f'add it with lvmdevices --adddev')
+        return 'a filter in lvm.conf rejects: accept it there'
+
+
+NO_DEVICE_RULES = DeviceRules()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes to one VG, with the method names of os-brick's LVM class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import logging
 
+from cinder_lvm_driver import blockdev
+from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver import naming
+
+LOG = logging.getLogger(__name__)
 
 _POOL_SHARE_PERCENT = 95
 # One each for the metadata and its spare, at least.
@@ -14,6 +21,9 @@ _POOL_EXTRA_EXTENTS = 2
 # Wait some seconds for udev to close a device (LP#1270192), even if
 # lvm.conf(5) disables that.
 _RETRY = 'activation{retry_deactivation=1}'
+# With more of them a pool is too damaged to be used.
+_MOST_ORPHANS = 16
+_ORPHAN_BYTES = 2 ** 30
 
 
 class LVM(questions.Questions):
@@ -35,12 +45,21 @@ class LVM(questions.Questions):
         (lvmthin(7)). The pool zeroes new blocks, so that no volume shows
         data of a deleted one.
 
+        LVM creates a pool in many steps. Until the last one it has a name by
+        which the next start recognizes what a killed command has left.
+
         :raises errors.InsufficientSpace: the VG is full
         """
         extents = self._pool_extents(name)
         self._commands.change(
             'lvcreate', '--yes', '--type', types.THIN_POOL, '--zero', 'y',
-            '--extents', str(extents), '--name', name, self.vg_name)
+            '--extents', str(extents), '--name', naming.NEW_POOL,
+            self.vg_name)
+        try:
+            self.rename_volume(naming.NEW_POOL, name)
+        except errors.LogicalVolumeExists:
+            self.delete(naming.NEW_POOL)
+            raise
 
     def _pool_extents(self, name: str) -> int:
         vg = self.get_vg()
@@ -84,11 +103,62 @@ class LVM(questions.Questions):
         """Create a thin LV.
 
         :raises errors.InsufficientSpace: the pool accepts no more LVs
+        :raises errors.LogicalVolumeInUse: the pool is suspended or moving
         """
+        self._pools.check(pool)
+        for _ in range(_MOST_ORPHANS):
+            self._create_thin_volume(name, size_bytes, pool)
+            if self._pools.is_blank(name, pool):
+                return
+            self._set_aside(name, pool)
+        raise errors.ThinIdTaken(
+            f'Thin pool {self._full_name(pool)} has data under ids that LVM '
+            f'does not know: no LV can be created in it safely')
+
+    def _create_thin_volume(self, name: str, size_bytes: int,
+                            pool: str) -> None:
         self._commands.change(
             'lvcreate', '--type', types.THIN,
             '--virtualsize', f'{size_bytes}b', '--name', name,
             '--thinpool', pool, self.vg_name)
+
+    def _set_aside(self, name: str, pool: str) -> None:
+        """Keep an LV that was given data when it was created.
+
+        A killed command or a restored VG has left the data in the pool under
+        an id that LVM does not know. LVM (2.03.16) then takes that for an LV
+        that it has just created.
+        """
+        orphan = naming.orphan()
+        self.rename_volume(name, orphan)
+        self._commands.change(
+            'lvchange', '--permission', 'r', '--setactivationskip', 'y',
+            self._full_name(orphan))
+        self.deactivate_lv(orphan)
+        LOG.error('Thin pool %s had data under an id that LVM did not know. '
+                  'No volume shows it: it is kept as LV %s. Remove that with '
+                  'lvremove %s if nobody misses the data',
+                  self._full_name(pool), orphan, self._full_name(orphan))
+
+    def settle_pool(self, pool: str) -> None:
+        """Have LVM tell the kernel what a killed command did not.
+
+        LVM keeps that in its metadata, until it next creates an LV in the
+        pool. If it has nothing to tell, it refuses to do so and changes
+        nothing.
+
+        :raises errors.ThinPoolOutOfStep: it has nothing to tell
+        """
+        self._take_next_id(pool)
+
+    def _take_next_id(self, pool: str) -> None:
+        """Have the next id of a pool belong to an LV, or be free."""
+        name = naming.orphan()
+        self._create_thin_volume(name, _ORPHAN_BYTES, pool)
+        if self._pools.is_blank(name, pool):
+            self.delete(name)
+        else:
+            self._set_aside(name, pool)
 
     def create_cow_snapshot(self, name: str, origin: str,
                             size_bytes: int) -> None:
@@ -106,21 +176,33 @@ class LVM(questions.Questions):
             '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
             '--name', name, self._full_name(origin))
 
-    def create_thin_snapshot(self, name: str, origin: str, *,
+    def create_thin_snapshot(self, name: str, origin: types.LogicalVolume, *,
                              activate: bool) -> None:
         """Create a thin snapshot: a thin LV that shares blocks with another.
 
         :param activate: create a volume, which is active now and after every
             boot, and writable even if the origin is not; otherwise the
             snapshot is inactive (lvmthin(7), "Thin Snapshots") and read-only
+        :raises errors.LogicalVolumeInUse: the pool is suspended or moving
+        :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
+            the pool
         """
         names.check_length(self.vg_name, name)
+        self.check_changeable(origin)
         modes = (('--permission', 'rw', '--setactivationskip', 'n')
                  if activate else
                  ('--permission', 'r', '--setactivationskip', 'y'))
+        try:
+            self._create_thin_snapshot(name, origin, modes)
+        except errors.ThinIdTaken:
+            self._take_next_id(origin.pool or '')
+            self._create_thin_snapshot(name, origin, modes)
+
+    def _create_thin_snapshot(self, name: str, origin: types.LogicalVolume,
+                              modes: Sequence[str]) -> None:
         self._commands.change(
             'lvcreate', '--snapshot', *modes, '--name', name,
-            self._full_name(origin))
+            self._full_name(origin.name))
 
     def extend_volume(self, name: str, size_bytes: int) -> None:
         """Extend an LV to a size.
@@ -141,6 +223,7 @@ class LVM(questions.Questions):
 
         :raises errors.InsufficientSpace: the VG has no free extents
         """
+        self.check_changeable(pool)
         path = self._full_name(pool.name)
         try:
             self._commands.change(
@@ -162,8 +245,18 @@ class LVM(questions.Questions):
 
         :raises errors.LogicalVolumeInUse: the LV is open
         """
-        self._commands.change('lvremove', '--force', self._full_name(name),
-                              settings=[_RETRY])
+        self._remove(self._commands.change_whole, 'lvremove', '--force',
+                     self._full_name(name), settings=[_RETRY])
+
+    def _remove(self, change: Callable[..., None], *command: str,
+                settings: Sequence[str] = ()) -> None:
+        """Run a command of a removal, also if LVM's archive is full."""
+        try:
+            change(*command, settings=settings)
+        except errors.ArchiveFull as exc:
+            LOG.warning('The metadata of VG %s is not archived before LVs are '
+                        'removed: %s', self.vg_name, exc)
+            change(*command, settings=[*settings, lvm_command.NO_ARCHIVE])
 
     def split_snapshot(self, name: str) -> None:
         """Make the store of a COW snapshot a plain LV of the same name.
@@ -173,18 +266,18 @@ class LVM(questions.Questions):
 
         :raises errors.LogicalVolumeInUse: the snapshot is open
         """
-        self._commands.change('lvconvert', '--yes', '--splitsnapshot',
-                              self._full_name(name))
+        self._remove(self._commands.change, 'lvconvert', '--yes',
+                     '--splitsnapshot', self._full_name(name))
 
-    def merge_snapshot(self, name: str) -> None:
-        """Merge a COW snapshot into its origin, which removes the snapshot.
+    def merge_tagged(self, tag: str) -> None:
+        """Merge the COW snapshot that has a tag; this removes the snapshot.
 
         LVM copies all that has changed since, which can take hours. If the
-        command is killed, :meth:`resume_merge` continues the merge.
+        command is killed, :meth:`resume_merge` continues the merge. The
+        command outlives its caller: without the tag it merges nothing.
         """
         self._commands.change_at_length(
-            'lvconvert', '--yes', '--merge', '--interval', '1',
-            self._full_name(name))
+            'lvconvert', '--yes', '--merge', '--interval', '1', f'@{tag}')
 
     def resume_merge(self, origin: str) -> None:
         """Continue an interrupted merge; do not wait for its end."""
@@ -196,13 +289,13 @@ class LVM(questions.Questions):
 
         :param tag: characters as in lvm(8), TAGS
         """
-        self._commands.change('lvchange', '--addtag', tag,
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--addtag', tag,
+                                    self._full_name(name))
 
     def delete_tag(self, name: str, tag: str) -> None:
         """Delete a tag of an LV."""
-        self._commands.change('lvchange', '--deltag', tag,
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--deltag', tag,
+                                    self._full_name(name))
 
     def convert_to_raid1(self, name: str, mirrors: int) -> None:
         """Convert an LV, which may be in use, to a number of raid1 copies.
@@ -266,28 +359,106 @@ class LVM(questions.Questions):
 
     def make_writable(self, name: str) -> None:
         """Make a read-only LV writable, also while it is active."""
-        self._commands.change('lvchange', '--permission', 'rw',
-                              self._full_name(name))
+        self._commands.change_whole('lvchange', '--permission', 'rw',
+                                    self._full_name(name))
 
     def activate_lv(self, *lv_names: str) -> None:
-        """Activate LVs, also snapshots, until the next boot."""
+        """Activate LVs, also snapshots, until the next boot.
+
+        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
+        """
+        self._activate(*lv_names)
+        self.ensure_nodes(*lv_names)
+
+    def _activate(self, *lv_names: str) -> None:
         self._commands.change(
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
 
+    def ensure_nodes(self, *lv_names: str) -> None:
+        """Have the device paths of active LVs lead to their devices.
+
+        Runs no command unless a node is missing or leads elsewhere.
+
+        :raises errors.DeviceNodeWrong: LVM cannot create the nodes either
+        """
+        wrong = self._without_nodes(lv_names)
+        if not wrong:
+            return
+        LOG.warning('Creating the device nodes of LV %s again: they are '
+                    'missing or lead to other devices', ', '.join(wrong))
+        self._commands.change('vgmknodes', *map(self._full_name, wrong))
+        wrong = self._without_nodes(wrong)
+        if wrong:
+            raise errors.DeviceNodeWrong(
+                f'{naming.device_path(self.vg_name, wrong[0])} does not lead '
+                f'to the device of its LV: check that LVM can write to /dev, '
+                f'and that lvm.conf has udev_rules = 0 and udev_sync = 0 if '
+                f'no udev runs here')
+
+    def _without_nodes(self, lv_names: Sequence[str]) -> list[str]:
+        return [name for name in lv_names
+                if not blockdev.has_nodes(self.vg_name, name)]
+
+    def activate_pool(self, name: str) -> None:
+        """Activate a thin pool, even after a killed command.
+
+        That leaves the metadata or the data of the pool active, without
+        which LVM does not activate the pool. A pool needs no device node.
+        """
+        try:
+            self._activate(name)
+        except errors.ThinPoolPartsActive as exc:
+            LOG.warning('Deactivating what a killed command has left of thin '
+                        'pool %s: %s', self._full_name(name), exc)
+            for part in '_tmeta', '_tdata':
+                self.deactivate_lv(name + part)
+            self._activate(name)
+
+    def refresh(self, name: str) -> None:
+        """Have the kernel use the devices of an LV as they are now."""
+        self._commands.change('lvchange', '--refresh', self._full_name(name))
+
     def bring_up(self, name: str) -> types.LogicalVolume:
-        """Activate an LV unless it is active and healthy.
+        """Activate an LV unless it is active and healthy; check its nodes.
 
         LVM decides whether an LV that lacks a PV can be used.
 
         :returns: the LV as it was before
         :raises errors.LogicalVolumeOfWrongKind: it is a pool
         :raises errors.LogicalVolumeSuspended: I/O to it waits
+        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
         """
         lv = self.get_volume(name)
+        if not lv.active and lv.pool is not None:
+            self._pools.check_answering(lv.pool)
         if not lv.active or lv.health:
             self.activate_lv(name)
+        else:
+            self.ensure_nodes(name)
+        if kernel.is_on_lost_disk(lv.path):
+            self._follow_disks_of(lv)
         return lv
+
+    def _follow_disks_of(self, lv: types.LogicalVolume) -> None:
+        try:
+            self.follow_disks()
+        except errors.LVMError:
+            # The failure may concern another LV.
+            if kernel.is_on_lost_disk(lv.path):
+                raise
+
+    def follow_disks(self) -> None:
+        """Have active LVs use the devices that their PVs are on now.
+
+        A disk that disappears and comes back can have another name.
+
+        :raises errors.LVMError: not all of the LVs can
+        """
+        self._commands.change('lvchange', '--refresh', '--select',
+                              'lv_active=active', self.vg_name)
+        LOG.warning('LVs of VG %s used devices that no longer exist, and now '
+                    'use those of their PVs', self.vg_name)
 
     def deactivate_lv(self, name: str) -> None:
         """Deactivate an LV.

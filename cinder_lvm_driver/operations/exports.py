@@ -86,6 +86,9 @@ def _serve(backend: backends.Backend,
                 if not lvs[volume.name].active]
     if inactive:
         present = _activate(backend.vg, present, inactive)
+    errors.attempt('Some attached volumes cannot be served',
+                   backend.vg.ensure_nodes,
+                   *(volume.name for volume in present))
     failed = backend.target.ensure_exports(
         cinder_context.get_admin_context(),
         [(volume, _path(backend, volume)) for volume in present])
@@ -136,13 +139,17 @@ def connect(backend: backends.Backend, volume: objects.Volume,
     """Let a host use a volume's target, and return how to connect."""
     kept_export = backend.workarounds.kept_export
     kept_export.forget()
+    _warn_of_shared_name(backend, volume, connector)
     try:
-        return backend.target.initialize_connection(volume, connector)
+        connection = backend.target.initialize_connection(volume, connector)
     # Cinder's own target classes may raise anything.
     except Exception:
         if targets.connectors(volume):
             kept_export.keep(volume.id)
         raise
+    LOG.info('Volume %s: host %s is allowed in', volume.id,
+             host_of(connector))
+    return connection
 
 
 def disconnect(backend: backends.Backend, volume: objects.Volume,
@@ -154,16 +161,47 @@ def disconnect(backend: backends.Backend, volume: objects.Volume,
     """
     backend.workarounds.kept_export.forget()
     attachments = volume.volume_attachment
-    if connector is not None and volume.multiattach:
-        of_this_host = [
-            attachment for attachment in attachments
-            if attachment.connector
-            and backend.target.are_same_connector(attachment.connector,
-                                                  connector)]
-        if len(of_this_host) > 1:
-            return True
+    if connector is not None and len(
+            _same_connectors(backend, volume, connector)) > 1:
+        LOG.info('Volume %s: host %s keeps its access, which another '
+                 'attachment needs', volume.id, host_of(connector))
+        return True
     backend.target.terminate_connection(volume, connector, **kwargs)
+    LOG.info('Volume %s: %s is denied', volume.id,
+             'every host' if connector is None
+             else f'host {host_of(connector)}')
     return connector is not None and len(attachments) > 1
+
+
+def host_of(connector: targets.Connector) -> str:
+    """Return a host for the log: its name, and those that targets know."""
+    names = [targets.text_of(connector, key)
+             for key in ('host', 'initiator', 'nqn')]
+    return ', '.join(filter(None, names))
+
+
+def _same_connectors(backend: backends.Backend, volume: objects.Volume,
+                     connector: targets.Connector) -> \
+        list[targets.Connector]:
+    """Return the connectors of a volume that the target takes for one host.
+
+    Also of a volume that cannot be attached twice: a live migration, or a
+    resize on the same host, has two attachments for a while.
+    """
+    return [each for each in targets.connectors(volume)
+            if backend.target.are_same_connector(each, connector)]
+
+
+def _warn_of_shared_name(backend: backends.Backend, volume: objects.Volume,
+                         connector: targets.Connector) -> None:
+    """Warn of hosts that the target cannot tell apart."""
+    names = {str(targets.text_of(each, 'host')) for each in (
+        connector, *_same_connectors(backend, volume, connector))}
+    if len(names) > 1:
+        LOG.warning('Hosts %s have the same initiator name or NQN, and each '
+                    'can use what is attached to the other: give each host '
+                    'its own in /etc/iscsi/initiatorname.iscsi or '
+                    '/etc/nvme/hostnqn', ' and '.join(sorted(names)))
 
 
 def _is_exported(volume: objects.Volume) -> bool:

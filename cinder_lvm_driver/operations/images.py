@@ -2,7 +2,6 @@
 """Images: volumes are filled with them, and uploaded as images."""
 
 import contextlib
-import os
 from typing import Any
 
 from cinder import context as cinder_context
@@ -67,10 +66,7 @@ def _bring_up(backend: backends.Backend,
 
     :raises lvm.LVMError: the LV cannot be used
     """
-    lv = backend.vg.get_volume(volume.name)
-    if not os.path.exists(_path(backend, volume)):
-        backend.vg.activate_lv(volume.name)
-    return lv
+    return backend.vg.bring_up(volume.name)
 
 
 def _reads_as_zeroes(backend: backends.Backend,

@@ -13,6 +13,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import layouts
 from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import location
 from cinder_lvm_driver.operations import manageable
 from cinder_lvm_driver import wiping
@@ -66,7 +67,7 @@ def _movable(vg: lvm.LVM, lv_name: str) -> lvm.LogicalVolume | None:
     lv = vg.wait_until_closed(lv)
     if lv.is_open or snapshots:
         LOG.warning('LV %s is not moved: %s', lv_name,
-                    'it is in use' if lv.is_open else
+                    f'it is {openers.describe(lv.path)}' if lv.is_open else
                     'it has snapshots ' + ', '.join(snapshots))
         return None
     return lv

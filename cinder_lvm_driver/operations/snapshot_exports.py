@@ -16,6 +16,7 @@ from cinder import objects
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
         if lv.is_thin and not read_only:
             served = naming.snapshot_export(lv.name)
             if vg.find_volume(served) is None:
-                vg.create_thin_snapshot(served, lv.name, activate=True)
+                vg.create_thin_snapshot(served, lv, activate=True)
                 # Cinder does not remove an export that it never got.
                 undo.callback(
                     errors.attempt,
@@ -83,6 +84,7 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
         else:
             served = lv.name
             vg.activate_lv(served)
+        vg.ensure_nodes(served)
         export = target.create_export(
             context, AttachedSnapshot.of(snapshot),
             naming.device_path(vg.vg_name, served), read_only=read_only)
@@ -97,6 +99,8 @@ def connect(backend: backends.Backend, snapshot: objects.Snapshot,
     connection = backend.target.initialize_connection(
         AttachedSnapshot.of(snapshot), connector)
     connection['data']['access_mode'] = 'ro'
+    LOG.info('Snapshot %s: host %s is allowed in', snapshot.id,
+             exports.host_of(connector))
     return connection
 
 
@@ -105,6 +109,9 @@ def disconnect(backend: backends.Backend, snapshot: objects.Snapshot,
     """End a host's access to a snapshot, or that of all hosts."""
     backend.target.terminate_connection(AttachedSnapshot.of(snapshot),
                                         connector)
+    LOG.info('Snapshot %s: %s is denied', snapshot.id,
+             'every host' if connector is None
+             else f'host {exports.host_of(connector)}')
 
 
 def remove(backend: backends.Backend, context: cinder_context.RequestContext,

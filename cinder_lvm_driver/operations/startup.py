@@ -2,20 +2,28 @@
 """Checking a back end, and completing what the last run left."""
 
 import functools
+from importlib import metadata
 import logging
 
 from cinder import context as cinder_context
 from cinder import exception
+from oslo_config import cfg
 
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
+from cinder_lvm_driver.layouts import base as layouts_base
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import openers
+from cinder_lvm_driver.operations import cinder_conf
 from cinder_lvm_driver.operations import managing
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
+
+_SOME_ID = '00000000-0000-0000-0000-000000000000'
 
 
 def check_target_options(settings: options.Settings,
@@ -33,12 +41,52 @@ def check_target_options(settings: options.Settings,
             value=','.join(settings.secondary_addresses))
 
 
-def start(backend: backends.Backend) -> None:
+def start(backend: backends.Backend, driver_class: type) -> None:
     """Check all that the back end needs, and recover from a crash."""
+    _log_start(backend, driver_class)
+    cinder_conf.warn(backend.target.configuration)
     backend.target.check_for_setup_error()
+    _check_names(backend.vg.vg_name, backend.layout)
     backend.layout.prepare()
     _recover(backend)
     health.give_advice(backend.layout, backend.runner, backend.settings)
+
+
+def _log_start(backend: backends.Backend, driver_class: type) -> None:
+    try:
+        version = metadata.version('cinder-lvm-driver')
+    except metadata.PackageNotFoundError:
+        version = 'from a source tree'
+    LOG.info('Back end %s: cinder-lvm-driver %s, class %s.%s, VG %s, LVs %s '
+             '(lvm_type = %s), target_helper %s, portals %s',
+             backend.settings.backend_name, version, driver_class.__module__,
+             driver_class.__qualname__, backend.vg.vg_name, backend.layout,
+             backend.settings.lvm_type, backend.settings.target_helper,
+             ', '.join(map(str, backend.target.portals)) or 'unknown')
+
+
+def _check_names(vg_name: str, layout: layouts_base.Layout) -> None:
+    """Check that the name of the VG is short enough for its LVs.
+
+    :raises lvm.NameTooLong: it is too long for volumes and snapshots, or for
+        the thin pool
+    """
+    volume = cfg.CONF.volume_name_template % _SOME_ID
+    snapshot = naming.snapshot_lv_name(
+        cfg.CONF.snapshot_name_template % _SOME_ID)
+    suffix = layout.device_suffix
+    for name, own_suffix in (*layout.own_devices, (volume, suffix),
+                             (snapshot, suffix)):
+        lvm.check_vg_name(vg_name, name, own_suffix)
+    for verb, name in (('cloned with a copy', naming.clone_source(volume)),
+                       ('migrated here', naming.arriving(volume)),
+                       ('reverted', naming.revert_from(volume)),
+                       ('backed up from a snapshot',
+                        naming.snapshot_export(snapshot))):
+        try:
+            lvm.check_vg_name(vg_name, name, suffix)
+        except lvm.NameTooLong as exc:
+            LOG.warning('No volume can be %s: %s', verb, exc)
 
 
 def _recover(backend: backends.Backend) -> None:
@@ -52,8 +100,9 @@ def _recover(backend: backends.Backend) -> None:
             continue
         # Another back end that shares the VG may need it.
         if lv.is_open:
-            LOG.warning('Temporary LV %s is in use and stays. Restart '
-                        'cinder-volume when it is no longer in use', name)
+            LOG.warning('Temporary LV %s is %s and stays. Restart '
+                        'cinder-volume when it is no longer in use', name,
+                        openers.describe(lv.path))
         else:
             LOG.warning('Removing temporary LV %s', name)
             errors.attempt(f'Temporary LV {name} cannot be removed; the next '

@@ -18,12 +18,13 @@ def collect(backend: backends.Backend, *, driver_version: str,
     Cinder asks for them once a minute, which is also when the wiping of
     deleted LVs that were in use is tried again.
 
-    The keys are those of the in-tree driver, and two of our own that tell
-    how full an active thin pool is. Capacities are in GiB, rounded to two
-    places.
+    The keys are those of the in-tree driver, and three of our own that tell
+    how full an active thin pool and the VG's metadata area are. Capacities
+    are in GiB, rounded to two places.
     """
     backend.remover.retry()
-    reading = backend.watch.look(backend.vg, backend.layout)
+    reading = backend.watch.look(backend.vg, backend.layout,
+                                 backend.target.fault())
     settings, capacity = backend.settings, reading.capacity
     lvm_type = backend.layout.lvm_type
     is_thin = lvm_type == 'thin'
@@ -47,7 +48,8 @@ def collect(backend: backends.Backend, *, driver_version: str,
         'backend_state': 'up' if reading.fault is None else 'down',
         **_percentages(lvm_thin_pool_data_percent=capacity.data_percent,
                        lvm_thin_pool_metadata_percent=(
-                           capacity.metadata_percent)),
+                           capacity.metadata_percent),
+                       lvm_vg_metadata_percent=reading.metadata_percent),
     }
     return {
         'volume_backend_name': settings.backend_name,

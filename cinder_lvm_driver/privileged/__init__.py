@@ -4,7 +4,7 @@
 cinder-volume starts one daemon for this package, through
 ``cinder-rootwrap`` and ``privsep-helper``. To keep its start short and the
 code that runs as root easy to read, nothing here imports cinder, or any part
-of the driver except the root of its errors.
+of the driver but ``errors``, ``naming``, ``blockdev`` and ``openers``.
 
 oslo.privsep sends plain values only (``oslo_privsep.comm``, msgpack). Verbs
 declared with ``entrypoint`` also take and return instances of the classes
@@ -37,6 +37,8 @@ context = priv_context.PrivContext(
 
 _classes: dict[str, type] = {}
 _CLASS = '__class__'
+# The first argument of a verb that the daemon is asked to run.
+_PACKED = '__packed__'
 
 
 @dataclass_transform(frozen_default=True,
@@ -49,21 +51,24 @@ def value(cls: type[_Value]) -> type[_Value]:
 
 def entrypoint(verb: Callable[_Arguments, _Reply],
                ) -> Callable[_Arguments, _Reply]:
-    """Make a function a verb: the service calls it, the daemon runs it."""
+    """Make a function a verb: the service calls it, the daemon runs it.
+
+    It runs in this process if that is the daemon, or if a program that runs
+    as root has disabled the daemon (``PrivContext.set_client_mode``).
+    """
+    send = context.entrypoint(verb)
+
     @functools.wraps(verb)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return _pack(verb(*_unpack(args), **_unpack(kwargs)))
-
-    send = context.entrypoint(run)
-
-    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
-        reply = send(*_pack(args), **_pack(kwargs))
-        # The daemon calls this function, too, and packs its reply.
-        return _unpack(reply) if context.client_mode else reply
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if context.client_mode:
+            return _unpack(send(_PACKED, _pack(args), _pack(kwargs)))
+        if args[:1] == (_PACKED,):
+            return _pack(verb(*_unpack(args[1]), **_unpack(args[2])))
+        return verb(*args, **kwargs)
 
     # The daemon runs only functions that have oslo.privsep's own attribute.
     functools.update_wrapper(call, send, assigned=())
-    return functools.wraps(verb)(call)
+    return call
 
 
 def _name(cls: type) -> str:

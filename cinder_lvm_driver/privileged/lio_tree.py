@@ -15,6 +15,7 @@ import errno
 import re
 import zlib
 
+from cinder_lvm_driver import openers
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
@@ -116,7 +117,7 @@ def _open_device(backstore: configfs.Directory, device: str,
         if (older is None or device_number(older)
                 != validation.device_number(device)):
             raise errors.DeviceNotUsable(
-                device, 'is in use: find its user with lsblk or fuser'
+                device, f'is {openers.describe(device)}: end that'
             ) from exc
         return older
     return backstore

@@ -83,8 +83,8 @@ def parse_ours(texts: Iterable[str]) -> dict[Portal, str]:
     return found
 
 
-def why_not_bound(portal: Portal) -> str | None:
-    """Return why a socket cannot be bound to a portal, None if it can.
+def bind_error(portal: Portal) -> OSError | None:
+    """Return the error of binding a socket to a portal, None without one.
 
     LIO and tgtd do not tell the reason. A kernel without IPv6 cannot make
     the socket either.
@@ -92,10 +92,19 @@ def why_not_bound(portal: Portal) -> str | None:
     family = socket.AF_INET6 if portal.is_ipv6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As targets do it: only a socket that listens is in the way, so
+            # this one is never in theirs.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((portal.address, portal.port))
     except OSError as exc:
-        return exc.strerror or str(exc)
+        return exc
     return None
+
+
+def why_not_bound(portal: Portal) -> str | None:
+    """Return why a socket cannot be bound to a portal, None if it can."""
+    error = bind_error(portal)
+    return None if error is None else error.strerror or str(error)
 
 
 def is_local(portal: Portal) -> bool:

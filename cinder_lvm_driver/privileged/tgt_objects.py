@@ -32,7 +32,7 @@ NOBODY = '255.255.255.255'
 ANYBODY = 'ALL'
 
 _LUN = tgt_report.LUN
-_SCSI_ID_LENGTH = 36        # SCSI_ID_LEN in usr/tgtd.h
+SCSI_ID_LENGTH = 36        # SCSI_ID_LEN in usr/tgtd.h
 # tgt-admin takes the highest number plus one, so ours stay far below the
 # limit of 32 bits.
 _NUMBERS = 1 << 24
@@ -79,7 +79,7 @@ class Disk:
         return ','.join(words)
 
     def is_shown_by(self, lun: tgt_report.Lun) -> bool:
-        return (lun.scsi_id == self.scsi_id[:_SCSI_ID_LENGTH]
+        return (lun.scsi_id == self.scsi_id[:SCSI_ID_LENGTH]
                 and lun.read_only == self.read_only)
 
 

@@ -14,6 +14,7 @@ import re
 import stat
 import zlib
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import errors
 
 # The characters are those of RFC 3722, section 6.2. The form is the one that
@@ -28,6 +29,8 @@ ISCSI_NAME_TYPES = ('iqn.', 'eui.', 'naa.')     # the same, section 4.2.7.3
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
+# lvm(8), VALID NAMES; linux/dm-ioctl.h, DM_NAME_LEN with a NUL.
+_DEVICE_MAPPER_NAME = re.compile(r'[A-Za-z0-9+_.-]{1,127}')
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
 # The names that tgtd accepts for a target (tgt_target_create in usr/target.c
 # of tgt), as far as they are iSCSI names.
@@ -41,7 +44,6 @@ _TGT_INITIATOR = re.compile(
 _PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
 _BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
 _LLDS = ('iscsi', 'iser')
-_SYS_DEVICES = '/sys/dev/block'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Looser than the NVMe base specification (2.0, section 4.5), which requires a
 # date and a domain: Cinder's default target_prefix gives names that begin
@@ -106,6 +108,12 @@ def uuid(argument: str, value: object) -> str:
     return _matching(_UUID, argument, value, 'a UUID')
 
 
+def device_mapper_name(value: object) -> str:
+    """Return what can be device-mapper's name of a device of LVM."""
+    return _matching(_DEVICE_MAPPER_NAME, 'device', value,
+                     "device-mapper's name of an LV")
+
+
 def device_path(value: object) -> str:
     """Return the path of a device, which need not exist."""
     if (not isinstance(value, str) or len(value) > _DEVICE_LENGTH
@@ -129,8 +137,10 @@ def device(value: object) -> str:
             raise errors.DeviceNotUsable(
                 path, 'could be replaced by another user than root: see the '
                 f'owner and the mode of {folder}')
-    if not _is_logical_volume(device_number(path)):
-        raise errors.DeviceNotUsable(path, 'is not a logical volume of LVM')
+    device_number(path)
+    reason = blockdev.why_not_lv(path)
+    if reason is not None:
+        raise errors.DeviceNotUsable(path, reason)
     return path
 
 
@@ -296,13 +306,3 @@ def _is_only_roots(folder: pathlib.PurePath) -> bool:
     except FileNotFoundError:
         return True
     return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS
-
-
-def _is_logical_volume(number: tuple[int, int]) -> bool:
-    """Tell whether a device number is that of an LV."""
-    uuid_path = '%s/%d:%d/dm/uuid' % (_SYS_DEVICES, *number)
-    try:
-        with open(uuid_path) as file:
-            return file.read().startswith('LVM-')
-    except FileNotFoundError:
-        return False

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 from typing import Any
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
 
@@ -27,6 +28,7 @@ class Target(abc.ABC):
     SERVES_SNAPSHOTS = True
     # Whether the target itself can refuse writes of hosts.
     SERVES_READ_ONLY = False
+    portals: tuple[listening.Portal, ...] = ()
 
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         self.configuration = configuration
@@ -42,6 +44,14 @@ class Target(abc.ABC):
 
         :raises TargetConfigurationError: they cannot
         """
+
+    def fault(self) -> str | None:
+        """Return why no volume can be attached now, None if one can.
+
+        Asked for with each stats, so it starts no process as long as nothing
+        is wrong.
+        """
+        return None
 
     @abc.abstractmethod
     def create_export(self, context: Context, volume: Volume,

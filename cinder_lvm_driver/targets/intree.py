@@ -3,14 +3,20 @@
 
 from collections.abc import Callable, Iterable
 import logging
+import os
+import shutil
 from typing import Any
 
 from oslo_utils import importutils
 
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
+from cinder_lvm_driver.targets import errors
 
 LOG = logging.getLogger(__name__)
+
+# target_helper and program -> what has it.
+_PROGRAMS = {'scstadmin': 'SCST', 'iscsictl': 'the Chelsio iSCSI target'}
 
 
 class InTreeTarget(base.Target):
@@ -33,7 +39,20 @@ class InTreeTarget(base.Target):
         self.SECONDARY_IP_SUPPORT = self.target.SECONDARY_IP_SUPPORT
 
     def check_for_setup_error(self) -> None:
-        """Do nothing: the class makes its checks when it is constructed."""
+        """Check what the class itself does not look at."""
+        complaint = self.fault()
+        if complaint is not None:
+            raise errors.TargetConfigurationError(complaint)
+
+    def fault(self) -> str | None:
+        helper = self.configuration.target_helper
+        if helper not in _PROGRAMS or shutil.which(
+                helper, path=f'{os.environ.get("PATH")}:/usr/local/sbin:'
+                             '/usr/sbin:/sbin'):
+            return None
+        return (f"target_helper is '{helper}', but the program {helper} is "
+                f'not installed: install {_PROGRAMS[helper]}, or set another '
+                f'target_helper')
 
     def create_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str, *,

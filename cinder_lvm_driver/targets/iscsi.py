@@ -58,6 +58,10 @@ class ISCSITarget(base.Target):
                 "only %s" % (self.driver_volume_type,
                         self.configuration.target_helper,
                         ' and '.join(_DRIVER_VOLUME_TYPES)))
+        node.check_rdma(self.driver_volume_type)
+
+    def fault(self) -> str | None:
+        return node.rdma_fault(self.driver_volume_type)
 
     def create_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str, *,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI and iSER targets of LIO, the kernel's own (target_helper lioadm)."""
 
+import glob
 import logging
 from typing import Literal
 
 from cinder_lvm_driver.privileged.chap import Chap
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
@@ -12,11 +14,13 @@ from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets.iscsi_export import ExportRequest
 from cinder_lvm_driver.targets import node
+from cinder_lvm_driver.targets import portals
 
 LOG = logging.getLogger(__name__)
 
 # The name is that of cinder.volume.targets.lio.
 _LOCK = 'lioadm'
+_WILDCARDS = ('0.0.0.0', '::')     # noqa: S104
 _MODULES = ('target_core_mod', 'iscsi_target_mod')
 
 
@@ -31,15 +35,24 @@ class LioTarget(iscsi.ISCSITarget):
         node.check_target_names(self.target_prefix, validation.iscsi_name)
         node.check_addresses(self.portals, 'lioadm')
         node.load_modules(_MODULES, 'lioadm', self.runner)
-        node.check_tree('target')
+        node.check_tree('target', self.runner)
         with node.lock(_LOCK), node.privileged_daemon():
             lio.list_targets()
-        for portal in self.portals:
-            if not listening.is_local(portal):
-                LOG.warning(
-                    'No network interface of this node has the address of '
-                    'portal %s. The kernel serves the portal when one has it',
-                    portal)
+
+    def fault(self) -> str | None:
+        return (super().fault() or node.tree_fault('target')
+                or portals.fault(self.portals, self._listens, self.runner))
+
+    def _listens(self, portal: listening.Portal) -> bool:
+        """Tell whether LIO listens on a portal, for any target of the node.
+
+        Of iSER, which has no TCP socket, that cannot be told.
+        """
+        wildcard = listening.Portal(_WILDCARDS[portal.is_ipv6], portal.port)
+        return self.driver_volume_type == 'iser' or any(
+            next(glob.iglob(f'{configfs.tree("target").path}/iscsi/*/tpgt_*/'
+                            f'np/{glob.escape(str(each))}'), None)
+            for each in (portal.validated(), wildcard))
 
     def _create_target(self, request: ExportRequest) -> str:
         self._serve(request, 'create')

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
+import glob
 import logging
 import os
 
@@ -22,6 +23,8 @@ DAEMON_FAILURES = (daemon.FailedToDropPrivileges, OSError)
 LOG = logging.getLogger(__name__)
 
 _LOADED = '/sys/module'
+_RDMA_DEVICES = '/sys/class/infiniband/*'
+_RDMA_PROTOCOLS = ('iser', 'nvmet_rdma')
 _SOME_ID = '00000000-0000-0000-0000-000000000000'
 
 
@@ -112,13 +115,54 @@ def load_modules(modules: Iterable[str], helper: str,
                 f'needs, cannot be loaded: {exc}') from exc
 
 
-def check_tree(name: str) -> None:
+def check_tree(name: str, runner: process.Runner) -> None:
     """Check that a kernel module has its directory in configfs.
+
+    Mounts configfs if it is not, as in containers.
 
     :raises TargetConfigurationError: it has not
     """
-    if not configfs.tree(name).exists():
-        raise errors.TargetConfigurationError(errors.ConfigfsNotThere.REMEDY)
+    if not os.path.ismount(configfs.MOUNT):
+        LOG.info('Mounting configfs on %s', configfs.MOUNT)
+        try:
+            runner.run('mount', '-t', 'configfs', 'configfs', configfs.MOUNT)
+        except (process.CommandFailed, process.CommandTimedOut) as exc:
+            raise errors.TargetConfigurationError(
+                f'configfs cannot be mounted on {configfs.MOUNT}: '
+                f'{exc}') from exc
+    complaint = tree_fault(name)
+    if complaint is not None:
+        raise errors.TargetConfigurationError(complaint)
+
+
+def tree_fault(name: str) -> str | None:
+    """Return that configfs lacks the directory of a kernel module."""
+    if configfs.tree(name).exists():
+        return None
+    return (f'{configfs.tree(name).path} does not exist: configfs was '
+            'unmounted or a kernel module was removed. Restart cinder-volume, '
+            'which mounts configfs and loads the module')
+
+
+def rdma_fault(protocol: str) -> str | None:
+    """Return that a protocol needs RDMA, and that this node has none."""
+    if protocol not in _RDMA_PROTOCOLS or glob.glob(_RDMA_DEVICES):
+        return None
+    return (f"target_protocol is '{protocol}', but this node has no RDMA "
+            'device: install one with its kernel module, or set another '
+            'target_protocol')
+
+
+def check_rdma(protocol: str) -> None:
+    """Check that the node has RDMA if a protocol needs it.
+
+    The kernel opens a port for RDMA even without an RDMA device.
+
+    :raises TargetConfigurationError: it has not
+    """
+    complaint = rdma_fault(protocol)
+    if complaint is not None:
+        raise errors.TargetConfigurationError(complaint)
 
 
 def check_addresses(portals: Iterable[listening.Portal], helper: str) -> None:

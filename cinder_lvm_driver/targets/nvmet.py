@@ -7,8 +7,10 @@ from typing import Any
 
 from cinder.common import constants
 
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_tree
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import dhchap
@@ -18,11 +20,20 @@ from cinder_lvm_driver.targets import nvmet_mode
 from cinder_lvm_driver.targets import nvmet_per_host
 from cinder_lvm_driver.targets import nvmet_per_volume
 from cinder_lvm_driver.targets import nvmet_settings
+from cinder_lvm_driver.targets import portals
 
 LOG = logging.getLogger(__name__)
 
 # The name of RDMA in version 2 of os-brick's connection properties.
 _ROCE = 'RoCEv2'
+
+
+def _listens(portal: listening.Portal) -> bool:
+    """Tell whether nvmet listens on a portal."""
+    return any(configfs.describe_each(
+        nvmet_tree.ports(),
+        lambda port: (nvmet_tree.read_portal(port) == portal.validated()
+                      and bool((port / 'subsystems').links()))).values())
 
 
 class NvmetTarget(base.Target):
@@ -38,6 +49,7 @@ class NvmetTarget(base.Target):
     def __init__(self, configuration: Any, runner: process.Runner) -> None:
         super().__init__(configuration, runner)
         self.settings = nvmet_settings.Settings.read(configuration)
+        self.portals = self.settings.portals
         self.key_file = dhchap.KeyFile(configuration.lvm_nvme_key_file,
                                        configuration.lvm_nvme_require_keys)
         self._per_volume = nvmet_per_volume.PerVolume(
@@ -54,6 +66,12 @@ class NvmetTarget(base.Target):
 
     def check_for_setup_error(self) -> None:
         nvmet_settings.check(self.settings, self.key_file, self.runner)
+
+    def fault(self) -> str | None:
+        protocol = self.settings.target_protocol
+        return (node.tree_fault('nvmet') or node.rdma_fault(protocol)
+                or portals.fault(self.settings.portals, _listens,
+                                 self.runner))
 
     # Cinder's verbs -------------------------------------------------------
 

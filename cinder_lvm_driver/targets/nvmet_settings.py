@@ -2,7 +2,6 @@
 """The options of cinder.conf for nvmet, and checks of this node."""
 
 import dataclasses
-import glob
 import logging
 from typing import Any
 
@@ -26,7 +25,6 @@ _TRANSPORTS = {'nvmet_tcp': 'tcp', 'nvmet_rdma': 'rdma'}
 _PROMISED_NSIDS = 1024
 _LAST_NSID = 8192
 _LAST_PORT_ID = 65535
-_RDMA_DEVICES = '/sys/class/infiniband/*'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +126,8 @@ def check(settings: Settings, key_file: dhchap.KeyFile,
     key_file.read()
     node.load_modules(('nvmet', f'nvmet_{settings.transport}'), 'nvmet',
                       runner)
-    node.check_tree('nvmet')
-    # The kernel opens a port for RDMA even without an RDMA device.
-    if settings.transport == 'rdma' and not glob.glob(_RDMA_DEVICES):
-        raise errors.TargetConfigurationError(
-            'target_protocol is nvmet_rdma, but this node has no RDMA device')
+    node.check_tree('nvmet', runner)
+    node.check_rdma(settings.target_protocol)
     with node.lock(LOCK), node.privileged_daemon():
         nvmet.list_subsystems()
         can_authenticate = not key_file.is_used or nvmet.can_authenticate()

@@ -20,6 +20,7 @@ from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets.iscsi_export import ExportRequest
 from cinder_lvm_driver.targets import node
+from cinder_lvm_driver.targets import portals
 from cinder_lvm_driver.targets import tgt_persist
 
 LOG = logging.getLogger(__name__)
@@ -63,7 +64,28 @@ class TgtTarget(iscsi.ISCSITarget):
         with _lock():
             self.folder.check()
         self._check_daemon()
-        self._check_portals()
+        for portal in self.portals:
+            try:
+                _resolved(portal)
+            except OSError as exc:
+                raise errors.TargetConfigurationError(
+                    f"'{portal.address}' is neither an IP address nor a name "
+                    f'that has one: {exc.strerror}') from exc
+        self._listen(self.portals)
+
+    def fault(self) -> str | None:
+        """See the base class; also has tgtd listen if it was restarted."""
+        try:
+            self._check_daemon()
+            refused = self._listen(self.portals)
+        except (errors.TargetError, *node.DAEMON_FAILURES) as exc:
+            return str(exc)
+        for each in refused:
+            return (portals.fault([listening.Portal.parse(each.portal)],
+                                  lambda portal: False, self.runner)
+                    or f'tgtd cannot listen on portal {each.portal}: '
+                    f'{each.reason}')
+        return super().fault()
 
     def _check_daemon(self) -> None:
         try:
@@ -76,21 +98,6 @@ class TgtTarget(iscsi.ISCSITarget):
             raise errors.TargetConfigurationError(
                 f"target_protocol is '{self.driver_volume_type}', but that "
                 f"transport of tgtd is in state '{state}'")
-
-    def _check_portals(self) -> None:
-        for portal in self.portals:
-            try:
-                is_local = any(map(listening.is_local, _resolved(portal)))
-            except OSError as exc:
-                raise errors.TargetConfigurationError(
-                    f"'{portal.address}' is neither an IP address nor a name "
-                    f'that has one: {exc.strerror}') from exc
-            if not is_local:
-                LOG.warning('No network interface of this node has the '
-                            'address of portal %s', portal)
-        for refused in self._listen(self.portals):
-            LOG.warning('tgtd cannot listen on portal %s: %s',
-                        refused.portal, refused.reason)
 
     def _listen(self, portals: tuple[listening.Portal, ...],
                 ) -> list[listening.Refused]:
@@ -171,7 +178,7 @@ class TgtTarget(iscsi.ISCSITarget):
                 undo.later(self.folder.remove, request.target_iqn)
             self.folder.write(self._definition(request, initiators))
             disk = tgt.Disk(
-                request.device, tgt_persist.file_name(request.target_iqn),
+                request.device, _scsi_id(request),
                 self.write_cache, self.bsoflags, request.read_only)
             tid = tgt.create_target(
                 target_iqn=request.target_iqn, lld=self.driver_volume_type,
@@ -182,9 +189,9 @@ class TgtTarget(iscsi.ISCSITarget):
     def _definition(self, request: ExportRequest, initiators: tuple[str, ...],
                     ) -> tgt_persist.Definition:
         return tgt_persist.Definition(
-            request.target_iqn, request.device, self.driver_volume_type,
-            request.chap, self.bsoflags, self.write_cache,
-            request.read_only, initiators, self.addresses)
+            request.target_iqn, request.device, _scsi_id(request),
+            self.driver_volume_type, request.chap, self.bsoflags,
+            self.write_cache, request.read_only, initiators, self.addresses)
 
     def _is_complete(self, present: tgt.ListedTarget,
                      request: ExportRequest) -> bool:
@@ -276,6 +283,18 @@ class TgtTarget(iscsi.ISCSITarget):
 def _union(*names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names in order, each once."""
     return tuple(dict.fromkeys(name for some in names for name in some))
+
+
+def _scsi_id(request: ExportRequest) -> str:
+    """Return the identifier from which hosts make the WWID of a disk.
+
+    It is the name of the volume, as with the in-tree class, as long as tgtd
+    does not cut the ID off that a long volume_name_template puts at its end.
+    """
+    name = tgt_persist.file_name(request.target_iqn)
+    shown = name[:tgt_objects.SCSI_ID_LENGTH]
+    half = request.serial[:len(request.serial) // 2]
+    return name if name == shown or half in shown else request.serial
 
 
 def _check_name(option: str, target_iqn: str) -> None:

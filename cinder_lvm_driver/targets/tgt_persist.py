@@ -23,6 +23,7 @@ class Definition:
     """A target for tgt-admin.
 
     :ivar device: empty if a file has none
+    :ivar scsi_id: from which initiators make the WWID of the disk
     :ivar initiators: the allowed names of initiators
     :ivar addresses: the allowed addresses of initiators; without any,
         tgt-admin allows everybody
@@ -30,6 +31,7 @@ class Definition:
 
     target_iqn: str
     device: str
+    scsi_id: str
     lld: str
     chap: Chap
     bsoflags: str
@@ -52,22 +54,22 @@ class Definition:
 
         username, _, secret = last('incominguser').partition(' ')
         return cls(
-            target_iqn, last('backing-store'), last('driver'),
+            target_iqn, last('backing-store'), last('scsi_id'),
+            last('driver'),
             Chap(username, secret), last('bsoflags'),
             last('write-cache') == 'on', last('readonly') == '1',
             tuple(values.get('initiator-name', ())),
             tuple(values.get('initiator-address', ())))
 
     def format(self) -> str:
-        name = file_name(self.target_iqn)
         lines = [
             f'backing-store {self.device}',
             f'driver {self.lld}',
             f'incominguser {self.chap.username} {self.chap.secret}',
             *([f'bsoflags {self.bsoflags}'] if self.bsoflags else []),
             'write-cache ' + ('on' if self.write_cache else 'off'),
-            f'scsi_sn {name}',
-            f'scsi_id {name}',
+            f'scsi_sn {self.scsi_id}',
+            f'scsi_id {self.scsi_id}',
             *(['readonly 1'] if self.read_only else []),
             *(f'initiator-address {each}' for each in self.addresses),
             *(f'initiator-name {each}' for each in self.initiators)]

@@ -229,20 +229,25 @@ class LVMContract(Looks):
         self.vg.deactivate_lv('a')
         self.vg.extend_volume('a', 16 * MIB)
         self.vg.activate_lv('a')
-        self.vg.merge_snapshot('s')
+        self.vg.merge_tagged('tag')
+        self.assertEqual({'a', 's', 't'}, set(self.vg.get_volumes()))
+        self.vg.add_tag('s', 'tag')
+        self.vg.merge_tagged('tag')
         # No longer, the origin keeps what it was extended by.
         self.assertEqual((False, 16 * MIB, True),
                          self.facts('a', 'is_merging', 'size_bytes',
                                     'is_cow_origin'))
         self.assertEqual({'a', 't'}, set(self.vg.get_volumes()))
         self.vg.resume_merge('a')
-        self.assert_all_raise(lvm.LVMError, (self.vg.merge_snapshot, 'a'))
+        self.vg.add_tag('a', 'tag')
+        self.assert_all_raise(lvm.LVMError, (self.vg.merge_tagged, 'tag'))
 
     def test_merge_that_is_put_off(self):
         self.vg.create_volume('a', 8 * MIB)
         self.snapshot('s', 'a')
         self.vg.deactivate_lv('a')
-        self.vg.merge_snapshot('s')
+        self.vg.add_tag('s', 'tag')
+        self.vg.merge_tagged('tag')
         self.assertEqual((True,), self.facts('a', 'is_merging'))
         self.assertEqual({'a'}, set(self.vg.get_volumes()))
         self.vg.resume_merge('a')
@@ -274,7 +279,8 @@ class LVMContract(Looks):
         self.make_pool()
         self.vg.create_thin_volume('t', 8 * MIB, 'pool')
         self.vg.create_volume('a', 8 * MIB)
-        self.vg.create_thin_snapshot('s', 't', activate=False)
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('t'),
+                                     activate=False)
         for name in 't', 'a', 's':
             self.settled(self.vg.bring_up(name))
             self.vg.deactivate_lv(name)
@@ -298,8 +304,10 @@ class LVMContract(Looks):
     def test_thin_snapshots(self):
         self.make_pool()
         self.vg.create_thin_volume('a', 8 * MIB, 'pool')
-        self.vg.create_thin_snapshot('s', 'a', activate=False)
-        self.vg.create_thin_snapshot('c', 's', activate=True)
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=False)
+        self.vg.create_thin_snapshot('c', self.vg.get_volume('s'),
+                                     activate=True)
         self.assertEqual(
             ('thin', 'a', 'pool', False, True, None, None, True),
             self.facts('s', 'segtype', 'origin', 'pool', 'active',
@@ -323,7 +331,8 @@ class LVMContract(Looks):
     def test_thin_snapshot_outlives_its_origin(self):
         self.make_pool()
         self.vg.create_thin_volume('a', 8 * MIB, 'pool')
-        self.vg.create_thin_snapshot('s', 'a', activate=False)
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=False)
         self.vg.extend_volume('s', 16 * MIB)
         self.vg.delete('a')
         self.assertEqual((None, 16 * MIB),
@@ -334,7 +343,8 @@ class LVMContract(Looks):
     def test_make_writable(self):
         self.make_pool()
         self.vg.create_thin_volume('a', 8 * MIB, 'pool')
-        self.vg.create_thin_snapshot('s', 'a', activate=False)
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=False)
         self.vg.activate_lv('s')
         self.vg.make_writable('s')
         self.assertEqual((True, False),
@@ -367,7 +377,6 @@ class LVMContract(Looks):
             (self.vg.delete, 'x'),
             (self.vg.rename_volume, 'x', 'y'),
             (self.vg.split_snapshot, 'x'),
-            (self.vg.merge_snapshot, 'x'),
             (self.vg.resume_merge, 'x'),
             (self.vg.reduce_volume, 'x', 8 * MIB),
             (self.vg.add_tag, 'x', 'tag'),
@@ -405,7 +414,8 @@ class LVMContract(Looks):
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
 
     def _thin_snapshot(self, name, origin):
-        self.vg.create_thin_snapshot(name, origin, activate=True)
+        self.vg.create_thin_snapshot(name, self.vg.get_volume(origin),
+                                     activate=True)
 
 
 class Raid1Contract(Looks):

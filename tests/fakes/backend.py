@@ -11,6 +11,7 @@ from cinder.objects import fields
 from cinder.volume import configuration
 from cinder.volume import driver as cinder_driver
 from cinder.volume.drivers import lvm as in_tree
+import fixtures
 
 from cinder_lvm_driver import driver
 from cinder_lvm_driver import options
@@ -37,6 +38,8 @@ class BackendTestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.context = context.get_admin_context()
+        self.config.config(
+            state_path=self.useFixture(fixtures.TempDir()).path)
         self.machine = self.useFixture(
             machine.FakeMachine(size_bytes=100 * GIB))
         self.lvm = self.machine.lvm

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A layout on a fake LVM, for the tests of each layout."""
 
+import fixtures
+
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver import process
 from tests import base
 from tests.fakes import lvm as fake_lvm
@@ -37,6 +40,8 @@ class LayoutTestCase(base.TestCase):
         super().setUp()
         self.useFixture(fake_lvm.never_waiting())
         self.lvm = fake_lvm.FakeLVM('vg')
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack', self.lvm.stack))
         self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.copies = []
         self.zeroed = []

@@ -12,12 +12,13 @@ import re
 import fixtures
 
 from cinder_lvm_driver.lvm import questions
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
-_FLAGS = {'--all', '--force', '--ignoreactivationskip', '--merge',
-          '--nosuffix', '--snapshot', '--splitsnapshot', '--use-policies',
-          '--version', '--yes'}
+_FLAGS = {'--all', '--force', '--foreign', '--ignoreactivationskip',
+          '--merge', '--nosuffix', '--refresh', '--shared', '--snapshot',
+          '--splitsnapshot', '--use-policies', '--version', '--yes'}
 # Of what LVs of a segtype consist, by the ends of the names.
 _PARTS = {'thin-pool': ('tdata', 'tmeta'), 'cache-pool': ('cdata', 'cmeta'),
           'raid1': ('rimage_0', 'rimage_1', 'rmeta_0', 'rmeta_1'),
@@ -96,9 +97,17 @@ class FakeLVM:
     :ivar volumes, removed: the LVs by name, as they are or were at the end
     :ivar closed, missing: the PVs that take no LVs, or are not there
     :ivar has_spare: whether the VG has a spare for pool metadata
+    :ivar orphan: what the kernel has under the next free thin id, if anything
+    :ivar transaction_id, kernel_transaction_id: of all thin pools
+    :ivar metadata_free: bytes by which the VG's metadata can grow
+    :ivar below_pools: names of the devices that thin pools are made of
     """
 
     has_spare = True
+    orphan = None
+    transaction_id = kernel_transaction_id = 7
+    below_pools = ()
+    metadata_free = 508 * 1024
 
     def __init__(self, vg_name='vg', size_bytes=508 * 2 ** 20, pvs=1):
         self.vg_name = vg_name
@@ -180,12 +189,16 @@ class FakeLVM:
         rows = [{
             'vg_name': self.vg_name, 'vg_size': sum(self.pvs.values()),
             'vg_free': self.free_bytes, 'vg_extent_size': EXTENT,
-            'pv_name': pv, 'pv_missing': 'missing' * (pv in self.missing),
-            'vg_missing_pv_count': len(self.missing),
+            'vg_uuid': f'{self.vg_name}-uuid', 'pv_uuid': f'{pv}-uuid',
+            'pv_name': '[unknown]' if pv in self.missing else pv,
+            'pv_missing': 'missing' * (pv in self.missing),
+            'vg_mda_size': 1020 * 1024, 'vg_mda_free': self.metadata_free,
+            'max_lv': 0, 'lv_count': len(self.volumes),
             'pv_size': size,
-            'pv_free': self.free(pv),
+            'pv_free': self.free(pv) if pv in self.pvs else 0,
             'pv_allocatable': 'allocatable' * (pv not in self.closed)}
-            for pv, size in self.pvs.items()]
+            for pv, size in {**self.pvs, **dict.fromkeys(
+                self.missing - set(self.pvs), 0)}.items()]
         # A VG has a row for each of its PVs if these are asked about.
         return self._report('vg', options,
                             rows if ',pv_' in f',{options["-o"]}'
@@ -198,11 +211,28 @@ class FakeLVM:
                 {'lv_name': f'[{name}]'} for name in self.hidden()
                 if options['-S'] != 'lv_role=spare'
                 or name.endswith('_pmspare')])
-        wanted = options.get('-S', '')[len('lv_name="'):-1]
+        wanted = re.match('lv_name="([^"]*)"', options.get('-S', ''))
         return self._report('lv', options, [
             self._facts(volume)
             for name, volume in sorted(self.volumes.items())
-            if wanted in ('', name)])
+            if wanted is None or wanted[1] == name
+            or 'thin-pool' in options['-S'] and volume.segtype == 'thin-pool'])
+
+    def stack(self, name):
+        """Return what device-mapper tells of the device of a name."""
+        for volume in self.volumes.values():
+            device = naming.device_mapper_name(self.vg_name, volume.name)
+            is_pool = volume.segtype == 'thin-pool'
+            if volume.active and name == device + '-tpool' * is_pool:
+                status = (str(self.kernel_transaction_id) if is_pool else
+                          f'{len(volume.content) and 128} -')
+                return [{'name': name, 'target': volume.segtype,
+                         'table': '253:0 253:1 128 0 0', 'status': status,
+                         'is_suspended': volume.is_suspended}, *({
+                             'name': below, 'target': 'linear', 'table': '',
+                             'status': '', 'is_suspended': False}
+                             for below in self.below_pools * is_pool)]
+        return []
 
     def hidden(self):
         """Return the names of the LVs that others are made of."""
@@ -252,6 +282,10 @@ class FakeLVM:
             'lv_metadata_size': EXTENT if is_pool else '',
             'lv_snapshot_invalid': '',
             'lv_suspended': 'suspended' * volume.is_suspended,
+            'transaction_id': self.transaction_id * (
+                volume.segtype == 'thin-pool') or '',
+            'seg_pe_ranges': ','.join(f'{pv}:0-{size // EXTENT - 1}'
+                                      for pv, size in volume.on.items()),
             'stripes': len(volume.on) if volume.is_mirrored else 1,
             **volume.reported}
 
@@ -272,6 +306,9 @@ class FakeLVM:
         self._check_free_name(name)
         skip = options.get('--setactivationskip') == 'y'
         if source and not {'--extents', '--size'} & set(options):
+            if self.orphan is not None:
+                raise Failure('Thin pool (253:2) already contain thin device '
+                              'with device_id 2.')
             made = Volume(name, source.size, 'thin', origin, source.pool,
                           active=not skip, skip=skip, content=source.content,
                           read_only=options.get('--permission') == 'r')
@@ -283,7 +320,9 @@ class FakeLVM:
             made = Volume(name, int(options['--extents']) * EXTENT, kind)
         elif kind == 'thin':
             made = Volume(name, extents(options['--virtualsize']), kind,
-                          pool=self._find(options['--thinpool']).name)
+                          pool=self._find(options['--thinpool']).name,
+                          content=self.orphan or '')
+            self.orphan = None
         else:
             made = Volume(name, extents(options['--size']), kind or 'linear')
         self._place(made, made.size, int(options.get('--mirrors', 0)),
@@ -309,7 +348,7 @@ class FakeLVM:
 
     def _extend_by_policy(self, pool, config):
         """Extend a pool's data; its metadata is never short of space."""
-        threshold, percent = map(int, re.findall(r'=(\d+)', config))
+        threshold, percent = map(int, re.findall(r'thin_\w+=(\d+)', config))
         filled = float(pool.reported.get('data_percent', 0)) * pool.size
         size = pool.size
         while filled > size * threshold:
@@ -326,6 +365,8 @@ class FakeLVM:
 
     def _lvremove(self, options, words):
         volume = self._find(words[0])
+        if '--select' in options and self.missing:
+            return ''
         gone = [volume, *self._of('pool', volume), *(
             shot for shot in self._of('origin', volume) if shot.is_cow)]
         self._check_closed(gone)
@@ -333,6 +374,7 @@ class FakeLVM:
             self.removed[item.name] = self.volumes.pop(item.name)
             for shot in self._of('origin', item):
                 shot.origin = ''
+        return f'  Logical volume "{volume.name}" successfully removed.'
 
     def _lvrename(self, options, words):
         volume = self._find(words[1])
@@ -343,6 +385,8 @@ class FakeLVM:
         volume.name = words[2]
 
     def _lvchange(self, options, words):
+        if '--refresh' in options or '--select' in options and self.missing:
+            return ''
         for volume in [self._find(word) for word in words]:
             volume.tags |= {options.get('--addtag')} - {None}
             volume.tags -= {options.get('--deltag')}
@@ -350,6 +394,8 @@ class FakeLVM:
                 if not volume.read_only:
                     raise Failure('Logical volume is already writable.')
                 volume.read_only = False
+            volume.read_only |= options.get('--permission') == 'r'
+            volume.skip |= options.get('--setactivationskip') == 'y'
             if '--activate' not in options:
                 continue
             # An origin and its COW snapshots are one to device-mapper.
@@ -364,8 +410,18 @@ class FakeLVM:
                 item.active = active
             if '--poll' in options and top.merged_later is None:
                 volume.merging = ''
+        return f'  Logical volume {words[0]} changed.'
+
+    def _vgmknodes(self, options, words):
+        for word in words:
+            self._find(word)
 
     def _lvconvert(self, options, words):
+        if words[0].startswith('@'):
+            words = [volume.name for volume in self.volumes.values()
+                     if words[0][1:] in volume.tags]
+            if not words:
+                return
         volume = self._find(words[0])
         if '--splitmirrors' in options:
             self._split_copy(volume, options['--name'])

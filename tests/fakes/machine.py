@@ -7,7 +7,9 @@ import fixtures
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver import background
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import devices
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
 from tests.fakes import lvm
@@ -72,6 +74,12 @@ class FakeMachine(fixtures.Fixture):
             lambda command: FakeClient(self, command)))
         self.useFixture(fixtures.MockPatchObject(
             devices, '_attribute', self.block_attribute))
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack', self.stack))
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv', self.why_not_lv))
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: False))
         self.useFixture(work_at_once())
         self.useFixture(lvm.never_waiting())
 
@@ -188,6 +196,14 @@ class FakeMachine(fixtures.Fixture):
     def _zero(self, volume, offset, size):
         volume.content = ''
         self.wiped.append((volume.name, int(offset), int(size)))
+
+    def stack(self, name):
+        """Return what device-mapper tells of the device of a name."""
+        return [device for group in self.vgs.values()
+                for device in group.stack(name)]
+    def why_not_lv(self, path):
+        """Return why a path does not lead to an LV."""
+        return None if self._device(path) else 'is not a block device'
 
     def block_attribute(self, path, name):
         """Return what the kernel tells of the device of an LV."""

@@ -103,7 +103,8 @@ class BothWays:
         ours, theirs = (driver.get_volume_stats(refresh=True)
                         for driver in (self.driver, self.upstream))
         for key in ('lvm_thin_pool_data_percent',
-                    'lvm_thin_pool_metadata_percent'):
+                    'lvm_thin_pool_metadata_percent',
+                    'lvm_vg_metadata_percent'):
             ours['pools'][0].pop(key, None)
         for key in ('total_capacity_gb', 'free_capacity_gb',
                     'provisioned_capacity_gb'):

@@ -8,6 +8,7 @@ from cinder.volume import throttling
 import ddt
 import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import process
 from tests import base
@@ -135,6 +136,27 @@ class TestDeviceWriter(base.TestCase):
         with mock.patch.object(devices, '_attribute', ATTRIBUTE):
             self.assertRaises(devices.DeviceNotFound, self.make_writer().wipe,
                               '/dev/nowhere')
+
+    @ddt.data(0, 1)
+    def test_path_that_leads_to_another_lv(self, write_zeroes_max_bytes):
+        self.attributes.update({
+            'size': 8,
+            'queue/write_zeroes_max_bytes': write_zeroes_max_bytes})
+        writer = self.make_writer()
+        with mock.patch.object(blockdev, 'why_not_lv',
+                               {'/dev/vg/a': 'leads to vg-b'}.get):
+            for write in (
+                    lambda: writer.wipe('/dev/vg/a'),
+                    lambda: writer.zero_from('/dev/vg/a', 0),
+                    lambda: writer.copy('/dev/vg/a', '/dev/vg/c', 5,
+                                        sparse=False),
+                    lambda: writer.copy('/dev/vg/c', '/dev/vg/a', 5,
+                                        sparse=False),
+                    lambda: writer.write_image('/i', 'raw', '/dev/vg/a')):
+                error = self.assertRaises(devices.DeviceNotFound, write)
+                self.assertEqual('/dev/vg/a leads to vg-b: create the node '
+                                 'again with vgmknodes', str(error))
+        self.runner.run_long.assert_not_called()
 
     @ddt.data(('zero', True), ('none', False))
     @ddt.unpack

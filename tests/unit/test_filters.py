@@ -19,10 +19,12 @@ from oslo_privsep import priv_context
 from oslo_rootwrap import filters as rootwrap_filters
 from oslo_rootwrap import wrapper
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.targets import lio
 from tests.fakes import backend
 from tests.unit import test_devices
@@ -90,13 +92,16 @@ class TestAllowed(FilterTestCase):
             driver.vg.reduce_volume(copy.name, backend.GIB)
             driver.vg.rename_volume(copy.name, lvm_type)
             driver.create_export(self.context, volume, None)
+            with mock.patch.object(blockdev, 'why_not_lv', lambda path: 'x'):
+                self.assertRaises(lvm.DeviceNodeWrong,
+                                  driver.vg.ensure_nodes, volume.name)
             driver.get_volume_stats(refresh=True)
             driver.delete_snapshot(snapshot)
             driver.delete_volume(volume)
 
     def run_copies(self):
         runner = mock.Mock()
-        lv = self.lvm.add('x')
+        lv = self.lvm.add('volume-1')
         for ionice, limit, attribute in itertools.product(
                 (None, '-c3', '-c2 -n7'), (None, test_devices.Throttle()),
                 (0, 1)):
@@ -105,7 +110,8 @@ class TestAllowed(FilterTestCase):
                 mock.Mock(volume_clear_size=0, dd_blocksize='1M', wipe_rate=0,
                           volume_clear_ionice=ionice), runner)
             with mock.patch.object(throttling.Throttle, 'DEFAULT', limit):
-                writer.copy('/a', '/b', 5, sparse=True)
+                writer.copy(f'/dev/vg/{lv.name}', f'/dev/vg/{lv.name}', 5,
+                            sparse=True)
                 writer.wipe(f'/dev/vg/{lv.name}')
                 writer.zero_from(f'/dev/vg/{lv.name}', 5)
                 writer.write_image(IMAGE[-2], 'qcow2', IMAGE[-1])
@@ -116,6 +122,9 @@ class TestAllowed(FilterTestCase):
         self.machine.as_root += [
             ('modprobe', module) for module in (
                 *lio._MODULES, 'nvmet', 'nvmet_tcp', 'nvmet_rdma')]
+        self.machine.as_root += [
+            ('mount', '-t', 'configfs', 'configfs', configfs.MOUNT),
+            ('ss', '-Hltnp', 'sport = :3260')]
 
     def privsep_helper(self):
         """Return the command that starts the daemon of our context."""
@@ -152,7 +161,7 @@ class TestRefused(FilterTestCase):
 
     @ddt.data(*(each for name in ('lvs', 'vgs', 'lvcreate', 'lvextend',
                                   'lvremove', 'lvrename', 'lvchange',
-                                  'lvconvert')
+                                  'lvconvert', 'vgmknodes')
                 for each in ((name, 'vg'), ('env', 'X=1', name, 'vg'),
                              ('env', 'LC_ALL=C', name, 'vg'),
                              (*ENVIRONMENT, 'LD_PRELOAD=/tmp/x', name, 'vg'))))

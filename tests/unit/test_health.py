@@ -2,7 +2,9 @@
 """What the scheduler and the log are told when storage is in trouble."""
 
 import ddt
+import fixtures
 
+from cinder_lvm_driver.lvm import kernel
 from tests.fakes import backend
 from tests.fakes import lvm as fake_lvm
 
@@ -40,6 +42,7 @@ class HealthTestCase(backend.BackendTestCase):
         return pool
 
 
+@ddt.ddt
 class TestState(HealthTestCase):
 
     def test_device_that_goes_and_comes_back(self):
@@ -51,6 +54,39 @@ class TestState(HealthTestCase):
         self.lvm.missing.clear()
         self.assertEqual('up', self.look()['backend_state'])
         self.assertIn('backend is up again', *self.lines('INFO'))
+
+    @ddt.data((set(), True), ({'/dev/lost'}, False))
+    @ddt.unpack
+    def test_disk_that_came_back_under_another_name(self, missing, follows):
+        self.lvm.missing |= missing
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', return_value=True))
+        self.machine.as_root.clear()
+        self.look()
+        self.assertEqual(follows, 'lvchange' in self.machine.programs())
+
+    def test_disk_that_came_back_and_lvs_that_cannot_be_reloaded(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', return_value=True))
+        self.machine.missing.add('lvchange')
+        self.assert_down('cannot be reloaded')
+
+    def test_disk_that_came_back_to_all_but_a_failed_pool(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'has_lost_disks', side_effect=[True, False]))
+        self.machine.missing.add('lvchange')
+        self.assertEqual('up', self.look()['backend_state'])
+
+    def test_target_that_cannot_serve(self):
+        target = self.driver.target_driver
+        target.fault = lambda: 'tgtd does not answer'
+        self.assert_down('Back end backend is down. tgtd does not answer')
+        # What is wrong with the VG says more.
+        self.lvm.missing.add('/dev/lost')
+        self.assert_down('VG vg lacks')
+        self.lvm.missing.clear()
+        target.fault = lambda: None
+        self.assertEqual('up', self.look()['backend_state'])
 
     def test_lvm_that_cannot_be_asked(self):
         self.lvm.add('a')
@@ -178,6 +214,47 @@ class TestThinPoolThatFillsUp(HealthTestCase):
         self.assertEqual(10, self.fill('99.00'))
 
 
+class TestCopies(backend.BackendTestCase):
+    """A copy of a mirrored LV whose device was away."""
+
+    settings = {'lvm_type': 'default'}
+    STALE = {'lv_health_status': 'refresh needed'}
+
+    def setUp(self):
+        super().setUp()
+        self.driver = self.make_driver()
+        self.lvm.pvs['/dev/other'] = GIB
+        self.lvm.add('a', segtype='raid1', reported=dict(self.STALE))
+
+    def look(self):
+        self.driver.get_volume_stats(refresh=True)
+        return self.log.output.count('has one copy less')
+
+    def test_refreshed(self):
+        def refresh(options, words):
+            self.assertEqual((True, ['vg/a']),
+                             (options['--refresh'], words))
+            self.lvm.volumes['a'].reported.clear()
+
+        self.lvm._lvchange = refresh
+        self.assertEqual([0, 0], [self.look(), self.look()])
+        self.assertEqual(1, self.log.output.count('synchronized again'))
+
+    def test_it_stays_as_it_is(self):
+        self.lvm._lvchange = lambda options, words: None
+        self.assertEqual([1, 1], [self.look(), self.look()])
+        self.assertEqual(1, self.machine.programs().count('lvchange'))
+        self.lvm.volumes['a'].reported.clear()
+        self.look()
+        self.lvm.volumes['a'].reported.update(self.STALE)
+        self.assertEqual(2, self.look())
+
+    def test_failure(self):
+        self.machine.refused.add('lvchange')
+        self.assertEqual(1, self.look())
+        self.assertIn('cannot be refreshed', self.log.output)
+
+
 class TestAdvice(backend.BackendTestCase):
 
     def warnings(self):
@@ -203,7 +280,7 @@ class TestAdvice(backend.BackendTestCase):
     def test_configuration_that_cannot_be_read(self):
         self.machine.missing.add('lvmconfig')
         self.assertEqual([], self.warnings())
-        self.assertIn('cannot be read', self.log.output)
+        self.assertEqual(1, self.log.output.count('cannot be read'))
 
     def test_configuration_that_says_nothing(self):
         self.machine.lvm_conf = ''

@@ -40,16 +40,25 @@ class TestErrorTexts(base.TestCase):
     def test_failure_has_all_to_find_the_cause(self):
         failed = process.CommandFailed(('env', 'LC_ALL=C', 'lvs', 'vg'), 5,
                                        '', '  VG not found\n')
-        self.assertEqual("'lvs vg' ended with exit status 5: VG not found",
+        self.assertEqual("VG not found ('lvs' ended with exit status 5)",
                          str(failed))
+
+    def test_reason_is_one_line_and_comes_first(self):
+        failed = process.CommandFailed(
+            ('lvcreate', '--name', 'a'), 5, '', '  WARNING: pool is full\n\n'
+            '  Insufficient free space\n  Failed to create\n')
+        self.assertEqual(
+            "Insufficient free space; Failed to create; WARNING: pool is "
+            "full ('lvcreate' ended with exit status 5)", str(failed))
 
     def test_failure_without_a_text(self):
         failed = process.CommandFailed(('dd',), 1, '', '')
-        self.assertIn('(nothing on stderr)', str(failed))
+        self.assertEqual(
+            "No reason given ('dd' ended with exit status 1)", str(failed))
 
     @ddt.data(('env', 'A=b', 'lvs', '-o', 'x=y'), ('lvs', '-o', 'x=y'))
     def test_program_is_named_without_its_environment(self, argv):
-        self.assertIn("'lvs -o x=y' did not end within 1.5 seconds",
+        self.assertIn("'lvs' did not end within 1.5 seconds",
                       str(process.CommandTimedOut(argv, 1.5)))
 
     def test_what_to_do_about_a_missing_program(self):
@@ -59,9 +68,21 @@ class TestErrorTexts(base.TestCase):
 
     def test_what_to_do_about_a_refusal(self):
         text = str(process.CommandRefused(PROBE, 99, '', ''))
-        self.assertIn("refused 'lvremove --version'", text)
+        self.assertIn("refused 'lvremove'", text)
         self.assertIn('etc/cinder/rootwrap.d/lvm-driver.filters', text)
         self.assertIn('filters_path', text)
+
+
+class TestAlarm(base.TestCase):
+
+    def test_daemon_that_has_ended(self):
+        """It does so by itself when it has nothing to do."""
+        for text in ('Leaving behind already spawned process with pid %d, '
+                     "root should kill it if it's still there (I can't)",
+                     'Another warning %d'):
+            process.rootwrap_client.LOG.warning(text, 5)
+        self.assertNotIn('should kill', self.log.output)
+        self.assertIn('Another warning 5', self.log.output)
 
 
 @ddt.ddt
@@ -145,7 +166,20 @@ class TestDaemon(base.TestCase):
                                     self.daemons)
         patcher.start()
         self.addCleanup(patcher.stop)
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: False))
         self.runner = process.RootwrapRunner(self.execute, HELPER)
+
+    def test_root_needs_none(self):
+        self.useFixture(fixtures.MockPatchObject(process, '_is_root',
+                                                 lambda: True))
+        self.runner.start_daemon(PROBE)
+        self.assertEqual([], self.daemons.started)
+        self.assertEqual(PROBE, self.execute.call_args.args)
+        self.execute.reset_mock()
+        self.runner.run('lvs')
+        self.assertEqual(('lvs',), self.execute.call_args.args)
+        self.assertNotIn('WARNING', self.log.output)
 
     def answer(self, argv):
         answer = self.answers.get(argv[0], (0, 'out', 'err'))
@@ -158,10 +192,15 @@ class TestDaemon(base.TestCase):
         self.execute.reset_mock()
         self.daemons.commands.clear()
 
-    def test_start(self):
+    @ddt.data((1024, []), (65536, []), (2 ** 30, ['prlimit',
+                                                 '--nofile=65536:']))
+    @ddt.unpack
+    def test_start(self, files, prefix):
+        self.useFixture(fixtures.MockPatchObject(
+            process.resource, 'getrlimit', lambda which: (files, files)))
         self.runner.start_daemon(PROBE)
         self.execute.assert_not_called()
-        self.assertEqual([[*HELPER.split(), 'oslo-rootwrap-daemon',
+        self.assertEqual([[*prefix, *HELPER.split(), 'oslo-rootwrap-daemon',
                            '/etc/cinder/rootwrap.conf']],
                          self.daemons.started)
         self.assertEqual([(1, *PROBE)], self.daemons.commands)

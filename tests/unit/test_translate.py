@@ -33,7 +33,10 @@ class TestTranslate(base.TestCase):
         try:
             verb(VOLUME, snapshot=SNAPSHOT)
         except Exception as exc:  # noqa: BLE001  any may come
-            self.assertIs(error, exc.__cause__ or exc)
+            self.assertIs(error, exc.__context__ or exc)
+            # The manager logs what is raised, with all that led to it.
+            self.assertIsNone(exc.__cause__)
+            self.assertIs(exc is not error, exc.__suppress_context__)
             return exc
 
     @ddt.data(
@@ -48,7 +51,10 @@ class TestTranslate(base.TestCase):
         for busy in None, 'volume', 'snapshot':
             exc = self.translated(error, busy)
             self.assertIs(exception.VolumeBackendAPIException, type(exc))
+            self.assertTrue(str(exc).startswith(str(error)), str(exc))
             self.assertIn('text', str(exc))
+            self.assertIn('DEBUG cinder_lvm_driver.translate: verb failed\n'
+                          'Traceback', self.log.output)
 
     def test_volume_in_use(self):
         exc = self.translated(IN_USE, 'volume')

@@ -5,8 +5,10 @@ import threading
 from unittest import mock
 
 from cinder.image import image_utils
+from cinder import privsep
 from cinder import utils
 
+from cinder_lvm_driver import privileged
 from cinder_lvm_driver import workarounds
 from tests import base
 from tests.fakes import backend
@@ -69,6 +71,21 @@ class TestServedAtStart(base.TestCase):
         self.assertEqual(2, served.replace(iter(['b', 'c'])))
         self.assertEqual([False, True, False],
                          [served.pop(volume_id) for volume_id in 'abb'])
+
+
+class TestPrivilegedCode(backend.BackendTestCase):
+
+    def client_mode(self, of_cinder):
+        with mock.patch.object(privileged.context, 'client_mode', True), \
+                mock.patch.object(privsep.sys_admin_pctxt, 'client_mode',
+                                  of_cinder):
+            self.make_driver()
+            return privileged.context.client_mode
+
+    def test_runs_where_that_of_cinder_does(self):
+        """As root, cinderlib has no daemons."""
+        self.assertFalse(self.client_mode(of_cinder=False))
+        self.assertTrue(self.client_mode(of_cinder=True))
 
 
 class TestNativeThreads(backend.BackendTestCase):

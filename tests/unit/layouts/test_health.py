@@ -3,6 +3,7 @@
 
 import dataclasses
 import decimal
+import logging
 
 import ddt
 
@@ -16,6 +17,11 @@ POOL = dataclasses.replace(
     test_types.LINEAR, name='pool', vg_name='vg', segtype='thin-pool',
     data_percent=decimal.Decimal(50), metadata_percent=decimal.Decimal(50),
     metadata_size_bytes=64 * MIB, zeroes_blocks=True)
+
+VG = lvm.VolumeGroup(
+    name='vg', size_bytes=8, free_bytes=8, closed_bytes=0,
+    extent_size_bytes=4, metadata_size_bytes=2 ** 20,
+    metadata_free_bytes=2 ** 18, max_lvs=0, lv_count=2)
 
 
 @ddt.ddt
@@ -55,13 +61,58 @@ class TestFaults(base.TestCase):
     def test_metadata_of_which_lvm_says_nothing(self):
         self.assertIsNone(self.fault(metadata_percent=None))
 
-    @ddt.data((0, False), (1, True))
+    @ddt.data(({}, None),
+              ({'lost_pvs': ('uuid-a',)}, 'uuid-a.*--removemissing'),
+              ({'returned_pvs': ('/dev/a', '/dev/b')},
+               'vgextend --restoremissing vg /dev/a /dev/b'),
+              ({'duplicate_pvs': {'uuid-a': ('/dev/a', '/dev/b')}},
+               'uuid-a.*/dev/a and /dev/b.*multipath'),
+              ({'metadata_free_bytes': 4095}, 'metadata area.*is full'),
+              ({'metadata_free_bytes': 4096}, None),
+              ({'max_lvs': 3}, None),
+              ({'max_lvs': 2}, 'vgchange --logicalvolume'))
     @ddt.unpack
-    def test_vg(self, missing_pvs, is_faulty):
-        fault = health.vg_fault(lvm.VolumeGroup(
-            name='vg', size_bytes=8, free_bytes=8, extent_size_bytes=4,
-            missing_pvs=missing_pvs))
-        self.assertIs(is_faulty, fault is not None)
+    def test_vg(self, facts, pattern):
+        fault = health.vg_fault(dataclasses.replace(VG, **facts))
+        if pattern is None:
+            self.assertIsNone(fault)
+        else:
+            self.assertRegex(fault, pattern)
+
+    def test_pool_that_could_not_be_activated(self):
+        pool = dataclasses.replace(POOL, data_percent=None)
+        self.assertIn('lvchange --activate y', health.pool_fault(pool))
+        self.assertRegex(health.pool_fault(pool, 'Check failed'),
+                         r'inactive.*: Check failed')
+
+    def test_no_pool(self):
+        self.assertIn('restart cinder-volume',
+                      health.no_pool_fault('vg', 'vg-pool', []))
+        self.assertIn('lvrename vg old vg-pool',
+                      health.no_pool_fault('vg', 'vg-pool', ['old']))
+
+
+class TestComplaints(base.TestCase):
+
+    def complaints(self, vg=None, **facts):
+        lv = dataclasses.replace(POOL, name='a', segtype='linear', **facts)
+        return health.complaints(lvm.Picture(
+            vg=dataclasses.replace(VG, **vg or {}),
+            lvs=lvm.LogicalVolumes('vg', {'a': lv})))
+
+    def test_nothing_to_say(self):
+        self.assertEqual({}, self.complaints(
+            {'metadata_free_bytes': 52429}))
+
+    def test_metadata_area_that_fills_up(self):
+        (sentence, level), = self.complaints(
+            {'metadata_free_bytes': 52428}).items()
+        self.assertEqual(logging.WARNING, level)
+        self.assertIn('VG vg is more than 90 % full', sentence)
+
+    def test_copy_that_is_out_of_date(self):
+        sentence, = self.complaints(health='refresh needed')
+        self.assertIn('lvchange --refresh vg/a', sentence)
 
 
 @ddt.ddt

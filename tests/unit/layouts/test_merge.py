@@ -5,6 +5,7 @@ from unittest import mock
 
 from cinder_lvm_driver.layouts import merge
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
 from tests.fakes import layouts
 from tests.unit.layouts import test_revert
@@ -30,9 +31,30 @@ class TestMerge(test_revert.Cases, test_revert.RevertTestCase):
         self.lvm.add('w', 240 * MIB)
         before = self.state()
         error = self.assertRaises(lvm.InsufficientSpace, self.revert)
-        self.assertIn('bytes more must be free in VG vg', str(error))
+        self.assertIn('bytes more must be free on the PVs of VG vg',
+                      str(error))
         self.assertEqual(before, self.state())
         self.assertEqual([], self.tags())
+
+    def test_room_of_the_snapshot_is_on_a_closed_pv(self):
+        self.lvm.closed = set(self.lvm.pvs)
+        before = self.state()
+        self.assertRaises(lvm.InsufficientSpace, self.revert)
+        self.assertEqual((before, []), (self.state(), self.tags()))
+
+    def test_merge_that_begins_after_the_recovery(self):
+        """The command outlives the service, and waits for the VG's lock."""
+        before = self.state()
+        commands = []
+        run_long, self.lvm.run_long = (
+            self.lvm.run_long, lambda *argv: commands.append(argv))
+        self.vg.merge_tagged, merge_tagged = mock.Mock(
+            side_effect=layouts.Killed), self.vg.merge_tagged
+        self.assertRaises(layouts.Killed, self.revert)
+        merge_tagged(naming.MERGE_TAG + 's2')
+        self.recover()
+        run_long(*commands[0])
+        self.assertEqual((before, []), (self.state(), self.tags()))
 
     def test_room_of_the_snapshot_is_enough_for_it(self):
         self.lvm.volumes['s2'].size = 20 * MIB

@@ -4,6 +4,8 @@
 import dataclasses
 import decimal
 
+from unittest import mock
+
 import ddt
 
 from cinder_lvm_driver.layouts import base
@@ -43,6 +45,71 @@ class TestPrepare(ThinTestCase):
         self.layout.prepare()
         self.assertIs(bool(zero), self.layout.reads_zeroes)
 
+    def test_pool_that_cannot_be_activated(self):
+        """LVs of other types are served, and the stats say why."""
+        self.add_thin_pool(active=False, reported={'data_percent': ''})
+        self.vg.activate_pool = mock.Mock(
+            side_effect=lvm.CommandOfLVMFailed('Check of pool failed'))
+        self.layout.prepare()
+        self.assertRegex(self.layout.fault(self.vg.get_picture()),
+                         r'inactive.*: Check of pool failed')
+        self.lvm.volumes['vg-pool'].active = True
+        self.lvm.volumes['vg-pool'].reported.clear()
+        self.assertIsNone(self.layout.fault(self.vg.get_picture()))
+        self.lvm.volumes['vg-pool'].active = False
+        self.assertIn('activate it with lvchange',
+                      self.layout.fault(self.vg.get_picture()))
+
+    def test_pool_that_lvm_did_not_tell_all(self):
+        self.add_thin_pool()
+        self.lvm.kernel_transaction_id = 6
+
+        def settle():
+            self.lvm.kernel_transaction_id = 7
+
+        with mock.patch.object(self.vg, '_create_thin_volume',
+                               side_effect=lambda name, *_: (
+                                   settle(), self.add_thin(name))):
+            self.layout.prepare()
+        self.assertEqual({'vg-pool'}, self.names())
+        self.assertIsNone(self.layout.fault(self.vg.get_picture()))
+
+    def test_pool_that_is_out_of_step(self):
+        self.add_thin_pool()
+        self.lvm.kernel_transaction_id = 6
+        self.vg.settle_pool = mock.Mock(
+            side_effect=lvm.ThinPoolOutOfStep('unexpected'))
+        self.layout.prepare()
+        self.assertIn('id 6 in the kernel and 7 in the metadata',
+                      self.layout.fault(self.vg.get_picture()))
+
+    def test_pool_of_another_name(self):
+        """No second one is made, and the stats say what to do."""
+        self.lvm.add('old', 8 * MIB, segtype='thin-pool')
+        self.layout.prepare()
+        self.assertEqual({'old'}, self.names())
+        self.assertIn('lvrename vg old vg-pool',
+                      self.layout.fault(self.vg.get_picture()))
+        self.assertEqual([], list(self.layout.advice(None)))
+
+    @ddt.data('thin-pool', 'linear')
+    def test_pool_that_was_not_completed(self, segtype):
+        self.lvm.add('cinder-new-pool', 8 * MIB, segtype=segtype,
+                     active=False)
+        self.layout.prepare()
+        self.assertEqual({'vg-pool'}, self.names())
+        self.assertTrue(self.lvm.volumes['vg-pool'].active)
+        self.assertIs(segtype == 'thin-pool',
+                      self.lvm.volumes['vg-pool'].size == 8 * MIB)
+
+    def test_new_pool_that_is_damaged(self):
+        self.lvm.add('cinder-new-pool', 8 * MIB, segtype='thin-pool')
+        self.vg.activate_pool = mock.Mock(
+            side_effect=lvm.CommandOfLVMFailed('Check of pool failed'))
+        self.layout.prepare()
+        self.assertEqual({'vg-pool'}, self.names())
+        self.assertLess(8 * MIB, self.lvm.volumes['vg-pool'].size)
+
     def test_new_pool_zeroes_blocks(self):
         self.layout.prepare()
         self.assertIs(True, self.layout.reads_zeroes)
@@ -60,15 +127,15 @@ class TestPrepare(ThinTestCase):
 
     def race(self, **facts):
         """Have somebody else make the pool while we are at it."""
-        ask = self.vg.find_volume
+        ask = self.vg.get_volumes
 
-        def find_volume(name):
-            found = ask(name)
-            if name not in self.lvm.volumes:
-                self.lvm.add(name, 8 * MIB, **facts)
+        def get_volumes():
+            found = ask()
+            if 'vg-pool' not in self.lvm.volumes:
+                self.lvm.add('vg-pool', 8 * MIB, **facts)
             return found
 
-        self.vg.find_volume = find_volume
+        self.vg.get_volumes = get_volumes
 
     def test_pool_that_somebody_else_made_meanwhile(self):
         self.race(segtype='thin-pool', active=False)

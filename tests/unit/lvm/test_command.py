@@ -8,6 +8,7 @@ import fixtures
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver import process
 from tests import base
 from tests.fakes import process as fake_process
@@ -18,15 +19,17 @@ SETTINGS = (
     'report/binary_values_as_numeric=0 report/compact_output=0 '
     'report/compact_output_cols="" report/list_item_separator="," '
     'report/prefixes=0 log/command_names=0 log/prefix="  "')
-SCAN = (*ENVIRONMENT, 'vgs', '--config', SETTINGS, '--reportformat', 'json',
-        '--units', 'b', '--nosuffix', '-o', 'vg_name,pv_name,pv_missing')
+SCAN = (*ENVIRONMENT, 'vgs', '--config', SETTINGS, '--foreign', '--shared',
+        '--reportformat', 'json', '--units', 'b', '--nosuffix',
+        '-o', 'vg_name,vg_uuid,pv_name,pv_uuid')
+REMOVED = '  Logical volume "x" successfully removed.\n'
 MISSING = '  Cannot change VG vg while PVs are missing.\n'
 
 
 def devices(*paths, vg_name='vg'):
     return json.dumps({'report': [{'vg': [
-        {'vg_name': vg_name, 'pv_name': path,
-         'pv_missing': 'missing' if path == '[unknown]' else ''}
+        {'vg_name': vg_name, 'vg_uuid': f'uuid-of-{vg_name}',
+         'pv_name': path, 'pv_uuid': f'uuid-of-{path}'}
         for path in paths]}]})
 
 
@@ -61,14 +64,14 @@ class TestDevices(CommandTestCase):
         self.assertEqual([7, 7, None], self.runner.timeouts)
 
     def test_devices_of_other_vgs_are_left_out(self):
-        self.runner.expect(*SCAN, stdout=json.dumps({'report': [{'vg': [
-            {'vg_name': name, 'pv_name': f'/dev/{name}', 'pv_missing': ''}
-            for name in ('v', 'vg', 'vg2')]}]}))
-        self.assertEqual(('/dev/vg',), self.commands.find_devices())
+        self.runner.expect(*SCAN, stdout=json.dumps({'report': [
+            json.loads(devices(f'/dev/{name}', vg_name=name))['report'][0]
+            for name in ('v', 'vg', 'vg2')]}))
+        self.assertEqual(('/dev/vg',), self.commands._finder.paths())
 
     def test_device_that_is_missing_is_not_named(self):
         self.expect_scan('/dev/a', '[unknown]')
-        self.assertEqual(('/dev/a',), self.commands.find_devices())
+        self.assertEqual(('/dev/a',), self.commands._finder.paths())
 
     def test_no_such_vg(self):
         self.expect_scan('/dev/a', vg_name='other')
@@ -79,9 +82,9 @@ class TestDevices(CommandTestCase):
     def test_vg_that_comes_later(self):
         self.expect_scan()
         self.assertRaises(lvm.VolumeGroupNotFound,
-                          self.commands.find_devices)
+                          self.commands._finder.paths)
         self.expect_scan('/dev/a')
-        self.assertEqual(('/dev/a',), self.commands.find_devices())
+        self.assertEqual(('/dev/a',), self.commands._finder.paths())
 
     @ddt.data((2, 2, 163), (2, 3, 11))
     def test_old_lvm_is_given_a_filter(self, version):
@@ -99,7 +102,8 @@ class TestDevices(CommandTestCase):
         self.expect_scan('/dev/a')
         self.runner.expect(
             *ENVIRONMENT, 'lvextend', '--config',
-            'section{name=1} devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
+            'section{name=1} backup{archive=0} '
+            'devices{filter=["a|^/dev/a$|","r|.*|"]}', 'vg/a')
         commands.change('lvextend', 'vg/a', settings=['section{name=1}'])
 
 
@@ -114,19 +118,20 @@ class TestChangedDevices(CommandTestCase):
         self.expect_scan('/dev/a', '/dev/b')
         self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
         self.commands.change('lvremove', 'vg/x')
-        self.assertIn('The PVs of VG vg are now /dev/a, /dev/b',
+        self.assertIn('The PVs of VG vg are now on /dev/a, /dev/b',
                       self.log.output)
 
     def test_change_while_somebody_else_sees_the_new_devices_first(self):
         def other_thread(*argv, **keywords):
             if '/dev/a,/dev/b' in argv:
                 return run(*argv, **keywords)
-            self.commands._devices = ('/dev/a', '/dev/b')
+            finder = self.commands._finder
+            finder._other_paths = frozenset(('/dev/a', '/dev/b'))
             raise process.CommandFailed(argv, 5, '', MISSING)
 
         self.addCleanup(self.runner.forget)
         self.expect_scan('/dev/a')
-        self.commands.find_devices()
+        self.commands._finder.paths()
         run, self.runner.run = self.runner.run, other_thread
         self.expect('lvremove', '/dev/a,/dev/b', 'vg/x')
         self.commands.change('lvremove', 'vg/x')
@@ -178,6 +183,44 @@ class TestChangedDevices(CommandTestCase):
         self.assertEqual('all', self.commands.ask(['lvs', 'vg']))
 
 
+class TestChangeWhole(CommandTestCase):
+    """Changes that LVM would also make without a PV."""
+
+    def setUp(self):
+        super().setUp()
+        self.expect_scan('/dev/a')
+
+    def expect_try(self, paths, **answer):
+        self.expect('lvremove', paths, '--config', 'log/silent=0', 'vg/x',
+                    '--select', 'vg_missing_pv_count=0', **answer)
+
+    def test_all_pvs_are_there(self):
+        self.expect_try('/dev/a', stdout=REMOVED)
+        self.commands.change_whole('lvremove', 'vg/x')
+
+    def test_pv_that_is_new(self):
+        self.expect_try('/dev/a')
+        self.expect_scan('/dev/a', '/dev/b')
+        self.expect_try('/dev/a,/dev/b', stdout=REMOVED)
+        self.commands.change_whole('lvremove', 'vg/x')
+
+    def test_pv_that_is_lost(self):
+        self.expect_try('/dev/a')
+        self.expect_scan('/dev/a', '[unknown]')
+        self.expect('lvremove', '/dev/a', 'vg/x')
+        self.commands.change_whole('lvremove', 'vg/x')
+
+    def test_old_lvm_is_given_one_config(self):
+        commands = self.make_commands((2, 3, 11))
+        only = 'devices{filter=["a|^/dev/a$|","r|.*|"]}'
+        self.runner.expect(
+            *ENVIRONMENT, 'lvremove', '--config',
+            f'log/silent=0 section{{name=1}} {only}', 'vg/x',
+            '--select', 'vg_missing_pv_count=0', stdout=REMOVED)
+        commands.change_whole('lvremove', 'vg/x',
+                              settings=['section{name=1}'])
+
+
 @ddt.ddt
 class TestFailures(CommandTestCase):
 
@@ -198,10 +241,10 @@ class TestFailures(CommandTestCase):
         self.assertRaises(lvm.CommandOfLVMFailed, self.commands.ask, ['lvs'])
 
     def test_failure_is_typed_and_keeps_its_cause(self):
-        self.expect('lvcreate', '/dev/a', error=5, stderr='  already exists '
+        self.expect('lvconvert', '/dev/a', error=5, stderr='  already exists '
                     'in volume group "vg"')
         error = self.assertRaises(lvm.LogicalVolumeExists,
-                                  self.commands.change, 'lvcreate')
+                                  self.commands.change, 'lvconvert')
         self.assertEqual(5, error.__cause__.exit_code)
 
     @ddt.data(process.CommandRefused(('lvs',), 99, '', ''),
@@ -211,6 +254,55 @@ class TestFailures(CommandTestCase):
         self.expect('lvs', '/dev/a', error=failure)
         self.assertIs(failure, self.assertRaises(
             type(failure), self.commands.ask, ['lvs']))
+
+
+    def test_device_that_hangs(self):
+        hanging = self.useFixture(fixtures.MockPatchObject(
+            kernel, 'hanging', return_value=['/dev/a'])).mock
+        self.expect('lvs', '/dev/a', error=process.CommandTimedOut(
+            ('lvs',), 7))
+        error = self.assertRaises(lvm.DeviceHangs, self.commands.ask,
+                                  ['lvs'])
+        self.assertIn('waits for /dev/a', str(error))
+        self.assertIn('within 7 seconds', str(error))
+        hanging.assert_called_once_with(('/dev/a',))
+
+
+@ddt.ddt
+class TestDeviceRules(base.TestCase):
+
+    def rules(self, **answer):
+        runner = fake_process.ScriptedRunner(self)
+        self.useFixture(fixtures.EnvironmentVariable('PATH', '/bin'))
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        runner.expect(
+            'env', 'PATH=/bin:/usr/sbin:/sbin', *ENVIRONMENT[1:3],
+            f'LVM_SYSTEM_DIR={self.folder}', 'lvmconfig', '--typeconfig',
+            'full', 'devices', **answer)
+        return command.device_rules(runner, self.folder)
+
+    @ddt.data(('', False), ('\tfilter=["a|.*|"]\n', False),
+              ('\tfilter=["r|/dev/sda|"]\n', True),
+              ('\tglobal_filter="r|/dev/sda|"\n', True))
+    @ddt.unpack
+    def test_filter(self, text, has_filter):
+        rules = self.rules(stdout='devices {\n' + text + '}\n')
+        self.assertEqual((has_filter, has_filter),
+                         (rules.has_filter, rules.hide_devices))
+
+    def test_devices_file(self):
+        path = 'devices/system.devices'
+        stdout = ('\tuse_devicesfile=1\n'
+                  '\tdevicesfile="system.devices"\n')
+        # LVM goes without it until there is one.
+        self.assertIsNone(self.rules(stdout=stdout).devices_file)
+        self.useFixture(fixtures.MockPatchObject(
+            command.os.path, 'isfile', lambda file: file.endswith(path)))
+        self.assertIn(path, self.rules(stdout=stdout).devices_file)
+
+    def test_configuration_that_cannot_be_read(self):
+        self.assertFalse(self.rules(error=5).hide_devices)
+        self.assertIn('cannot read', self.log.output)
 
 
 @ddt.ddt

@@ -48,9 +48,20 @@ EXPECTED = {
     errors.PhysicalVolumeMissing: [
         'activate-missing', 'create-missing', 'extend-missing',
         'rename-missing', 'snapshot-missing'],
+    lvm.LogicalVolumeMoving: [
+        'moving-cow', 'moving-extend', 'moving-remove', 'moving-rename',
+        'moving-split'],
+    lvm.ThinIdTaken: ['thin-snapshot-id-taken'],
+    lvm.ThinPoolOutOfStep: ['thin-remove-transaction-id'],
+    errors.ThinPoolPartsActive: ['pool-part-active'],
+    errors.ThinPoolDamaged: ['pool-damaged'],
+    errors.ArchiveFull: ['create-archive-full'],
+    errors.VolumeGroupFull: ['create-limit', 'create-metadata-full'],
     # What no verb of the driver can meet, and needs no name therefore.
     lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
     lvm.VolumeGroupExported: ['create-exported'],
+    lvm.VolumeGroupForeign: ['create-foreign'],
+    lvm.PhysicalVolumeDuplicate: ['activate-duplicate', 'create-duplicate'],
     lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
     lvm.LogicalVolumeOfWrongKind: [
         'cow-of-cow', 'split-no-snapshot', 'thin-no-thin-pool',
@@ -77,7 +88,9 @@ class TestClassify(base.TestCase):
         typed = errors.classify(failure)
         self.assertIs(error, type(typed))
         self.assertIs(failure, typed.__cause__)
-        self.assertIn(failure.stderr.strip(), str(typed))
+        for line in failure.stderr.splitlines():
+            self.assertIn(line.strip(), str(typed))
+        self.assertNotIn('\n', str(typed))
 
     @ddt.data(*VERSIONS)
     def test_every_recording_is_expected_to_be_something(self, version):

@@ -34,3 +34,23 @@ class TestCheckLength(base.TestCase):
     @ddt.unpack
     def test_name_that_is_too_long(self, vg_name, name):
         self.assertRaises(lvm.NameTooLong, names.check_length, vg_name, name)
+
+
+@ddt.ddt
+class TestCheckVgName(base.TestCase):
+
+    @ddt.data(('v' * 57, '{}-pool', '-tpool'), ('v' * 79, 'volume-1', ''))
+    @ddt.unpack
+    def test_name_that_leaves_room(self, vg_name, lv_name, suffix):
+        names.check_vg_name(vg_name, lv_name, suffix)
+
+    @ddt.data(('v' * 58, '{}-pool', '-tpool', 57), ('-v' * 29, '{}-pool',
+                                                     '-tpool', 57),
+              ('v' * 118, 'volume-1', '', 117),
+              ('v' * 118, 'volume-1', '_rimage_0', 108))
+    @ddt.unpack
+    def test_name_that_leaves_none(self, vg_name, lv_name, suffix, longest):
+        error = self.assertRaises(lvm.NameTooLong, names.check_vg_name,
+                                  vg_name, lv_name, suffix)
+        self.assertIn(f'vgrename: a name of up to {longest} characters',
+                      str(error))

@@ -3,6 +3,8 @@
 
 from unittest import mock
 
+import json
+
 import ddt
 import fixtures
 
@@ -17,7 +19,7 @@ FIELDS = ('vg_name,lv_name,lv_size,origin_size,segtype,lv_role,origin,'
           'pool_lv,lv_active,lv_device_open,lv_skip_activation,data_percent,'
           'metadata_percent,lv_tags,lv_merging,lv_permissions,'
           'lv_health_status,lv_check_needed,zero,lv_metadata_size,'
-          'lv_snapshot_invalid,lv_suspended')
+          'lv_snapshot_invalid,lv_suspended,transaction_id')
 NO_VOLUMES = '{"report": [{"lv": []}]}'
 
 
@@ -50,8 +52,17 @@ class TestReports(test_vg.CommandTestCase):
                         'vg', stdout='{"report": [{"lv": [%s]}]}' % rows)
             self.assertEqual(copies, self.vg.count_copies('a'))
 
+    def test_extents_by_pv(self):
+        self.expect('lvs', *FORM, '-o', 'seg_pe_ranges', '-S', 'lv_name="a"',
+                    'vg', stdout=json.dumps({'report': [{'lv': [
+                        {'seg_pe_ranges': '/dev/sda:8-9,/dev/mapper/b:0-0'},
+                        {'seg_pe_ranges': '/dev/sda:1-3'}]}]}))
+        self.assertEqual({'/dev/sda': 5, '/dev/mapper/b': 1},
+                         self.vg.extents_by_pv('a'))
+
     def test_find_volume(self):
-        self.expect('lvs', *FORM, '-o', FIELDS, '-S', 'lv_name="a"', 'vg',
+        self.expect('lvs', *FORM, '-o', FIELDS, '-S',
+                    'lv_name="a" || segtype="thin-pool"', 'vg',
                     stdout=NO_VOLUMES)
         self.assertIsNone(self.vg.find_volume('a'))
         self.assertEqual([7, 7], self.runner.timeouts)

@@ -8,6 +8,7 @@ import pathlib
 import ddt
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import errors as lvm_errors
 from cinder_lvm_driver.lvm import report
 from tests import base
 
@@ -41,7 +42,8 @@ class TestRecorded(base.TestCase):
                       self.check_thin, self.check_raid1,
                       self.check_physical_volumes, self.check_selection,
                       self.check_vg,
-                      self.check_devices, self.check_missing,
+                      self.check_members, self.check_missing,
+                      self.check_duplicates,
                       self.check_trouble):
             check(folder)
 
@@ -122,7 +124,7 @@ class TestRecorded(base.TestCase):
                 self.read(folder, name)))
 
     def check_vg(self, folder):
-        empty, full = (report.parse_vg(self.read(folder, name))
+        empty, full = (report.parse_vg(self.read(folder, name), {})
                        for name in ('group-empty', 'group'))
         self.assertEqual(('vg', 504 * MIB, 504 * MIB, 4 * MIB),
                          (empty.name, empty.size_bytes, empty.free_bytes,
@@ -148,23 +150,32 @@ class TestRecorded(base.TestCase):
         self.assertTrue(snapshot.is_read_only)
         self.assertFalse(volume('volumes-thin', 'clone-2').is_read_only)
         self.assertEqual(1, report.parse_vg(
-            self.read(folder, 'group-missing')).missing_pvs)
+            self.read(folder, 'group-missing'), {}).missing_pvs)
         self.assertTrue(report.parse_spare(self.read(folder, 'spare')))
 
-    def check_devices(self, folder):
-        devices = self.read(folder, 'devices')
-        self.assertEqual(2, len(report.parse_devices(devices, 'vg')))
-        self.assertEqual((), report.parse_devices(devices, 'v'))
+    def check_members(self, folder):
+        members = report.parse_members(self.read(folder, 'members'))
+        self.assertEqual({'vg'}, {member.vg_name for member in members})
+        self.assertEqual(1, len({member.vg_uuid for member in members}))
+        self.assertEqual(2, len({member.pv_uuid for member in members}))
+        self.assertTrue(all(member.path for member in members))
 
     def check_missing(self, folder):
-        missing = self.read(folder, 'devices-missing')
-        self.assertEqual(1, len(report.parse_devices(missing, 'vg')))
+        missing = report.parse_members(self.read(folder, 'members-missing'))
+        self.assertEqual([False, True],
+                         sorted(member.path is None for member in missing))
         # The LVs are all known, from the PV that is there.
         self.assertIn('segments', report.parse_volumes(
             self.read(folder, 'volumes-missing')))
-        # It is this warning that Commands.ask() heeds.
-        self.assertIn("Couldn't find device",
-                      (folder / 'volumes-missing.txt').read_text())
+        self.assertTrue(lvm_errors.lacks_device(
+            (folder / 'volumes-missing.txt').read_text()))
+
+    def check_duplicates(self, folder):
+        found = lvm_errors.duplicates(
+            (folder / 'duplicates.txt').read_text())
+        (paths,) = found.values()
+        self.assertEqual(2, len(paths))
+        self.assertIn('/dev/mapper/copy', paths)
 
 
 @ddt.ddt
@@ -175,11 +186,14 @@ class TestForeignAnswers(base.TestCase):
         | {'lv_name': 'a', 'lv_size': '1', 'segtype': 'linear'}]}]})
     VG = json.dumps({'report': [{'vg': [
         {'vg_name': 'vg', 'vg_size': '3', 'vg_free': '2',
-         'vg_extent_size': '1', 'vg_missing_pv_count': '0'}]}]})
+         'vg_extent_size': '1', 'vg_mda_size': '9', 'vg_mda_free': '4',
+         'max_lv': '0', 'lv_count': '1', 'pv_name': '/dev/a',
+         'pv_uuid': 'uuid-a', 'pv_free': '2',
+         'pv_allocatable': 'allocatable', 'pv_missing': ''}]}]})
 
     def test_the_samples_of_this_test_are_good(self):
         self.assertEqual({'a'}, set(report.parse_volumes(self.VOLUMES)))
-        self.assertEqual(2, report.parse_vg(self.VG).free_bytes)
+        self.assertEqual(2, report.parse_vg(self.VG, {}).free_bytes)
 
     @ddt.data('', 'no JSON', '[]', '{}', '{"report": 1}', 'null',
               '{"report": [{"pv": []}]}', '{"report": [{"lv": null}]}')
@@ -193,6 +207,13 @@ class TestForeignAnswers(base.TestCase):
             lvm.ReportError, report.parse_volumes,
             changed(self.VOLUMES, 'lv', segtype=None, lv_tags=None))
         self.assertIn('segtype, lv_tags', str(error))
+
+    @ddt.data('before', 'after', 'amid')
+    def test_message_around_the_report(self, where):
+        lines = json.dumps(json.loads(self.VOLUMES), indent=2).splitlines()
+        lines.insert({'before': 0, 'amid': 2, 'after': len(lines)}[where],
+                     '  Retrying metadata scan.')
+        self.assertEqual({'a'}, set(report.parse_volumes('\n'.join(lines))))
 
     @ddt.data('lv_size', 'origin_size', 'data_percent', 'metadata_percent',
               'lv_metadata_size')
@@ -210,12 +231,22 @@ class TestForeignAnswers(base.TestCase):
             changed(self.VOLUMES, 'lv', lv_suspended=word))['a']
         self.assertIs(is_suspended, volume.is_suspended)
 
-    @ddt.data(0, 2)
-    def test_other_number_of_vgs(self, number):
+    @ddt.data((), ('vg', 'vg2'))
+    def test_other_number_of_vgs(self, names):
         answer = json.loads(self.VG)
-        answer['report'][0]['vg'] *= number
+        row, = answer['report'][0]['vg']
+        answer['report'][0]['vg'] = [{**row, 'vg_name': name}
+                                     for name in names]
         self.assertRaises(lvm.ReportError, report.parse_vg,
-                          json.dumps(answer))
+                          json.dumps(answer), {})
+
+    def test_space_of_closed_pvs_does_not_count(self):
+        answer = json.loads(self.VG)
+        row, = answer['report'][0]['vg']
+        answer['report'][0]['vg'].append(row | {
+            'vg_free': '2', 'pv_free': '1', 'pv_allocatable': ''})
+        vg = report.parse_vg(json.dumps(answer), {})
+        self.assertEqual((1, 1), (vg.free_bytes, vg.closed_bytes))
 
     def test_several_rows_of_one_volume(self):
         answer = json.loads(self.VOLUMES)

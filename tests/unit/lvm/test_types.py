@@ -17,7 +17,8 @@ LINEAR = types.LogicalVolume(
     active=True, skips_activation=False, is_open=False, data_percent=None,
     metadata_percent=None, tags=frozenset(), is_read_only=False, health=None,
     needs_check=False, zeroes_blocks=False, metadata_size_bytes=None,
-    is_invalid=False, is_merging=False, is_suspended=False)
+    is_invalid=False, is_merging=False, is_suspended=False,
+    transaction_id=None)
 
 
 def volume(role='public', **facts):

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exact command of every verb; here and nowhere else."""
 
+import dataclasses
 import json
 from unittest import mock
 
 import ddt
+import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver import process
 from tests import base
 from tests.fakes import lvm as fake_lvm
 from tests.fakes import process as fake_process
@@ -17,16 +24,23 @@ ENVIRONMENT = ('env', 'LC_ALL=C', 'LVM_SUPPRESS_FD_WARNINGS=1',
                'LVM_SYSTEM_DIR=/etc/lvm')
 FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
 DEVICES = ('--devices', '/dev/sda,/dev/sdb')
+RETRY = 'activation{retry_deactivation=1}'
 SETTINGS = ('--config', report.SETTINGS)
-SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, *FORM, '-o',
-        'vg_name,pv_name,pv_missing')
+SCAN = (*ENVIRONMENT, 'vgs', *SETTINGS, '--foreign', '--shared', *FORM, '-o',
+        'vg_name,vg_uuid,pv_name,pv_uuid')
 SCANNED = json.dumps({'report': [{'vg': [
-    {'vg_name': 'vg', 'pv_name': path, 'pv_missing': ''}
+    {'vg_name': 'vg', 'vg_uuid': 'uuid', 'pv_name': path, 'pv_uuid': path}
     for path in ('/dev/sdb', '/dev/sda')]}]})
+# Part of changes that LVM allows in a VG with missing PVs.
+WHOLE = '--select', 'vg_missing_pv_count=0'
+THIN = dataclasses.replace(test_types.LINEAR, segtype='thin', pool='pool')
 POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
 VG = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
-         '"vg_free": "419430400", "vg_extent_size": "4194304", '
-         '"vg_missing_pv_count": "0"}]}]}')
+      '"vg_free": "419430400", "vg_extent_size": "4194304", '
+      '"vg_mda_size": "1044480", "vg_mda_free": "520192", "max_lv": "0", '
+      '"lv_count": "0", "pv_name": "/dev/sda", "pv_uuid": "a", '
+      '"pv_free": "419430400", "pv_allocatable": "allocatable", '
+      '"pv_missing": ""}]}]}')
 
 
 class CommandTestCase(base.TestCase):
@@ -40,6 +54,11 @@ class CommandTestCase(base.TestCase):
 
     def expect(self, program, *words, **answer):
         settings = SETTINGS if program in ('lvs', 'vgs') else ()
+        if program in ('lvcreate', 'lvextend', 'lvrename', 'lvchange'):
+            own = ()
+            if words[0] == '--config':
+                own, words = words[1:2], words[2:]
+            settings = '--config', ' '.join((*own, 'backup{archive=0}'))
         self.runner.expect(*ENVIRONMENT, program, *DEVICES, *settings,
                            *words, **answer)
 
@@ -75,26 +94,34 @@ class TestVerbs(CommandTestCase):
          'activation{thin_pool_autoextend_threshold=80 '
          'thin_pool_autoextend_percent=20}', '--use-policies', 'vg/a')),
         (('delete', 'a'), ('lvremove', '--config',
-         'activation{retry_deactivation=1}', '--force', 'vg/a')),
+         'log/silent=0 activation{retry_deactivation=1}', '--force', 'vg/a',
+         *WHOLE)),
         (('split_snapshot', 's'), ('lvconvert', '--yes', '--splitsnapshot',
          'vg/s')),
         (('reduce_volume', 'a', 5), ('lvreduce', '--force', '--size', '5b',
          'vg/a')),
-        (('merge_snapshot', 's'), ('lvconvert', '--yes', '--merge',
-         '--interval', '1', 'vg/s')),
+        (('merge_tagged', 't'), ('lvconvert', '--yes', '--merge',
+         '--interval', '1', '@t')),
+        (('refresh', 'a'), ('lvchange', '--refresh', 'vg/a')),
         (('resume_merge', 'a'), ('lvchange', '--yes', '--activate', 'y',
          '--poll', 'y', 'vg/a')),
-        (('add_tag', 'a', 't'), ('lvchange', '--addtag', 't', 'vg/a')),
-        (('delete_tag', 'a', 't'), ('lvchange', '--deltag', 't', 'vg/a')),
+        (('add_tag', 'a', 't'), ('lvchange', '--config', 'log/silent=0',
+         '--addtag', 't', 'vg/a', *WHOLE)),
+        (('delete_tag', 'a', 't'), ('lvchange', '--config', 'log/silent=0',
+         '--deltag', 't', 'vg/a', *WHOLE)),
         (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),
-        (('make_writable', 'a'), ('lvchange', '--permission', 'rw', 'vg/a')),
+        (('make_writable', 'a'), ('lvchange', '--config', 'log/silent=0',
+         '--permission', 'rw', 'vg/a', *WHOLE)),
+        (('follow_disks',), ('lvchange', '--refresh', '--select',
+         'lv_active=active', 'vg')),
         (('deactivate_lv', 'a'), ('lvchange', '--config',
          'activation{retry_deactivation=1}', '--activate', 'n', 'vg/a')))
     @ddt.unpack
     def test_verb(self, call, command):
-        self.expect(*command)
+        self.expect(*command, stdout='  Logical volume "a" successfully '
+                    'removed.\n  Logical volume vg/a changed.\n')
         verb, *arguments = call
         getattr(self.vg, verb)(*arguments)
         # A change is waited for until it ends.
@@ -112,35 +139,135 @@ class TestVerbs(CommandTestCase):
         for verb in (self.vg.rename_volume, self.vg.split_copy):
             self.assertRaises(lvm.NameTooLong, verb, 'a', 'b' * 125)
         self.assertRaises(lvm.NameTooLong, self.vg.create_thin_snapshot,
-                          'b' * 125, 'a', activate=True)
+                          'b' * 125, THIN, activate=True)
 
     def test_create_thin_snapshot(self):
         # auto_set_activation_skip may be 0 in lvm.conf.
         self.expect('lvcreate', '--snapshot', '--permission', 'r',
                     '--setactivationskip', 'y', '--name', 's', 'vg/a')
-        self.vg.create_thin_snapshot('s', 'a', activate=False)
+        self.vg.create_thin_snapshot('s', THIN, activate=False)
 
     def test_create_active_thin_snapshot(self):
         self.expect('lvcreate', '--snapshot', '--permission', 'rw',
                     '--setactivationskip', 'n', '--name', 's', 'vg/a')
-        self.vg.create_thin_snapshot('s', 'a', activate=True)
+        self.vg.create_thin_snapshot('s', THIN, activate=True)
 
     def test_create_thin_pool_over_95_percent(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    ','.join(report._VG_FIELDS), 'vg',
                     stdout=VG)
         self.expect('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',
-                    '--extents', '95', '--name', 'pool', 'vg')
+                    '--extents', '95', '--name', 'cinder-new-pool', 'vg')
+        self.expect('lvrename', 'vg', 'cinder-new-pool', 'pool')
         self.vg.create_thin_pool('pool')
 
     def test_create_thin_pool_in_a_full_vg(self):
         self.expect('vgs', *FORM, '-o',
-                    'vg_name,vg_size,vg_free,vg_extent_size,'
-                    'vg_missing_pv_count', 'vg',
+                    ','.join(report._VG_FIELDS), 'vg',
                     stdout=VG.replace('419430400', '0'))
         self.assertRaises(lvm.InsufficientSpace, self.vg.create_thin_pool,
                           'pool')
+
+
+class TestFullArchive(CommandTestCase):
+
+    def test_what_is_removed_is_not_archived(self):
+        for verb, words, settings in (
+                ('delete', ['lvremove', '--force', 'vg/a', *WHOLE],
+                 f'log/silent=0 {RETRY}'),
+                ('split_snapshot', ['lvconvert', '--yes', '--splitsnapshot',
+                                    'vg/a'], '')):
+            self.fail_with(
+                words, settings, '/etc/lvm/archive/.lvm_a_1_2: write error '
+                'failed: No space left on device')
+            config = f'{settings} backup{{archive=0}}'.strip()
+            self.runner.expect(
+                *ENVIRONMENT, words[0], *DEVICES, '--config', config,
+                *words[1:],
+                stdout='  Logical volume "a" successfully removed.\n')
+            getattr(self.vg, verb)('a')
+
+    def test_nothing_is_converted(self):
+        self.fail_with(['lvconvert', '--yes', '--mirrors', '0', 'vg/a'], '',
+                       '/a/.lvm_a_1_2: write error failed: No space left on '
+                       'device')
+        error = self.assertRaises(errors.ArchiveFull,
+                                  self.vg.convert_to_linear, 'a')
+        self.assertIn('backup/archive_dir', str(error))
+
+    def fail_with(self, words, settings, stderr):
+        self.runner.expect(
+            *ENVIRONMENT, words[0], *DEVICES,
+            *['--config', settings] * bool(settings), *words[1:],
+            error=process.CommandFailed(words, 5, '', stderr))
+
+
+class TestPoolsThatAreHalfActive(CommandTestCase):
+
+    ACTIVATE = ('lvchange', '--yes', '--activate', 'y',
+                '--ignoreactivationskip', 'vg/pool')
+
+    def test_parts_are_deactivated(self):
+        self.runner.expect(
+            *ENVIRONMENT, self.ACTIVATE[0], *DEVICES, '--config',
+            'backup{archive=0}', *self.ACTIVATE[1:],
+            error=process.CommandFailed(
+                self.ACTIVATE, 5, '', 'Activation of logical volume vg/pool '
+                'is prohibited while logical volume vg/pool_tmeta is active'))
+        for part in 'vg/pool_tmeta', 'vg/pool_tdata':
+            self.runner.expect(
+                *ENVIRONMENT, 'lvchange', *DEVICES, '--config',
+                f'{RETRY} backup{{archive=0}}',
+                '--activate', 'n', part)
+        self.expect(*self.ACTIVATE)
+        self.vg.activate_pool('pool')
+
+
+class TestOrphans(base.TestCase):
+    """Data in a thin pool under the id that LVM gives next."""
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.lvm.add('pool', 100 * 2 ** 20, segtype='thin-pool')
+        self.lvm.add('a', segtype='thin', pool='pool')
+        self.lvm.orphan = 'data of another tenant'
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack', self.lvm.stack))
+
+    def orphans(self):
+        return [(lv.content, lv.active, lv.read_only, lv.skip)
+                for name, lv in self.lvm.volumes.items()
+                if name.startswith('cinder-orphan-')]
+
+    def test_volume(self):
+        self.vg.create_thin_volume('b', 5, 'pool')
+        self.assertEqual('', self.lvm.volumes['b'].content)
+        self.assertEqual([('data of another tenant', False, True, True)],
+                         self.orphans())
+        self.assertIn('lvremove vg/cinder-orphan-', self.log.output)
+
+    def test_snapshot(self):
+        self.lvm.volumes['a'].content = 'ours'
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=True)
+        self.assertEqual('ours', self.lvm.volumes['s'].content)
+        self.assertEqual([('data of another tenant', False, True, True)],
+                         self.orphans())
+
+    def test_id_without_data(self):
+        self.lvm.orphan = ''
+        self.vg.create_thin_snapshot('s', self.vg.get_volume('a'),
+                                     activate=True)
+        self.assertEqual([], self.orphans())
+
+    def test_no_end_of_them(self):
+        with mock.patch.object(self.vg._pools, 'is_blank',
+                               return_value=False):
+            self.assertRaises(lvm.ThinIdTaken, self.vg.create_thin_volume,
+                              'b', 5, 'pool')
+        self.assertNotIn('b', self.lvm.volumes)
 
 
 @ddt.ddt
@@ -165,7 +292,81 @@ class TestBringUp(base.TestCase):
         self.assertEqual(programs, self.bring_up(**facts))
         self.assertTrue(self.lvm.volumes['a'].active)
 
+    @ddt.data([True], [True, False])
+    def test_disk_that_came_back_under_another_name(self, is_lost):
+        """What LVM says of other LVs does not matter."""
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'is_on_lost_disk', side_effect=is_lost))
+        if len(is_lost) == 1:
+            self.assertEqual(['lvs', 'lvchange'], self.bring_up())
+            return
+        with mock.patch.object(lvm.LVM, 'follow_disks',
+                               side_effect=lvm.CommandOfLVMFailed('busy')):
+            self.assertEqual(['lvs'], self.bring_up())
+
+    def test_disk_that_is_gone(self):
+        self.useFixture(fixtures.MockPatchObject(
+            kernel, 'is_on_lost_disk', return_value=True))
+        with mock.patch.object(lvm.LVM, 'follow_disks',
+                               side_effect=lvm.CommandOfLVMFailed('gone')):
+            self.assertRaises(lvm.CommandOfLVMFailed, self.bring_up)
+
     @ddt.data({'is_suspended': True}, {'segtype': 'thin-pool'})
     def test_what_is_not_brought_up(self, facts):
         self.assertRaises(lvm.LVMError, self.bring_up, active=False, **facts)
         self.assertFalse(self.lvm.volumes['a'].active)
+
+
+class TestNodes(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        for name in 'a', 'b':
+            self.lvm.add(name)
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.vg.find_volume('a')
+        # Paths that lead elsewhere.
+        self.wrong = set()
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'why_not_lv',
+            lambda path: 'leads elsewhere' if path in self.wrong else None))
+        self.run = self.useFixture(fixtures.MockPatchObject(
+            self.lvm, 'run', wraps=self.lvm.run)).mock
+
+    def programs(self):
+        return [fake_lvm.parse(call.args)[0]
+                for call in self.run.call_args_list]
+
+    def create_nodes(self, options, words):
+        self.words = words
+        self.wrong.clear()
+
+    def test_nodes_that_are_right(self):
+        self.vg.ensure_nodes('a', 'b')
+        self.assertEqual([], self.programs())
+
+    def test_nodes_that_lead_elsewhere(self):
+        for path in '/dev/vg/b', '/dev/mapper/vg-b':
+            self.wrong.add(path)
+            self.useFixture(fixtures.MockPatchObject(
+                self.lvm, '_vgmknodes', self.create_nodes))
+            self.vg.ensure_nodes('a', 'b')
+            self.assertEqual(['vg/b'], self.words)
+
+    def test_nodes_of_an_lv_that_is_brought_up(self):
+        self.useFixture(fixtures.MockPatchObject(
+            self.lvm, '_vgmknodes', self.create_nodes))
+        self.wrong.add('/dev/vg/a')
+        self.vg.bring_up('a')
+        self.wrong.add('/dev/vg/a')
+        self.vg.activate_lv('a')
+        self.assertEqual(['lvs', 'vgmknodes', 'lvchange', 'vgmknodes'],
+                         self.programs())
+
+    def test_nodes_that_cannot_be_created(self):
+        self.wrong.add('/dev/vg/a')
+        error = self.assertRaises(lvm.DeviceNodeWrong, self.vg.ensure_nodes,
+                                  'a')
+        self.assertIn('/dev/vg/a does not lead to the device of its LV',
+                      str(error))

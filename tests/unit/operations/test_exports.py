@@ -9,6 +9,7 @@ import ddt
 import fixtures
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors as target_errors
 from tests.fakes import backend
@@ -243,8 +244,10 @@ class TestTerminateConnection(ExportTestCase):
         ((HOST, OTHER_HOST), True, HOST, True, True),
         ((HOST, HOST), True, HOST, False, True),
         ((HOST, HOST, OTHER_HOST), True, OTHER_HOST, True, True),
-        # A live migration has two attachments without multiattach.
-        ((HOST, HOST), False, HOST, True, True),
+        # A live migration has two attachments without multiattach, and two
+        # hosts may have one name.
+        ((HOST, HOST), False, HOST, False, True),
+        ((HOST, OTHER_HOST), False, HOST, True, True),
         ((None, HOST), True, HOST, True, True),
         ((), False, HOST, True, False),
         # A forced detach names no host and ends them all.
@@ -260,6 +263,32 @@ class TestTerminateConnection(ExportTestCase):
         self.assertEqual(
             [('terminate_connection', volume.id, connector)] * ends,
             self.target.calls)
+        self.assertIn(
+            f'INFO cinder_lvm_driver.operations.exports: Volume {volume.id}: '
+            + ('every host is denied' if connector is None else
+               f'host {exports.host_of(connector)} '
+               + ('is denied' if ends else 'keeps its access')),
+            self.log.output)
+
+
+class TestSharedName(ExportTestCase):
+
+    def connect(self, *hosts):
+        volume = self.make_volume()
+        for host in hosts:
+            self.attach(volume, {**HOST, 'host': host})
+        self.driver.initialize_connection(volume,
+                                          {**HOST, 'host': hosts[-1]})
+
+    def test_two_hosts_of_one_name(self):
+        self.connect('compute-1', 'compute-2')
+        self.assertIn('WARNING cinder_lvm_driver.operations.exports: Hosts '
+                      'compute-1 and compute-2 have the same initiator name',
+                      self.log.output)
+
+    def test_one_host(self):
+        self.connect('compute-1', 'compute-1')
+        self.assertNotIn('same initiator name', self.log.output)
 
 
 @ddt.ddt
@@ -431,4 +460,4 @@ class TestErrors(ExportTestCase):
         error = self.assertRaises(exception.VolumeBackendAPIException,
                                   self.driver.create_export, self.context,
                                   self.volume(), None)
-        self.assertIsInstance(error.__cause__, lvm.LogicalVolumeNotFound)
+        self.assertIsInstance(error.__context__, lvm.LogicalVolumeNotFound)

@@ -19,7 +19,8 @@ LINEAR = lvm.LogicalVolume(
     active=True, skips_activation=False, is_open=False, data_percent=None,
     metadata_percent=None, tags=frozenset(), is_read_only=False, health=None,
     needs_check=False, zeroes_blocks=False, metadata_size_bytes=None,
-    is_invalid=False, is_merging=False, is_suspended=False)
+    is_invalid=False, is_merging=False, is_suspended=False,
+    transaction_id=None)
 COW = dataclasses.replace(
     LINEAR, name='cow', role=frozenset(['snapshot', 'thicksnapshot']),
     size_bytes=GIB + 1, origin_size_bytes=GIB, origin='a')

@@ -2,6 +2,7 @@
 """How a back end starts, and what it does about the end of the last run."""
 
 from cinder import exception
+import ddt
 
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.targets import errors as target_errors
@@ -12,8 +13,10 @@ GIB = backend.GIB
 BACKEND_ERROR = exception.VolumeBackendAPIException
 THIN = {'lvm_type': 'thin'}
 THICK = {'lvm_type': 'default'}
+VG_OF_58 = 'v' * 58
 
 
+@ddt.ddt
 class TestSetup(backend.BackendTestCase):
 
     def set_up(self, *arguments, **settings):
@@ -37,6 +40,20 @@ class TestSetup(backend.BackendTestCase):
     def test_thick(self):
         self.set_up(**THICK)
         self.assertEqual(set(), self.machine.names())
+
+    @ddt.data((THIN, 'LVs thin in pool vg-pool (lvm_type = thin)'),
+              (THICK, 'LVs default (lvm_type = default)'),
+              ({'lvm_type': 'auto'}, 'LVs thin in pool vg-pool (lvm_type = '
+                                     'auto)'),
+              ({**THICK, 'lvm_mirrors': 1}, 'LVs default with 2 copies'))
+    @ddt.unpack
+    def test_log_says_what_is_started(self, settings, lvs):
+        self.set_up(**settings)
+        for text in ('INFO cinder_lvm_driver.operations.startup: Back end '
+                     'backend: cinder-lvm-driver ', 'class '
+                     'cinder_lvm_driver.driver.LVMVolumeDriver, VG vg, ',
+                     lvs, 'target_helper lioadm, portals unknown'):
+            self.assertIn(text, self.log.output)
 
     def test_auto_finds_other_volumes(self):
         self.lvm.add('a')
@@ -91,6 +108,41 @@ class TestSetup(backend.BackendTestCase):
             target_errors.TargetConfigurationError('no configfs'))
         error = self.assertRaises(BACKEND_ERROR, made.check_for_setup_error)
         self.assertIn('no configfs', str(error))
+
+
+@ddt.ddt
+class TestNames(backend.BackendTestCase):
+
+    def start(self, vg_name, **settings):
+        self.lvm = self.machine.add_vg(vg_name,
+                                          size_bytes=100 * GIB)
+        return self.make_driver(volume_group=vg_name, **settings)
+
+    def test_pool_that_could_have_no_device(self):
+        error = self.assertRaises(BACKEND_ERROR,
+                                  self.start, VG_OF_58)
+        self.assertIn(f'LV {VG_OF_58}-pool in VG {VG_OF_58} would have',
+                      str(error))
+        self.assertIn('a name of up to 57 characters works', str(error))
+        self.assertEqual({}, self.lvm.volumes)
+
+    @ddt.data(('volume_name_template', 'v' * 60 + '%s'),
+              ('snapshot_name_template', 's' * 60 + '%s'))
+    @ddt.unpack
+    def test_template_that_is_too_long(self, option, template):
+        self.config.config(**{option: template})
+        error = self.assertRaises(BACKEND_ERROR,
+                                  self.start, 'v' * 40, lvm_type='default')
+        self.assertIn('would have', str(error))
+
+    def test_verbs_whose_names_are_too_long(self):
+        self.start('v' * 60, lvm_type='default')
+        self.assertIn('No volume can be reverted: ', self.log.output)
+        self.assertNotIn('be cloned', self.log.output)
+
+    def test_names_that_are_short_enough(self):
+        self.start('v' * 50)
+        self.assertNotIn('No volume can be', self.log.output)
 
 
 class TestRecovery(backend.DriverTestCase):

@@ -26,8 +26,6 @@ class FakeDevices(fixtures.Fixture):
     def _setUp(self):
         for patch in (
                 mock.patch.object(validation, 'device_number', self._number),
-                mock.patch.object(validation, '_is_logical_volume',
-                                  lambda number: True),
                 fake_channel.patch()):
             patch.start()
             self.addCleanup(patch.stop)

@@ -100,8 +100,9 @@ class TestBackstores(fake_lio.LioTestCase):
     def test_device_in_use(self):
         self.lio.os.opened_elsewhere = {self.DEVICE}
         error = self.assertRaises(errors.DeviceNotUsable, self.create)
-        self.assertEqual(f'device {self.DEVICE} is in use: find its user '
-                         'with lsblk or fuser', str(error))
+        self.assertEqual(f"device {self.DEVICE} is in use by a process, "
+                         f"which 'fuser -v {self.DEVICE}' shows to root: end "
+                         f"that", str(error))
         self.assertEqual([], (self.lio.root / 'core').directories())
 
     def test_device_that_went_away(self):

@@ -20,6 +20,7 @@ class FakeKernel(fixtures.Fixture):
 
     def __init__(self, tree):
         self._tree = tree
+        self.is_mounted = True
 
     def _setUp(self):
         self.configfs = self.useFixture(fixtures.TempDir()).path
@@ -28,12 +29,23 @@ class FakeKernel(fixtures.Fixture):
         for module, name, value in (
                 (configfs, 'MOUNT', self.configfs),
                 (node, '_LOADED', self.loaded),
+                (node, '_RDMA_DEVICES', '/none/*'),
+                (node.os.path, 'ismount', lambda path: self.is_mounted),
                 (listening, 'is_local',
                  lambda portal: portal.address == '10.0.0.1')):
             self.useFixture(fixtures.MockPatchObject(module, name, value))
 
     def unmount(self):
+        self.is_mounted = False
+        os.rmdir(f'{self.configfs}/{self._tree}')
+
+    def unmount_all(self):
+        self.is_mounted = False
         shutil.rmtree(self.configfs)
+
+    def mount(self):
+        self.is_mounted = True
+        os.mkdir(f'{self.configfs}/{self._tree}')
 
     def load(self, module):
         os.mkdir(f'{self.loaded}/{module}')

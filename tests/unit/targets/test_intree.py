@@ -4,6 +4,7 @@ from unittest import mock
 from cinder import exception
 from cinder.volume.targets import iscsi as in_tree
 from cinder.volume.targets import spdknvmf
+import ddt
 from oslo_utils import importutils
 
 from cinder_lvm_driver.targets import intree
@@ -65,6 +66,7 @@ class TestInTreeTarget(base.TestCase):
                           None, self.volume, '/dev/a')
 
 
+@ddt.ddt
 class TestThroughTheDriver(backend.BackendTestCase):
     """The classes themselves, as far as they need no program of theirs."""
 
@@ -125,7 +127,8 @@ class TestThroughTheDriver(backend.BackendTestCase):
             'storage_protocol'])
 
     def test_other_classes_can_be_made(self):
-        with mock.patch.object(spdknvmf.SpdkNvmf, '_rpc_call') as asked:
+        with (mock.patch.object(spdknvmf.SpdkNvmf, '_rpc_call') as asked,
+              mock.patch.object(intree.shutil, 'which')):
             for helper, protocol, stored in (
                     ('scstadmin', 'iscsi', 'iSCSI'),
                     ('iscsictl', 'iscsi', 'iSCSI'),
@@ -134,3 +137,11 @@ class TestThroughTheDriver(backend.BackendTestCase):
                                         target_protocol=protocol)
                 self.assertEqual(stored, made.protocol, helper)
         asked.assert_called_once()
+
+    @ddt.data('scstadmin', 'iscsictl')
+    def test_program_that_is_not_installed(self, helper):
+        with mock.patch.object(intree.shutil, 'which', return_value=None):
+            error = self.assertRaises(
+                exception.VolumeBackendAPIException, self.make_driver,
+                target_helper=helper)
+        self.assertIn(f'the program {helper} is not installed', str(error))

@@ -3,6 +3,7 @@ from unittest import mock
 
 from cinder.volume.targets import fake as in_tree_fake
 import ddt
+import fixtures
 from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged.chap import Chap
@@ -10,6 +11,7 @@ from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets import iscsi_export
+from cinder_lvm_driver.targets import node
 from tests import base
 from tests.unit.targets import fake_volume
 
@@ -63,6 +65,8 @@ class TestSetup(IscsiTestCase):
 
     @ddt.data('iscsi', 'iser')
     def test_protocol(self, protocol):
+        self.useFixture(fixtures.MockPatchObject(node, '_RDMA_DEVICES',
+                                                 '/sys/*'))
         target = self.target(target_protocol=protocol)
         self.assertIsNone(target.check_for_setup_error())
         self.assertEqual('iSCSI', target.storage_protocol)

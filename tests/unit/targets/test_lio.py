@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 from unittest import mock
 
 import ddt
+import fixtures
 from oslo_concurrency import lockutils
 
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio as verbs
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
@@ -64,7 +67,23 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
 
     def test_no_configfs(self):
         self.kernel.unmount()
-        self.assert_refused('configfs is not mounted')
+        self.assert_refused('does not exist: configfs was unmounted')
+        self.runner.run.assert_called_with(
+            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
+
+    def test_faults(self):
+        self.assertIsNone(self.target.fault())
+        self.useFixture(fixtures.MockPatchObject(
+            listening, 'bind_error', lambda portal: OSError(98, 'in use')))
+        self.runner.run.return_value.stdout = ''
+        self.assertIn('in use by another process', self.target.fault())
+        for portal in '10.0.0.1:3260', '0.0.0.0:3260':
+            path = f'{self.kernel.configfs}/target/iscsi/x/tpgt_1/np/{portal}'
+            os.makedirs(path)
+            self.assertIsNone(self.target.fault())
+            os.rmdir(path)
+        self.kernel.unmount_all()
+        self.assertIn('target does not exist', self.target.fault())
 
     def test_no_daemon(self):
         with mock.patch.object(verbs, 'list_targets', side_effect=OSError):
@@ -86,11 +105,10 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
             target_secondary_ip_addresses=['storage.example.com'])
 
     def test_address_of_another_host(self):
-        self.make(target_secondary_ip_addresses=['10.0.0.2']
-                  ).check_for_setup_error()
+        target = self.make(target_secondary_ip_addresses=['10.0.0.2'])
+        target.check_for_setup_error()
         self.assertIn('No network interface of this node has the address of '
-                      'portal 10.0.0.2:3260',
-                      self.log.output)
+                      'portal 10.0.0.2:3260', target.fault())
 
     def test_address_in_brackets(self):
         self.make(target_ip_address='[2001:db8::1]').check_for_setup_error()

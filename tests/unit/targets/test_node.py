@@ -121,9 +121,39 @@ class TestKernel(base.TestCase):
             'be loaded', node.load_modules, ('one',), 'helper', self.runner)
 
     def test_tree(self):
-        node.check_tree('target')
-        self.assert_refused('configfs is not mounted', node.check_tree,
-                            'nvmet')
+        node.check_tree('target', self.runner)
+        self.assertIsNone(node.tree_fault('target'))
+        self.runner.run.assert_not_called()
+        self.assert_refused('/nvmet does not exist', node.check_tree,
+                            'nvmet', self.runner)
+        self.assertIn('Restart cinder-volume', node.tree_fault('nvmet'))
+
+    def test_configfs_that_is_not_mounted(self):
+        self.kernel.unmount()
+        self.runner.run.side_effect = lambda *argv: self.kernel.mount()
+        node.check_tree('target', self.runner)
+        self.runner.run.assert_called_once_with(
+            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
+
+    def test_configfs_that_cannot_be_mounted(self):
+        self.kernel.unmount()
+        self.runner.run.side_effect = process.CommandFailed(
+            ('mount', 'x'), 32, '', 'permission denied')
+        self.assert_refused('configfs cannot be mounted', node.check_tree,
+                            'target', self.runner)
+
+    @ddt.data('iser', 'nvmet_rdma')
+    def test_rdma(self, protocol):
+        self.assertIn('this node has no RDMA device',
+                      node.rdma_fault(protocol))
+        self.assert_refused(f"target_protocol is '{protocol}'",
+                            node.check_rdma, protocol)
+        with mock.patch.object(node, '_RDMA_DEVICES', '/sys/*'):
+            node.check_rdma(protocol)
+
+    @ddt.data('iscsi', 'nvmet_tcp')
+    def test_no_rdma_needed(self, protocol):
+        node.check_rdma(protocol)
 
     @ddt.data('storage.example.com', 'fe80::1%eth0')
     def test_no_address(self, address):

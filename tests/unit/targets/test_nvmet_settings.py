@@ -2,10 +2,12 @@
 from unittest import mock
 
 import ddt
+import fixtures
 
+from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet as verbs
 from cinder_lvm_driver import process
-from cinder_lvm_driver.targets import nvmet_settings
+from cinder_lvm_driver.targets import node
 from tests.unit.targets import fake_kernel
 from tests.unit.targets import nvmet_case
 
@@ -24,12 +26,11 @@ class TestSetup(fake_kernel.SetupCase, nvmet_case.NvmetTestCase):
         self.assertEqual('nvmeof', self.target.protocol)
 
     def test_rdma(self):
-        with mock.patch.object(nvmet_settings, '_RDMA_DEVICES', '/sys/*'):
+        with mock.patch.object(node, '_RDMA_DEVICES', '/sys/*'):
             self.make(target_protocol='nvmet_rdma').check_for_setup_error()
         self.runner.run.assert_called_with('modprobe', 'nvmet_rdma')
-        with mock.patch.object(nvmet_settings, '_RDMA_DEVICES', '/none/*'):
-            self.assert_refused('this node has no RDMA device',
-                                target_protocol='nvmet_rdma')
+        self.assert_refused('this node has no RDMA device',
+                            target_protocol='nvmet_rdma')
 
     @ddt.data(
         ("target_protocol is 'iscsi', but", {'target_protocol': 'iscsi'}),
@@ -55,7 +56,19 @@ class TestSetup(fake_kernel.SetupCase, nvmet_case.NvmetTestCase):
 
     def test_no_configfs(self):
         self.kernel.unmount()
-        self.assert_refused('configfs is not mounted')
+        self.assert_refused('does not exist: configfs was unmounted')
+        self.runner.run.assert_called_with(
+            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
+
+    def test_faults(self):
+        self.assertIsNone(self.target.fault())
+        self.useFixture(fixtures.MockPatchObject(
+            listening, 'bind_error', lambda portal: OSError(98, 'in use')))
+        self.runner.run.return_value.stdout = ''
+        self.assertIn('in use by another process', self.target.fault())
+        self.target.create_export(None, nvmet_case.new_volume(),
+                                  nvmet_case.DEVICES[0])
+        self.assertIsNone(self.target.fault())
 
     def test_no_daemon(self):
         with mock.patch.object(verbs, 'list_subsystems', side_effect=OSError):

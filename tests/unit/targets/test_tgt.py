@@ -12,6 +12,8 @@ from oslo_privsep import daemon
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt as verbs
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import node
+from cinder_lvm_driver.targets import portals
 from cinder_lvm_driver.targets import tgt
 from tests.unit.privileged import fake_tgtd
 from tests.unit.targets import fake_volume
@@ -73,6 +75,11 @@ class TargetTestCase(fake_tgtd.TgtTestCase):
 @ddt.ddt
 class TestSetup(TargetTestCase):
 
+    def add_rdma(self):
+        """Have an RDMA device."""
+        self.useFixture(fixtures.MockPatchObject(node, '_RDMA_DEVICES',
+                                                 '/sys/*'))
+
     def assert_refused(self, pattern, target=None):
         error = self.assertRaises(
             errors.TargetConfigurationError,
@@ -92,16 +99,30 @@ class TestSetup(TargetTestCase):
 
     def test_a_portal_of_somebody_else(self):
         self.daemon.refused_portals = {'10.0.0.1:3261'}
-        self.make(target_port=3261).check_for_setup_error()
-        self.assertIn('tgtd cannot listen on portal 10.0.0.1:3261: Address '
-                      'in use', self.log.output)
+        target = self.make(target_port=3261)
+        target.check_for_setup_error()
+        for error, pattern in (
+                (None, 'tgtd cannot listen on portal 10.0.0.1:3261: Address '
+                       'in use'),
+                (OSError(98, 'x'), 'Portal 10.0.0.1:3261 is in use by')):
+            with mock.patch.object(listening, 'is_local', bool), \
+                    mock.patch.object(portals, '_holder'), \
+                    mock.patch.object(listening, 'bind_error',
+                                      lambda portal, error=error: error):
+                self.assertIn(pattern, target.fault())
 
     def test_address_of_another_host(self):
-        self.make(target_secondary_ip_addresses=['10.0.0.9']
-                  ).check_for_setup_error()
+        self.daemon.refused_portals = {'10.0.0.9:3261'}
+        target = self.make(target_port=3261,
+                           target_secondary_ip_addresses=['10.0.0.9'])
+        target.check_for_setup_error()
         self.assertIn('No network interface of this node has the address of '
-                      'portal 10.0.0.9:3260',
-                      self.log.output)
+                      'portal 10.0.0.9:3261', target.fault())
+
+    def test_daemon_that_has_died(self):
+        self.assertIsNone(self.target.fault())
+        self.daemon.answer = ConnectionRefusedError(111, 'refused')
+        self.assertIn('systemctl start tgt', self.target.fault())
 
     @ddt.data((ConnectionRefusedError(111, 'Connection refused'),
                'install the package tgt and start'),
@@ -123,12 +144,15 @@ class TestSetup(TargetTestCase):
 
     def test_no_iser(self):
         target = self.make(target_protocol='iser')
+        self.assert_refused('this node has no RDMA device', target)
+        self.add_rdma()
         self.assert_refused("transport of tgtd is in state 'error'", target)
         del self.daemon.transports['iser']
         self.assert_refused("in state 'not built in'", target)
 
     def test_iser(self):
         self.daemon.transports['iser'] = 'ready'
+        self.add_rdma()
         self.make(target_protocol='iser', target_port=5
                   ).check_for_setup_error()
         self.assertEqual(2, len(self.daemon.portals))
@@ -184,6 +208,7 @@ class TestSetup(TargetTestCase):
                 fake_volume.new_volume(2), DEVICES[1])
 
 
+@ddt.ddt
 class TestVerbs(TargetTestCase):
 
     def test_host_that_has_just_left_is_not_let_in_again(self):
@@ -344,6 +369,24 @@ class TestVerbs(TargetTestCase):
         self.assertEqual(('sync', '1'), (lun.flags, lun.readonly))
         self.assertTrue(lun.mode_page)
         self.assertEqual(volume.name[:36], lun.scsi_id)
+
+    @ddt.data(('volume-', 'volume-'),
+              ('openstack-eu-west-', 'openstack-eu-west-'),
+              ('openstack-eu-west-1-', ''),
+              ('openstack-production-eu-west-1-volume-', ''), ('', ''))
+    @ddt.unpack
+    def test_wwid(self, prefix, kept):
+        """Two volumes never share what hosts take for the disk."""
+        volumes = [fake_volume.new_volume(
+            number, name=prefix + fake_volume.UUID % number)
+            for number in (1, 2)]
+        for volume, device in zip(volumes, DEVICES, strict=False):
+            self.target.create_export(None, volume, device)
+            expected = (kept + volume.id)[:36]
+            self.assertEqual(expected,
+                             self.fake(iqn(volume)).luns[1].scsi_id)
+            self.assertIn(f'scsi_id {kept}{volume.id}',
+                          self.target.folder.read(iqn(volume)).format())
 
     def test_iser(self):
         """There, a host needs its name and an address in the list."""

@@ -41,7 +41,8 @@ IN_TREE = '''
 
 def definition(**values):
     return tgt_persist.Definition(**{
-        'target_iqn': IQN, 'device': '/dev/vg/volume-1', 'lld': 'iscsi',
+        'target_iqn': IQN, 'device': '/dev/vg/volume-1',
+        'scsi_id': 'volume-1', 'lld': 'iscsi',
         'chap': Chap('name', 'secret123456'), 'bsoflags': '',
         'write_cache': True, 'read_only': False, 'initiators': (HOST,),
         'addresses': ('255.255.255.255',), **values})

@@ -152,6 +152,8 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         self.vg = self._given_vg = brick.Brick(fake, name, self)
         self._note(self.vg, arguments)
         is_thin = self.settings.lvm_type == 'thin'
+        # Theirs looks at no target.
+        self.target_driver.fault = lambda: None
         self._backend = backend.build(
             # Theirs takes all that is not 'thin' for thick until it is set
             # up.

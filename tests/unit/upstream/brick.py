@@ -161,6 +161,9 @@ class Brick:
     def require_closed(self, volume, remedy=None):
         return volume
 
+    def check_changeable(self, volume):
+        """Take it that LVM and the kernel agree."""
+
     def get_volumes(self):
         volumes = {}
         for answer in self.fake.get_volumes():
@@ -175,6 +178,8 @@ class Brick:
                 volumes.setdefault(name, volume)
         return types.LogicalVolumes(self.vg_name, volumes)
 
+    has_lost_disks = False
+
     def get_vg(self):
         self.fake.update_volume_group_info()
         return self._facts()
@@ -183,7 +188,17 @@ class Brick:
         return types.VolumeGroup(
             name=self.vg_name, extent_size_bytes=4 * 2 ** 20,
             size_bytes=_bytes(self.fake.vg_size),
-            free_bytes=_bytes(self.fake.vg_free_space), missing_pvs=0)
+            free_bytes=_bytes(self.fake.vg_free_space), closed_bytes=0,
+            metadata_size_bytes=2 ** 20,
+            metadata_free_bytes=2 ** 19, max_lvs=0, lv_count=1)
+
+    def get_physical_volumes(self):
+        return [types.PhysicalVolume(
+            path='/dev/sda', size_bytes=0, free_bytes=0, allocatable=True,
+            missing=False)]
+
+    def extents_by_pv(self, name):
+        return {'/dev/sda': GIB // self._facts().extent_size_bytes}
 
     def has_spare_metadata(self):
         return True
@@ -214,7 +229,7 @@ class Brick:
                   self.owner.configuration.lvm_type)
 
     def create_thin_snapshot(self, name, origin, *, activate):
-        self._run(self.fake.create_lv_snapshot, name, origin, 'thin')
+        self._run(self.fake.create_lv_snapshot, name, origin.name, 'thin')
         if activate:
             self._run(self.fake.activate_lv, name, is_snapshot=True,
                       permanent=True)
@@ -231,8 +246,8 @@ class Brick:
     def split_snapshot(self, name):
         """Brick wipes the store of a snapshot where it is."""
 
-    def merge_snapshot(self, name):
-        self._run(self.fake.revert, name)
+    def merge_tagged(self, tag):
+        self._run(self.fake.revert, tag.removeprefix(naming.MERGE_TAG))
 
     def add_tag(self, name, tag):
         """Brick knows no tags."""
@@ -255,6 +270,9 @@ class Brick:
         # Brick activates what is active, too.
         self.activate_lv(name)
         return self.get_volume(name)
+
+    def ensure_nodes(self, *names):
+        """Brick trusts the nodes of devices."""
 
     def deactivate_lv(self, name):
         self._run(self.fake.deactivate_lv, name)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about block devices from sysfs, without any I/O to the devices.
+
+Devices are identified by their numbers, such as ``253:4`` (kernel,
+Documentation/ABI/stable/sysfs-block and
+Documentation/ABI/testing/sysfs-block-dm).
+"""
+
+from collections.abc import Collection, Iterator
+import os
+import threading
+
+_DEVICES = '/sys/dev/block'
+# lvm2, lib/activate/dev_manager.c: the UUID of an LV's device is this, that
+# of the VG and that of the LV without their hyphens, and perhaps a suffix.
+_LVM = 'LVM-'
+_REQUEST_SECONDS = 1.0
+
+
+def path(number: str) -> str | None:
+    """Return the path of a device; None if it is empty or does not exist."""
+    if _attribute(number, 'size') in (None, '0'):
+        return None
+    name = _attribute(number, 'dm/name')
+    if name is not None:
+        return f'/dev/mapper/{name}'
+    return '/dev/' + _node(number)
+
+
+def backing_file(number: str) -> str | None:
+    """Return the file behind a loop device; None for any other device."""
+    return _attribute(number, 'loop/backing_file')
+
+
+def is_lv(number: str) -> bool:
+    """Return whether a device is an LV or part of one."""
+    return (_attribute(number, 'dm/uuid') or '').startswith(_LVM)
+
+
+def has_lost_disks(vg_uuid: str) -> bool:
+    """Return whether active LVs of a VG are on devices that no longer exist.
+
+    All I/O to such an LV fails, even when the disk is back under another
+    name.
+    """
+    own = vg_uuid.replace('-', '')
+    return any(not os.path.exists(link) for number, uuid in _lvs()
+               if uuid.startswith(own) for link in _links(number))
+
+
+def is_on_lost_disk(device: str) -> bool:
+    """Return whether a device is on top of one that no longer exists."""
+    number = _number(device)
+    return number is not None and _ends_nowhere(
+        os.path.join(_DEVICES, number, 'slaves'))
+
+
+def _ends_nowhere(folder: str) -> bool:
+    links = [os.path.join(folder, name) for name in _listed(folder)]
+    return any(not os.path.exists(link)
+               or _ends_nowhere(os.path.join(link, 'slaves'))
+               for link in links)
+
+
+def hanging(paths: Collection[str]) -> list[str]:
+    """Return the paths of devices that complete no I/O; takes a second.
+
+    Such a device is suspended (dmsetup(8)), or has requests and completes
+    none of them.
+
+    :param paths: of the devices to check; none for all of this host
+    """
+    numbers = ([number for one in paths if (number := _number(one))]
+               if paths else _listed(_DEVICES))
+    waiting = {number: done for number in numbers
+               if (done := _completed(number)) is not None}
+    threading.Event().wait(_REQUEST_SECONDS)
+    return sorted(
+        found for number in numbers
+        if (found := path(number)) is not None
+        and (_attribute(number, 'dm/suspended') == '1'
+             or waiting.get(number, -1) == _completed(number)))
+
+
+def _completed(number: str) -> int | None:
+    """Return how many requests a device has completed; None if it is idle."""
+    # Kernel, Documentation/block/stat.rst: reads, writes, discards and
+    # flushes are the fields 0, 4, 11 and 15, those in flight the field 8.
+    fields = list(map(int, (_attribute(number, 'stat') or '').split()))
+    if len(fields) < 9 or not fields[8]:
+        return None
+    return fields[0] + fields[4] + sum(fields[11:16:4])
+
+
+def _lvs() -> Iterator[tuple[str, str]]:
+    """Yield the number and LVM's UUIDs of each active LV and its parts."""
+    for number in _listed(_DEVICES):
+        uuid = _attribute(number, 'dm/uuid') or ''
+        if uuid.startswith(_LVM):
+            yield number, uuid.removeprefix(_LVM)
+
+
+def _links(number: str) -> list[str]:
+    folder = os.path.join(_DEVICES, number, 'slaves')
+    return [os.path.join(folder, name) for name in _listed(folder)]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _number(device: str) -> str | None:
+    try:
+        number = os.stat(device).st_rdev
+    except OSError:
+        return None
+    return f'{os.major(number)}:{os.minor(number)}'
+
+
+def _node(number: str) -> str:
+    """Return the name of a device below /dev."""
+    real = os.path.realpath(os.path.join(_DEVICES, number))
+    return os.path.basename(real).replace('!', '/')
+
+
+def _attribute(number: str, name: str) -> str | None:
+    try:
+        with open(os.path.join(_DEVICES, number, name)) as file:
+            return file.read().strip()
+    except OSError:
+        return None

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts that cannot be told apart."""
+
+from cinder_lvm_driver.operations import exports
+from tests.functional import test_attach
+from tests.functional import test_nvmet
+from tests.functional import test_tgt
+
+
+class SharedNameCases:
+    """A volume that is not multiattach, with attachments of two hosts."""
+
+    def test_live_migration_between_hosts_of_one_name(self):
+        volume = self.export()
+        source = self.attach(volume, host='source')
+        with self.assertLogs(exports.LOG, 'WARNING') as logged:
+            connection = self.attach(volume, host='destination')
+        self.assertRegex(logged.output[0], 'destination and source have the '
+                         'same initiator name')
+        self.assertEqual(source, connection)
+        with (self.connected(connection) as (_brick, path),
+              self.writing([path]) as io):
+            io.wait_for_more('before the migration ends')
+            self.assertTrue(self.driver.terminate_connection(
+                volume, dict(self.connector, host='source')))
+            del volume.volume_attachment.objects[0]
+            io.wait_for_more('after the source has left')
+        self.driver.terminate_connection(volume, self.connector)
+
+
+class LioSharedNameTest(SharedNameCases, test_attach.AttachTestCase):
+    pass
+
+
+class NvmetSharedNameTest(SharedNameCases, test_nvmet.NvmetTestCase):
+    pass
+
+
+class TgtSharedNameTest(SharedNameCases, test_tgt.TgtTestCase):
+    pass

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel tells of block devices."""
+
+import ddt
+
+from cinder_lvm_driver.lvm import kernel
+from tests import base
+from tests.fakes import disks
+
+
+@ddt.ddt
+class TestHanging(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.disks = self.useFixture(disks.Disks())
+
+    @ddt.data(({'dm/suspended': '1'}, True), ({'dm/suspended': '0'}, False),
+              ({'stat': '5 0 0 0 0 0 0 0 1 0 0'}, True),
+              ({'stat': '5 0 0 0 0 0 0 0 0 0 0'}, False))
+    @ddt.unpack
+    def test_hanging(self, attributes, hangs):
+        self.disks.add('a', 'pv-a', **attributes)
+        self.disks.add('b', 'pv-b')
+        self.assertEqual(['/dev/a'] * hangs, kernel.hanging([]))
+
+    def test_disk_under_an_lv_that_is_gone(self):
+        disk = self.disks.add('a', 'pv-a')
+        lower = self.disks.add_lv('lower', disks.UUID, disk)
+        upper = self.disks.add_lv('upper', disks.UUID, lower)
+        other = self.disks.add_lv('other', 'x' * 32, upper)
+        for is_lost in False, True:
+            self.assertEqual(is_lost, kernel.has_lost_disks(disks.UUID))
+            self.assertFalse(kernel.has_lost_disks('x' * 32))
+            for device in lower, upper, other:
+                self.assertEqual(is_lost, kernel.is_on_lost_disk(device))
+            if not is_lost:
+                self.disks.remove(disk)
