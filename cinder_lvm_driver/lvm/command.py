@@ -86,6 +86,14 @@ def installed_version(runner: process.Runner) -> tuple[int, ...]:
     return version
 
 
+def _lvmconfig(runner: process.Runner, system_dir: str,
+               *names: str) -> process.Completed:
+    """Print settings of lvm.conf and LVM's defaults (lvmconfig(8))."""
+    return runner.run_unprivileged(*_unprivileged(
+        *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
+        *names))
+
+
 def autoextension(runner: process.Runner,
                   system_dir: str) -> types.Autoextension:
     """Return how lvm.conf has thin pools extended; needs no root.
@@ -93,9 +101,9 @@ def autoextension(runner: process.Runner,
     :raises process.CommandFailed: LVM cannot read its configuration
     :raises errors.ReportError: lvmconfig does not print the settings
     """
-    done = runner.run_unprivileged(*_unprivileged(
-        *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
-        'activation/thin_pool_autoextend_threshold', 'activation/monitoring'))
+    done = _lvmconfig(
+        runner, system_dir, 'activation/thin_pool_autoextend_threshold',
+        'activation/monitoring')
     found = dict(re.findall(r'^(\w+)=(\d+)$', done.stdout, re.MULTILINE))
     try:
         return types.Autoextension(
@@ -113,9 +121,7 @@ def device_rules(runner: process.Runner,
     Those are LVM's defaults if LVM cannot read its configuration.
     """
     try:
-        done = runner.run_unprivileged(*_unprivileged(
-            *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig',
-            'full', 'devices'))
+        done = _lvmconfig(runner, system_dir, 'devices')
     except process.CommandFailed as exc:
         LOG.info('LVM cannot read which devices lvm.conf allows: %s', exc)
         return types.NO_DEVICE_RULES
