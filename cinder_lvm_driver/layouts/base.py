@@ -8,7 +8,6 @@ volumes.
 
 import abc
 from collections.abc import Callable, Iterable
-import contextlib
 import dataclasses
 import decimal
 import logging
@@ -19,6 +18,7 @@ from cinder_lvm_driver.layouts import extending
 from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -167,15 +167,15 @@ class Layout(abc.ABC):
         :param source: in this VG or another one
         :param size_bytes: the least size; that of the source if smaller
         """
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo() as undo:
             self.create_volume(name, max(size_bytes,
                                          source.virtual_size_bytes))
-            undo.callback(self._discard, name)
+            undo.later(self._discard, name)
             self._vg.ensure_nodes(name)
             self._writer.copy(
                 source.path, naming.device_path(self._vg.vg_name, name),
                 source.virtual_size_bytes, sparse=self.reads_zeroes)
-            undo.pop_all()
+            undo.keep()
 
     def take_in(self, source: lvm.LogicalVolume, size_bytes: int) -> None:
         """Create an LV with the name and the data of one in another VG.
@@ -197,11 +197,11 @@ class Layout(abc.ABC):
             LOG.warning('Removing LV %s of an interrupted migration',
                         arriving)
             self._remove(lvs[arriving])
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo() as undo:
             self.create_copy(source, arriving, size_bytes)
-            undo.callback(self._discard, arriving)
+            undo.later(self._discard, arriving)
             self._vg.rename_volume(arriving, source.name)
-            undo.pop_all()
+            undo.keep()
 
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:

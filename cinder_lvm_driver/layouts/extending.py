@@ -20,6 +20,7 @@ from cinder_lvm_driver import background
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -101,12 +102,11 @@ def extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int,
         return
     extension = _Extension(lv.size_bytes, size_bytes)
     vg.add_tag(lv.name, extension.tag)
-    with contextlib.ExitStack() as undo:
-        undo.callback(errors.attempt, _complaint(lv), _take_back, vg, lv,
-                      extension)
+    with rollback.Undo(_complaint(lv)) as undo:
+        undo.later(_take_back, vg, lv, extension)
         _extend(vg, lv, size_bytes)
         _zero_end(vg, lv, extension, zero_from)
-        undo.pop_all()
+        undo.keep()
     vg.delete_tag(lv.name, extension.tag)
 
 

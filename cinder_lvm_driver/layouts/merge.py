@@ -6,7 +6,6 @@ A tag of the origin names the snapshot from before the merge until then.
 """
 
 from collections.abc import Callable
-import contextlib
 import functools
 import logging
 import threading
@@ -15,6 +14,7 @@ from cinder_lvm_driver import background
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -71,15 +71,14 @@ class Merge:
         self._vg.add_tag(lv.name, tag(snapshot.name))
         self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
         self._under_way.add(lv.name)
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo(_complaint(lv)) as undo:
             # The kernel may merge although the command has failed.
-            undo.callback(errors.attempt, _complaint(lv), self._recover, lv,
-                          snapshot.name, True)
+            undo.later(self._recover, lv, snapshot.name, True)
             self._vg.merge_tagged(_merge_tag(snapshot.name))
             merged = self._vg.get_volume(lv.name)
             if merged.is_merging:
                 self._merge_deferred(merged)
-            undo.pop_all()
+            undo.keep()
         self._create_again(lv, snapshot.name)
 
     def _check_room(self, lv: lvm.LogicalVolume,

@@ -4,12 +4,12 @@
 A new LV that shares the blocks of the snapshot takes the name of the volume.
 """
 
-import contextlib
 import logging
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -39,16 +39,15 @@ class Swap:
             if name in lvs:
                 self._remove_left_over(lvs[name])
         complaint = _complaint(lv.name)
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo(complaint) as undo:
             self._vg.create_thin_snapshot(new, snapshot, activate=True)
-            undo.callback(errors.attempt, complaint, self._vg.delete, new)
+            undo.later(self._vg.delete, new)
             if lv.size_bytes > snapshot.size_bytes:
                 self._vg.extend_volume(new, lv.size_bytes)
             self._vg.rename_volume(lv.name, old)
-            undo.callback(errors.attempt, complaint, self._vg.rename_volume,
-                          old, lv.name)
+            undo.later(self._vg.rename_volume, old, lv.name)
             self._vg.rename_volume(new, lv.name)
-            undo.pop_all()
+            undo.keep()
         errors.attempt(complaint, self._remove_old, old, lv.name)
 
     def recover(self, lvs: lvm.LogicalVolumes) -> None:

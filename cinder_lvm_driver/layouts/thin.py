@@ -2,7 +2,6 @@
 """Thin volumes: LVs of one thin pool, whose snapshots share blocks."""
 
 from collections.abc import Iterable
-import contextlib
 import logging
 
 from cinder_lvm_driver import errors
@@ -10,6 +9,7 @@ from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver.layouts import health
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 
@@ -124,12 +124,12 @@ class Thin(base.Layout):
 
     def _branch(self, source: lvm.LogicalVolume, name: str,
                 size_bytes: int) -> None:
-        with contextlib.ExitStack() as undo:
+        with rollback.Undo() as undo:
             self._vg.create_thin_snapshot(name, source, activate=True)
-            undo.callback(self._discard, name)
+            undo.later(self._discard, name)
             if source.size_bytes < size_bytes:
                 self._vg.extend_volume(name, size_bytes)
-            undo.pop_all()
+            undo.keep()
 
     def convert(self, lv: lvm.LogicalVolume) -> bool:
         """Leave a thin LV as it is; a thick one cannot be converted.

@@ -5,7 +5,6 @@ Cinder's backup service reads a volume in use from a snapshot of it
 (``backup_use_temp_snapshot``), without a copy.
 """
 
-import contextlib
 import dataclasses
 import logging
 from typing import Any
@@ -14,9 +13,9 @@ from cinder import context as cinder_context
 from cinder import objects
 
 from cinder_lvm_driver import backend as backends
-from cinder_lvm_driver import errors
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import exports
+from cinder_lvm_driver import rollback
 from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
@@ -71,24 +70,22 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
     vg, target = backend.vg, backend.target
     lv = vg.get_volume(naming.snapshot_lv_name(snapshot.name))
     read_only = target.SERVES_READ_ONLY
-    with contextlib.ExitStack() as undo:
-        if lv.is_thin and not read_only:
-            served = naming.snapshot_export(lv.name)
+    served = lv.name if not lv.is_thin or read_only \
+        else naming.snapshot_export(lv.name)
+    with rollback.Undo(f'Temporary LV {served} cannot be removed; remove it '
+                       f'with lvremove') as undo:
+        if served != lv.name:
             if vg.find_volume(served) is None:
                 vg.create_thin_snapshot(served, lv, activate=True)
                 # Cinder does not remove an export that it never got.
-                undo.callback(
-                    errors.attempt,
-                    f'Temporary LV {served} cannot be removed; remove it '
-                    f'with lvremove', vg.delete, served)
+                undo.later(vg.delete, served)
         else:
-            served = lv.name
             vg.activate_lv(served)
         vg.ensure_nodes(served)
         export = target.create_export(
             context, AttachedSnapshot.of(snapshot),
             naming.device_path(vg.vg_name, served), read_only=read_only)
-        undo.pop_all()
+        undo.keep()
     return {'provider_location': export['location'],
             'provider_auth': export['auth']}
 

@@ -4,7 +4,8 @@
 cinder-volume starts one daemon for this package, through
 ``cinder-rootwrap`` and ``privsep-helper``. To keep its start short and the
 code that runs as root easy to read, nothing here imports cinder, or any part
-of the driver but ``errors``, ``naming``, ``blockdev`` and ``openers``.
+of the driver but ``blockdev``, ``errors``, ``naming``, ``openers`` and
+``rollback``.
 
 oslo.privsep sends plain values only (``oslo_privsep.comm``, msgpack). Verbs
 declared with ``entrypoint`` also take and return instances of the classes

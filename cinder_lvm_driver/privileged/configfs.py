@@ -17,7 +17,7 @@ import stat
 from typing import Any, TypeVar
 
 from cinder_lvm_driver.privileged import errors
-from cinder_lvm_driver.privileged import undo as rollback
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 

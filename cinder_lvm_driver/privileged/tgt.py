@@ -15,8 +15,8 @@ from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import tgt_report
-from cinder_lvm_driver.privileged import undo as rollback
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
 

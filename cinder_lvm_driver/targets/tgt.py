@@ -12,9 +12,9 @@ from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
-from cinder_lvm_driver.privileged import undo as rollback
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
+from cinder_lvm_driver import rollback
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi

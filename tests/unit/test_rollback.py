@@ -2,7 +2,7 @@
 from unittest import mock
 
 from cinder_lvm_driver.privileged import errors
-from cinder_lvm_driver.privileged import undo as rollback
+from cinder_lvm_driver import rollback
 from tests import base
 
 
@@ -24,6 +24,12 @@ class TestUndo(base.TestCase):
             undo.later(self.steps.one)
             undo.keep()
         self.assertEqual([], self.steps.mock_calls)
+
+    def test_complaint(self):
+        self.steps.one.side_effect = errors.TargetNotFound('a')
+        with rollback.Undo('LV x stays; remove it') as undo:
+            undo.later(self.steps.one)
+        self.assertIn('LV x stays; remove it: target a', self.log.output)
 
     def test_the_first_failure_is_raised(self):
         self.steps.two.side_effect = errors.TargetNotFound('later')

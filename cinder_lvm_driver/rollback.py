@@ -14,10 +14,19 @@ class Undo(contextlib.ExitStack):
     failure that came first.
     """
 
+    def __init__(self, complaint: str = 'While undoing what could not be '
+                                        'completed') -> None:
+        """Create a rollback.
+
+        :param complaint: the log message if a step cannot be undone: what is
+            left, and what to do
+        """
+        super().__init__()
+        self._complaint = complaint
+
     def later(self, step: Callable[..., object], *arguments: object) -> None:
         """Call a function with these arguments at the end of the block."""
-        self.callback(errors.attempt, 'While undoing what could not be '
-                      'completed', step, *arguments)
+        self.callback(errors.attempt, self._complaint, step, *arguments)
 
     def keep(self) -> None:
         """Leave everything as it is now."""
