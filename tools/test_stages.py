@@ -10,6 +10,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import functools
 import os
 import pathlib
 import re
@@ -34,10 +35,11 @@ EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
 (tests/unit and tests/contract, no root), docs (build the manual and the
 release notes without a warning), package (build, install and import the
-wheel), guest (tests/functional on a real kernel, in two test machines; needs
-root). REGEX without other options selects tests of unit and guest. The last
-line is the total; the exit status is 0 only if all selected stages ran and
-nothing failed.
+wheel), guest (tests/functional on a real kernel, in two test machines, without
+the slow tests; needs root). guest-all, only if it is named, runs the slow
+tests, too. REGEX without other options selects tests of unit and guest. The
+last line is the total; the exit status is 0 only if all selected stages ran
+and nothing failed.
 """
 
 
@@ -234,6 +236,10 @@ STAGES: dict[str, Callable[[str | None], report.Outcome]] = {
     'package': run_package,
     'guest': guests.run,
 }
+# Run only if named.
+OTHER_STAGES: dict[str, Callable[[str | None], report.Outcome]] = {
+    'guest-all': functools.partial(guests.run, everything=True),
+}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -245,13 +251,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     part = parser.add_mutually_exclusive_group()
     part.add_argument('--quick', action='store_true',
                       help='run only the stages style and unit')
-    part.add_argument('--only', choices=STAGES, action='append', default=[],
+    part.add_argument('--only', choices=STAGES | OTHER_STAGES,
+                      action='append', default=[],
                       help='run only this stage; repeatable')
     parser.add_argument('regex', nargs='?', metavar='REGEX',
                         help='run only tests whose name matches')
     result = parser.parse_args(arguments)
     if result.only:
-        result.stages = [name for name in STAGES if name in result.only]
+        result.stages = [name for name in STAGES | OTHER_STAGES
+                         if name in result.only]
     elif result.quick:
         result.stages = ['unit'] if result.regex else ['style', 'unit']
     else:
@@ -262,7 +270,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def run_stage(name: str, regex: str | None) -> report.Outcome:
     """Run a stage; a stage that raises an error has failed."""
     try:
-        return STAGES[name](regex)
+        return (STAGES | OTHER_STAGES)[name](regex)
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         outcome = report.Outcome()
         outcome.fail(name, f'the stage cannot run: {error!r}')

@@ -92,6 +92,12 @@ def class_suites(tests):
             getattr(test, 'seconds', 0) for test in suite))
 
 
+def is_slow(test):
+    """Tell whether a test or its class is marked as slow."""
+    method = getattr(test, test.id().rpartition('.')[2])
+    return getattr(method, 'slow', False) or getattr(test, 'slow', False)
+
+
 def is_ours(suite, claims):
     """Tell whether no other test machine runs a class of tests."""
     first = next(iter(suite))
@@ -104,7 +110,7 @@ def is_ours(suite, claims):
 
 
 def main(results, pattern=''):
-    """Run the tests whose id matches a pattern."""
+    """Run the tests whose id matches a pattern, or all that are not slow."""
     claims = os.environ.get('CLAIMS')
     agent = root.split(pwd.getpwnam('cinder'))
     from tests.functional import base
@@ -112,7 +118,8 @@ def main(results, pattern=''):
     found = unittest.TestLoader().discover('tests/functional',
                                            top_level_dir='.')
     chosen = [test for test in test_cases(found)
-              if re.search(pattern, test.id())]
+              if (re.search(pattern, test.id()) if pattern
+                  else not is_slow(test))]
     result = Result()
     if not chosen:
         result.addFailure(unittest.FunctionTestCase(main), (

@@ -85,6 +85,15 @@ def write_evidence(results):
                    'secrets': sorted(SECRETS)}, file)
 
 
+def slow(test):
+    """Mark a test method or class that only ``guest-all`` runs.
+
+    A shorter test of the same rule is not marked.
+    """
+    test.slow = True
+    return test
+
+
 class TestCase(unittest.TestCase):
     """A test with root's help and one VG, which all tests of a class use.
 

@@ -15,6 +15,7 @@ from tests.functional import base
 FOLDER = os.path.join(sys.prefix, 'cinderlib')
 
 
+@base.slow
 class CinderlibTest(base.TestCase):
 
     seconds = 240

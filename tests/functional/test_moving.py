@@ -69,6 +69,7 @@ class MigrationTest(base.BackendTestCase):
         self.assertEqual((set(), {volume.name}),
                          (self.names(source), self.names(destination)))
 
+    @base.slow
     def test_there_and_back(self):
         volume = self.volume()
         self.driver.create_volume(volume)
@@ -140,6 +141,7 @@ class RetypeTest(test_attach.AttachTestCase):
             lambda: self.lv(volume.name, 'sync_percent') == ('100.00',),
             'the copies are equal', 120)
 
+    @base.slow
     def test_in_use(self):
         volume = self.export()
         connection = self.attach(volume)

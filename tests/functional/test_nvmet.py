@@ -191,6 +191,7 @@ class NvmetSharedTest(NvmetTestCase):
         self.driver.terminate_connection(volumes[0], None)
 
 
+@base.slow
 class NvmetKeysTest(NvmetTestCase):
     """Hosts that authenticate, as a stock os-brick makes them."""
 

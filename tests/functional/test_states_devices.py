@@ -266,6 +266,7 @@ class ReturnTest(DevicesTestCase):
         for volume in self.volumes:
             self.driver.delete_volume(volume)
 
+    @base.slow
     def test_volume_was_deleted_meanwhile(self):
         with self.lost():
             self.driver.delete_volume(self.volumes[0])
@@ -459,6 +460,7 @@ class RenamedDiskTest(DevicesTestCase):
         driver.vg.create_cow_snapshot('s', 'a', 16 * MIB)
         self.assertEqual(data, self.checksum('/dev/scsi-vg/s'))
 
+    @base.slow
     def test_mirrored(self):
         other = self.disk('second', 200 * MIB)
         self.root.run('vgextend', '-qq', 'scsi-vg', other)

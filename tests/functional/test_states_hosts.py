@@ -2,6 +2,7 @@
 """Hosts that cannot be told apart."""
 
 from cinder_lvm_driver.operations import exports
+from tests.functional import base
 from tests.functional import test_attach
 from tests.functional import test_nvmet
 from tests.functional import test_tgt
@@ -32,9 +33,11 @@ class LioSharedNameTest(SharedNameCases, test_attach.AttachTestCase):
     pass
 
 
+@base.slow
 class NvmetSharedNameTest(SharedNameCases, test_nvmet.NvmetTestCase):
     pass
 
 
+@base.slow
 class TgtSharedNameTest(SharedNameCases, test_tgt.TgtTestCase):
     pass

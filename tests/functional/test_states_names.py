@@ -17,6 +17,7 @@ GIB = base.GIB
 TEMPLATE = 'openstack-production-eu-west-1-volume-%s'
 
 
+@base.slow
 class VgNamesTest(base.TestCase):
 
     def vg(self, name, size=3 * GIB):
@@ -83,10 +84,12 @@ class WwidCases:
             self.driver.terminate_connection(volume, self.connector)
 
 
+@base.slow
 class LioWwidTest(WwidCases, test_attach.AttachTestCase):
     pass
 
 
+@base.slow
 class NvmetWwidTest(WwidCases, test_nvmet.NvmetTestCase):
     pass
 

@@ -105,6 +105,7 @@ class ServedCases(Nodes):
             self.driver.remove_export(self.context, volume)
             volume.volume_attachment.objects.clear()
 
+    @base.slow
     def test_restart(self):
         volume, other = self.pair()
         data = self.checksum(self.device(volume.name))
@@ -139,6 +140,7 @@ class ThickNodesTest(Nodes, base.BackendTestCase):
     direct = False
     settings = {'lvm_type': 'default', 'volume_clear': 'zero'}
 
+    @base.slow
     def test_clone(self):
         volume, other = self.create_small(), self.create()
         self.write(self.device(volume.name), 'ours')
@@ -187,6 +189,7 @@ class ThickNodesTest(Nodes, base.BackendTestCase):
                 self.assertEqual(kept,
                                  self.checksum(self.device(other.name)))
 
+    @base.slow
     def test_image(self):
         verbs = test_images.ImageVerbs
         volume, other = self.create_small(), self.create_small()

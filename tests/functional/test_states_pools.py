@@ -465,6 +465,7 @@ class InterruptedPoolTest(base.TestCase):
     def test_pool_of_the_in_tree_driver(self):
         self.check(f'{self.vg_name}-pool')
 
+    @base.slow
     def test_killed_at_any_step(self):
         """Whatever LVM has done by then, the next start completes it."""
         command = ('lvcreate', '--yes', '--type', 'thin-pool', '--zero', 'y',

@@ -21,6 +21,7 @@ API_EXCEPTION = exception.VolumeBackendAPIException
 SYSTEM_DIR = '/run/test-lvm'
 
 
+@base.slow
 class FullMetadataTest(test_health.HealthTestCase):
 
     seconds = 60

@@ -219,6 +219,7 @@ class TgtCostTest(TgtTestCase, test_cost.CostTest):
         self.assert_costs({'lvs': 1}, self.serve_and_remove, volume)
 
 
+@base.slow
 class TgtBothWaysTest(test_in_tree.BothWays, TgtTestCase):
     """The in-tree class for tgtd takes our volumes and we take its."""
 

@@ -428,6 +428,7 @@ class WipedVolumesTest(ThickLVs, base.BackendTestCase):
               self.assertRaises(KeyboardInterrupt)):
             self.driver.extend_volume(volume, 2)
 
+    @base.slow
     def test_extension_that_is_cut_off(self):
         """It is taken back, or completed where LVM cannot do that."""
         volume = self.create()

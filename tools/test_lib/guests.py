@@ -22,8 +22,10 @@ MACHINES = 2
 _TEST_LINES = ('ok ', 'skip ', 'FAIL ')
 
 
-def run(regex: str | None) -> report.Outcome:
+def run(regex: str | None, *, everything: bool = False) -> report.Outcome:
     """Run tests/functional in test machines that share the tests.
+
+    Without a regular expression and ``everything``, slow tests are left out.
 
     The arguments of the runner are the virtual environment, a folder for
     results and optionally a regular expression. It prints a line for each
@@ -37,11 +39,12 @@ def run(regex: str | None) -> report.Outcome:
     # User cinder of the test machines creates folders in it.
     claims.chmod(0o1777)
     results.chmod(0o711)
+    chosen = '.' if everything else regex
     numbers = range(1, (1 if regex else MACHINES) + 1)
     folders = [str(results / str(number)) for number in numbers]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for each in pool.map(lambda number: _run_machine(
-                number, results, regex), numbers):
+                number, results, chosen), numbers):
             outcome.add(each)
     if not outcome.passed and not regex:
         outcome.fail('guest', 'no test ran')
