@@ -14,6 +14,7 @@ project_copyright = author
 extensions = [
     'sphinx.ext.autodoc',
     'option_table',
+    'release_notes',
     'results_table',
     'upstream_table',
 ]
