@@ -23,6 +23,9 @@ RECORDED = pathlib.PurePath('tests/samples')
 # reno creates these files and joins them to one document.
 NOTES = pathlib.PurePath('releasenotes/notes')
 LICENCE_TAG = 'SPDX-License-Identifier: Apache-2.0'
+# debian/copyright names the licence of the files beside it, as Debian's tools
+# want it; some of these files cannot hold a comment.
+PACKAGING = pathlib.PurePath('debian')
 # The licence tag may follow a shebang and an encoding line.
 LICENCE_LINES = 4
 # Names that do not tell what is in a module.
@@ -71,7 +74,7 @@ def check_programs(path: pathlib.Path) -> Problems:
 def check_licence(path: pathlib.Path) -> Problems:
     """Every file that can hold a comment names its licence."""
     if (path.name == 'LICENSE' or path.suffix == '.json'
-            or path.is_relative_to(RECORDED) or path.is_relative_to(NOTES)):
+            or any(map(path.is_relative_to, (RECORDED, NOTES, PACKAGING)))):
         return
     lines = _lines(path)
     if lines and LICENCE_TAG not in ''.join(lines[:LICENCE_LINES]):

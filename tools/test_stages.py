@@ -8,21 +8,16 @@ one fails.
 import argparse
 import collections
 from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
 import functools
-import os
-import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 
 import check_tree
 from test_lib import guests
+from test_lib import package
 from test_lib import report
 from test_lib import stream
 
@@ -33,29 +28,14 @@ UPSTREAM_TEST = re.compile(r'\.upstream\..*\.test_(holds|differs|elsewhere)_')
 
 EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
-(tests/unit and tests/contract, no root), docs (build the manual and the
-release notes without a warning), package (build, install and import the
-wheel), guest (tests/functional on a real kernel, in two test machines, without
-the slow tests; needs root). guest-all, only if it is named, runs the slow
-tests, too. REGEX without other options selects tests of unit and guest. The
-last line is the total; the exit status is 0 only if all selected stages ran
-and nothing failed.
+(tests/unit and tests/contract, no root), docs (build the manual without a
+warning), package (build, install and import the wheel, build the Debian
+package; needs root once, for Debian's build tools), guest (tests/functional
+on a real kernel, in two test machines, without the slow tests; needs root).
+guest-all, only if it is named, runs the slow tests, too. REGEX without other
+options selects tests of unit and guest. The last line is the total; the exit
+status is 0 only if all selected stages ran and nothing failed.
 """
-
-
-def run_checked(outcome: report.Outcome, title: str, argv: list[str],
-                cwd: pathlib.Path = report.TREE,
-                extra: Mapping[str, str] | None = None) -> bool:
-    """Run a program and count it; show its output only if it fails."""
-    done = subprocess.run(
-        argv, cwd=cwd, env={**os.environ, **(extra or {})},
-        text=True, errors='replace', stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        outcome.fail(title, f'exit status {done.returncode}\n{done.stdout}')
-        return False
-    outcome.passed += 1
-    return True
 
 
 # --- style ------------------------------------------------------------------
@@ -135,95 +115,12 @@ def run_unit(regex: str | None) -> report.Outcome:
 # --- documentation ----------------------------------------------------------
 
 def run_docs(_regex: str | None) -> report.Outcome:
-    """Build the manual and the release notes without a warning."""
+    """Build the manual with the release notes, without a warning."""
     outcome = report.Outcome()
     with tempfile.TemporaryDirectory(prefix='docs-') as folder:
-        for title, source, prefix in (
-                ('manual', 'doc/source', []),
-                ('release notes', 'releasenotes/source',
-                 ['tools/one_commit'])):
-            run_checked(outcome, f'docs: {title}', [
-                *prefix, 'sphinx-build', '-W', '--keep-going', '-q',
-                '-b', 'html', '-d', f'{folder}/doctrees', source,
-                f'{folder}/{source}'])
-    return outcome
-
-
-# --- package ----------------------------------------------------------------
-
-# As cinder-volume does: register the objects, then import the driver.
-IMPORT_ALL = """
-import importlib, sys
-from cinder import objects
-objects.register_all()
-for name in sys.argv[2:]:
-    module = importlib.import_module(name)
-    assert module.__file__.startswith(sys.argv[1]), module.__file__
-"""
-
-
-def copy_tree(target: pathlib.Path) -> None:
-    """Copy the files of the tree without the .git folder."""
-    for path in check_tree.tree_files():
-        copy = target / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy, follow_symlinks=False)
-
-
-def wheel_faults(wheel: pathlib.Path) -> Iterator[str]:
-    """Compare the contents of the wheel with the tree."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    packed = {re.sub(r'^[^/]+\.data/data/', '', name) for name in names}
-    wanted = {name for name in map(str, check_tree.tree_files())
-              if name.startswith(('cinder_lvm_driver/',
-                                  'etc/cinder/rootwrap.d/'))}
-    for name in sorted(wanted - packed):
-        yield f'not in the wheel: {name}'
-    for name in sorted(packed):
-        if name.startswith(('tests/', 'tools/', 'doc/')):
-            yield f'in the wheel, but not part of the package: {name}'
-
-
-def run_package(_regex: str | None) -> report.Outcome:
-    """Build the wheel, check its contents, install and import it."""
-    outcome = report.Outcome()
-    with tempfile.TemporaryDirectory(prefix='package-') as name:
-        folder = pathlib.Path(name)
-        copy_tree(folder / 'tree')
-        if not run_checked(
-                outcome, 'package: build a wheel',
-                [sys.executable, '-m', 'build', '--wheel', '--no-isolation',
-                 '--outdir', str(folder), '.'],
-                cwd=folder / 'tree', extra={'PBR_VERSION': '0.0.0'}):
-            return outcome
-        wheel = next(folder.glob('*.whl'))
-        faults = list(wheel_faults(wheel))
-        if faults:
-            outcome.fail('package: contents of the wheel', '\n'.join(faults))
-        else:
-            outcome.passed += 1
-        prefix = folder / 'prefix'
-        if not run_checked(
-                outcome, 'package: install the wheel',
-                [sys.executable, '-m', 'pip', 'install', '--quiet',
-                 '--disable-pip-version-check', '--no-deps', '--no-index',
-                 '--ignore-installed', '--prefix', str(prefix), str(wheel)]):
-            return outcome
-        site = next(prefix.glob('lib/python3*/site-packages'))
-        installed = {'PYTHONPATH': str(site)}
-        modules = sorted(
-            '.'.join(path.relative_to(site).with_suffix('').parts)
-            for path in site.glob('cinder_lvm_driver/**/*.py'))
-        run_checked(
-            outcome, 'package: import what was installed',
-            [sys.executable, '-P', '-W', 'ignore', '-c', IMPORT_ALL,
-             str(site), *modules], cwd=prefix, extra=installed)
-        run_checked(
-            outcome, 'package: oslo-config-generator finds the options',
-            ['oslo-config-generator', '--namespace', 'cinder_lvm_driver',
-             '--output-file', str(folder / 'sample.conf')],
-            cwd=prefix, extra=installed)
+        report.run_checked(outcome, 'docs: manual', [
+            'sphinx-build', '-W', '--keep-going', '-q', '-b', 'html',
+            '-d', f'{folder}/doctrees', 'doc/source', f'{folder}/html'])
     return outcome
 
 
@@ -233,7 +130,7 @@ STAGES: dict[str, Callable[[str | None], report.Outcome]] = {
     'style': run_style,
     'unit': run_unit,
     'docs': run_docs,
-    'package': run_package,
+    'package': package.run,
     'guest': guests.run,
 }
 # Run only if named.

@@ -90,3 +90,18 @@ def run_lines(argv: list[str], on_line: Callable[[str], None],
         for line in child.stdout or ():
             on_line(line.rstrip('\n'))
     return child.returncode
+
+
+def run_checked(outcome: Outcome, title: str, argv: list[str],
+                cwd: pathlib.Path = TREE,
+                extra: Mapping[str, str] | None = None) -> bool:
+    """Run a program and count it; show its output only if it fails."""
+    done = subprocess.run(
+        argv, cwd=cwd, env={**os.environ, **(extra or {})},
+        text=True, errors='replace', stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        outcome.fail(title, f'exit status {done.returncode}\n{done.stdout}')
+        return False
+    outcome.passed += 1
+    return True
