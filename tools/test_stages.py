@@ -9,6 +9,7 @@ import argparse
 import collections
 from collections.abc import Callable
 import functools
+import pathlib
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 
 import check_tree
 from test_lib import guests
+from test_lib import html
 from test_lib import package
 from test_lib import report
 from test_lib import stream
@@ -29,12 +31,13 @@ UPSTREAM_TEST = re.compile(r'\.upstream\..*\.test_(holds|differs|elsewhere)_')
 EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
 (tests/unit and tests/contract, no root), docs (build the manual without a
-warning), package (build, install and import the wheel, build the Debian
-package; needs root once, for Debian's build tools), guest (tests/functional
-on a real kernel, in two test machines, without the slow tests; needs root).
-guest-all, only if it is named, runs the slow tests, too. REGEX without other
-options selects tests of unit and guest. The last line is the total; the exit
-status is 0 only if all selected stages ran and nothing failed.
+warning, check its links), package (build, install and import the wheel, build
+the Debian package; needs root once, for Debian's build tools), guest
+(tests/functional on a real kernel, in two test machines, without the slow
+tests; needs root). guest-all, only if it is named, runs the slow tests, too.
+REGEX without other options selects tests of unit and guest. The last line is
+the total; the exit status is 0 only if all selected stages ran and nothing
+failed.
 """
 
 
@@ -115,12 +118,18 @@ def run_unit(regex: str | None) -> report.Outcome:
 # --- documentation ----------------------------------------------------------
 
 def run_docs(_regex: str | None) -> report.Outcome:
-    """Build the manual with the release notes, without a warning."""
+    """Build the manual without a warning, and check its links."""
     outcome = report.Outcome()
-    with tempfile.TemporaryDirectory(prefix='docs-') as folder:
-        report.run_checked(outcome, 'docs: manual', [
-            'sphinx-build', '-W', '--keep-going', '-q', '-b', 'html',
-            '-d', f'{folder}/doctrees', 'doc/source', f'{folder}/html'])
+    with tempfile.TemporaryDirectory(prefix='docs-') as name:
+        folder = pathlib.Path(name).resolve()
+        if report.run_checked(outcome, 'docs: manual', [
+                'sphinx-build', '-W', '--keep-going', '-q', '-b', 'html',
+                '-d', f'{folder}/doctrees', 'doc/source', f'{folder}/html']):
+            faults = list(html.faults(folder / 'html'))
+            if faults:
+                outcome.fail('docs: links', '\n'.join(faults))
+            else:
+                outcome.passed += 1
     return outcome
 
 
