@@ -14,6 +14,8 @@ from test_lib import report
 
 NAME = 'cinder_lvm_driver'
 WHEEL = '-py3-none-any.whl'
+# What the wheel has of the tree.
+IN_WHEEL = ('cinder_lvm_driver/', 'deployments/', 'etc/cinder/')
 # The tag of the release that the stage pretends to make.
 VERSION = '9.8.7'
 # As cinder-volume does: register the objects, then import the driver.
@@ -31,10 +33,11 @@ def run(_regex: str | None) -> report.Outcome:
     """Build the packages, compare them with the tree, and install them."""
     outcome = report.Outcome()
     files = set(map(str, check_tree.tree_files()))
-    in_wheel = {name for name in files
-                if name.startswith(('cinder_lvm_driver/', 'etc/cinder/'))}
+    in_wheel = {re.sub('^deployments/', 'share/cinder-lvm-driver/\\g<0>', name)
+                for name in files if name.startswith(IN_WHEEL)}
     with tempfile.TemporaryDirectory(prefix='package-') as name:
         folder = pathlib.Path(name)
+        _check_systemd(outcome, folder)
         tree = folder / 'tree'
         _copy_tree(tree)
         if _build_without_git(outcome, tree, folder):
@@ -183,3 +186,19 @@ def _build_debian_package(outcome: report.Outcome, source: pathlib.Path,
         ['cmp', filters, str(root / filters)])
     _import_all(outcome, 'the Debian package',
                 root / 'usr/lib/python3/dist-packages')
+
+
+# --- systemd ----------------------------------------------------------------
+
+def _check_systemd(outcome: report.Outcome, folder: pathlib.Path) -> None:
+    """Have systemd read the drop-in file of cinder-volume."""
+    unit = folder / 'cinder-volume.service'
+    unit.write_text('[Service]\nExecStart=/bin/true\n')
+    drop_ins = folder / f'{unit.name}.d'
+    drop_ins.mkdir()
+    shutil.copy('deployments/systemd/cinder-lvm-driver.conf', drop_ins)
+    # Its exit status is 0 also if it ignores a line.
+    report.run_checked(
+        outcome, 'package: systemd-analyze verify',
+        ['bash', '-c', '! systemd-analyze verify --man=no "$0" 2>&1 | grep .',
+         str(unit)])
