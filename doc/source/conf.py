@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration of Sphinx for the manual."""
 
+import contextlib
 import pathlib
 import sys
 
@@ -12,8 +13,9 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE / '_extensions')]
 project = 'cinder-lvm-driver'
 author = 'the cinder-lvm-driver developers'
 project_copyright = author
-# From the last tag, the name of the source archive, or PBR_VERSION.
-release = version = packaging.get_version(project)
+# From the last tag, the PKG-INFO of a source archive, or PBR_VERSION.
+with contextlib.chdir(HERE.parents[1]):
+    release = version = packaging.get_version(project)
 
 extensions = [
     'openstackdocstheme',
