@@ -18,6 +18,7 @@ from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base as targets_base
+from cinder_lvm_driver.targets import this_node
 from cinder_lvm_driver import wiping
 from cinder_lvm_driver import workarounds
 
@@ -31,6 +32,8 @@ class Backend:
     :ivar layout: lays out new LVs
     :ivar reverts: reverts LVs to their snapshots
     :ivar target: serves LVs to hosts
+    :ivar this_node: recognizes hosts that open the devices of LVs themselves;
+        None if none may
     :ivar watch: compares the state of the VG with that of the last stats
     """
 
@@ -44,6 +47,7 @@ class Backend:
     layout: layouts_base.Layout
     reverts: revert.Reverts
     target: targets_base.Target
+    this_node: this_node.ThisNode | None
     watch: health.Watch
     workarounds: workarounds.Workarounds
 
@@ -80,6 +84,8 @@ def build(*, settings: options.Settings, hostname: str,
                             settings.lvm_mirrors),
         reverts=revert.Reverts(vg),
         target=target,
+        this_node=(this_node.ThisNode.ask() if settings.local_attach
+                   else None),
         watch=health.Watch(settings.backend_name,
                            settings.autoextend_policy),
         workarounds=workarounds.Workarounds())

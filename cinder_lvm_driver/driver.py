@@ -44,7 +44,7 @@ Volume: TypeAlias = objects.Volume
 Destination = dict[str, Any]
 # The fields to store for a volume or snapshot: provider_location and
 # provider_auth.
-Export = dict[str, str]
+Export = dict[str, str | None]
 
 
 @interface.volumedriver
@@ -202,8 +202,11 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     def create_export(self, context: Context, volume: Volume,
                       connector: Connector | None,
                       vg: str | None = None) -> Export:
-        """Create a target for a volume, which no host may use yet."""
-        return exports.create(self._backend, context, volume, vg)
+        """Create a target for a volume, which no host may use yet.
+
+        With ``lvm_local_attach``, this node gets none.
+        """
+        return exports.create(self._backend, context, volume, connector, vg)
 
     @translate.cinder_errors()
     def ensure_export(self, context: Context, volume: Volume) -> None:
@@ -236,7 +239,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :raises exception.InvalidConnectorException: it lacks something
         """
-        return self._backend.target.validate_connector(connector)
+        return exports.check_connector(self._backend, connector)
 
     @translate.cinder_errors()
     def initialize_connection(self, volume: Volume,
@@ -275,7 +278,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         No host can change the snapshot.
         """
-        return snapshot_exports.create(self._backend, context, snapshot)
+        return snapshot_exports.create(self._backend, context, snapshot,
+                                       connector)
 
     @translate.cinder_errors(busy='snapshot')
     def initialize_connection_snapshot(self, snapshot: Snapshot,

@@ -67,6 +67,12 @@ OWN_OPTIONS = [
                 help='Refuse hosts without a key in lvm_nvme_key_file. '
                      'Otherwise these hosts connect without '
                      'authentication.'),
+    cfg.BoolOpt('lvm_local_attach',
+                default=False,
+                help='Let hosts on this node open the devices of volumes, '
+                     'without a target. A host is on this node if its host '
+                     'name, the UUID of its system, and its initiator name '
+                     'or NQN are those of this node.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 DEFAULT_BLOCK_SIZE = '1M'
@@ -132,6 +138,7 @@ class Settings:
     target_helper: str
     share_target: bool
     secondary_addresses: tuple[str, ...]
+    local_attach: bool
     volume_clear: str
     volume_clear_size: int
     volume_clear_ionice: str | None
@@ -164,6 +171,7 @@ class Settings:
             target_helper=get('target_helper'),
             share_target=get('lvm_share_target'),
             secondary_addresses=tuple(get('target_secondary_ip_addresses')),
+            local_attach=get('lvm_local_attach'),
             volume_clear=get('volume_clear'),
             volume_clear_size=get('volume_clear_size'),
             volume_clear_ionice=_ionice(get('volume_clear_ionice')),

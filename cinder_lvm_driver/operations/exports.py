@@ -14,6 +14,7 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.targets import base as targets
 from cinder_lvm_driver.targets import node
+from cinder_lvm_driver.targets import this_node
 
 LOG = logging.getLogger(__name__)
 
@@ -21,14 +22,19 @@ _IN_USE = 'in-use'
 
 
 def create(backend: backends.Backend, context: cinder_context.RequestContext,
-           volume: objects.Volume, vg_name: str | None) -> dict[str, str]:
+           volume: objects.Volume, connector: targets.Connector | None,
+           vg_name: str | None) -> dict[str, str | None]:
     """Create a target for a volume, which no host may use yet.
+
+    A host that needs no target gets none.
 
     :param vg_name: the VG of the device, if not the back end's
     :raises lvm.LogicalVolumeInUse: the volume is being reverted
     """
     backend.reverts.check_settled(volume.name)
     backend.vg.bring_up(volume.name)
+    if connector is not None and opens_device(backend, volume, connector):
+        return {}
     export = backend.target.create_export(
         context, volume, _path(backend, volume, vg_name))
     return {'provider_location': export['location'],
@@ -48,7 +54,8 @@ def ensure(backend: backends.Backend, context: cinder_context.RequestContext,
     if backend.workarounds.served_at_start.pop(volume.id):
         return
     backend.vg.bring_up(volume.name)
-    backend.target.ensure_export(context, volume, _path(backend, volume))
+    if _needs_target(volume):
+        backend.target.ensure_export(context, volume, _path(backend, volume))
 
 
 def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
@@ -63,7 +70,7 @@ def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
     """
     attached = [volume for volume in volumes
                 if _is_exported(volume) and (
-                    volume.status == _IN_USE or targets.connectors(volume))]
+                    volume.status == _IN_USE or targets.attachments(volume))]
     if not attached:
         return
     served: Iterable[str] = ()
@@ -91,7 +98,8 @@ def _serve(backend: backends.Backend,
                    *(volume.name for volume in present))
     failed = backend.target.ensure_exports(
         cinder_context.get_admin_context(),
-        [(volume, _path(backend, volume)) for volume in present])
+        [(volume, _path(backend, volume)) for volume in present
+         if _needs_target(volume)])
     return [volume.id for volume in present if volume.id not in failed]
 
 
@@ -139,6 +147,11 @@ def connect(backend: backends.Backend, volume: objects.Volume,
     """Let a host use a volume's target, and return how to connect."""
     kept_export = backend.workarounds.kept_export
     kept_export.forget()
+    if opens_device(backend, volume, connector):
+        LOG.info('Volume %s: host %s opens the device itself', volume.id,
+                 host_of(connector))
+        return this_node.connection(volume.id, _path(backend, volume))
+    _warn_of_likeness(backend, connector)
     _warn_of_shared_name(backend, volume, connector)
     try:
         connection = backend.target.initialize_connection(volume, connector)
@@ -154,23 +167,76 @@ def connect(backend: backends.Backend, volume: objects.Volume,
 
 def disconnect(backend: backends.Backend, volume: objects.Volume,
                connector: targets.Connector | None, **kwargs: Any) -> bool:
-    """End a host's access to a volume's target, or that of all hosts.
+    """End a host's access to a volume, or that of all hosts.
 
     A host that has the volume attached more than once keeps its access until
     its last attachment ends.
+
+    :raises lvm.LogicalVolumeInUse: a host on this node still has the device
+        open
     """
     backend.workarounds.kept_export.forget()
-    attachments = volume.volume_attachment
-    if connector is not None and len(
-            _same_connectors(backend, volume, connector)) > 1:
+    mine = [each for each in targets.attachments(volume)
+            if connector is None
+            or backend.target.are_same_connector(each.connector, connector)
+            # The target may know no name of a host that opens devices itself.
+            or each.connector == connector]
+    if connector is not None and len(mine) > 1:
         LOG.info('Volume %s: host %s keeps its access, which another '
                  'attachment needs', volume.id, host_of(connector))
         return True
-    backend.target.terminate_connection(volume, connector, **kwargs)
+    is_needed = connector is not None and len(volume.volume_attachment) > 1
+    if not mine or not all(map(targets.is_local, mine)):
+        backend.target.terminate_connection(volume, connector, **kwargs)
+    if not is_needed and any(map(targets.is_local, mine)):
+        _require_closed(backend, volume)
     LOG.info('Volume %s: %s is denied', volume.id,
              'every host' if connector is None
              else f'host {host_of(connector)}')
-    return connector is not None and len(attachments) > 1
+    return is_needed
+
+
+def _require_closed(backend: backends.Backend,
+                    volume: objects.Volume) -> None:
+    """Require that a host on this node has closed the device of a volume.
+
+    Nothing can take an open device away from a process.
+    """
+    backend.target.remove_export(cinder_context.get_admin_context(), volume,
+                                 _path(backend, volume))
+    lv = backend.vg.find_volume(volume.name)
+    if lv is not None:
+        backend.vg.require_closed(
+            lv, 'the volume stays attached until the guest is stopped or the '
+                'process ended on this node')
+
+
+def opens_device(backend: backends.Backend, volume: objects.Volume,
+                 connector: targets.Connector) -> bool:
+    """Tell whether a host opens the device of a volume, without a target.
+
+    Encrypted volumes get a target: os-brick's encryptors replace the link to
+    the device, and udev would restore it (LP#1967157).
+    """
+    return (is_this_node(backend, connector)
+            and volume.encryption_key_id is None)
+
+
+def is_this_node(backend: backends.Backend,
+                 connector: targets.Connector) -> bool:
+    """Tell whether a host is this node, and may open devices here."""
+    return (backend.this_node is not None
+            and not backend.this_node.differences(connector))
+
+
+def check_connector(backend: backends.Backend,
+                    connector: targets.Connector) -> bool:
+    """Return True if a host can attach volumes.
+
+    :raises targets.errors.InvalidConnector: it cannot
+    """
+    return (is_this_node(backend, connector)
+            or backend.target.validate_connector(connector))
 
 
 def host_of(connector: targets.Connector) -> str:
@@ -180,23 +246,24 @@ def host_of(connector: targets.Connector) -> str:
     return ', '.join(filter(None, names))
 
 
-def _same_connectors(backend: backends.Backend, volume: objects.Volume,
-                     connector: targets.Connector) -> \
-        list[targets.Connector]:
-    """Return the connectors of a volume that the target takes for one host.
-
-    Also of a volume that cannot be attached twice: a live migration, or a
-    resize on the same host, has two attachments for a while.
-    """
-    return [each for each in targets.connectors(volume)
-            if backend.target.are_same_connector(each, connector)]
+def _warn_of_likeness(backend: backends.Backend,
+                      connector: targets.Connector) -> None:
+    """Warn of a host that is nearly, but not certainly, this node."""
+    differences = (backend.this_node.differences(connector)
+                   if backend.this_node else [])
+    if (differences and this_node.UUID not in differences
+            and targets.text_of(connector, this_node.UUID)):
+        LOG.warning('Host %s has the system UUID of this node, but not its '
+                    '%s: it uses a target', host_of(connector),
+                    ' and '.join(differences))
 
 
 def _warn_of_shared_name(backend: backends.Backend, volume: objects.Volume,
                          connector: targets.Connector) -> None:
     """Warn of hosts that the target cannot tell apart."""
     names = {str(targets.text_of(each, 'host')) for each in (
-        connector, *_same_connectors(backend, volume, connector))}
+        connector, *targets.connectors(volume))
+        if backend.target.are_same_connector(each, connector)}
     if len(names) > 1:
         LOG.warning('Hosts %s have the same initiator name or NQN, and each '
                     'can use what is attached to the other: give each host '
@@ -205,7 +272,15 @@ def _warn_of_shared_name(backend: backends.Backend, volume: objects.Volume,
 
 
 def _is_exported(volume: objects.Volume) -> bool:
-    return bool(volume.provider_location or targets.connectors(volume))
+    return bool(volume.provider_location or targets.attachments(volume))
+
+
+def _needs_target(volume: objects.Volume) -> bool:
+    """Tell whether a host of an exported volume uses its target.
+
+    A host that attached it with the old API is not among its attachments.
+    """
+    return bool(targets.connectors(volume) or not targets.attachments(volume))
 
 
 def _path(backend: backends.Backend, volume: objects.Volume,

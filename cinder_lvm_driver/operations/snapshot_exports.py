@@ -17,6 +17,7 @@ from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import exports
 from cinder_lvm_driver import rollback
 from cinder_lvm_driver.targets import base as targets
+from cinder_lvm_driver.targets import this_node
 
 LOG = logging.getLogger(__name__)
 
@@ -61,14 +62,19 @@ def serve_backups(target: targets.Target, is_configured: bool) -> bool:
 
 
 def create(backend: backends.Backend, context: cinder_context.RequestContext,
-           snapshot: objects.Snapshot) -> dict[str, str]:
+           snapshot: objects.Snapshot,
+           connector: targets.Connector) -> dict[str, str | None]:
     """Create a target for a snapshot, which no host may use yet.
 
-    If the target cannot refuse writes, it serves a clone of a thin snapshot,
+    A host that opens devices itself gets none, if the LV refuses writes. If
+    the target cannot refuse writes, it serves a clone of a thin snapshot,
     which is removed with the export.
     """
     vg, target = backend.vg, backend.target
     lv = vg.get_volume(naming.snapshot_lv_name(snapshot.name))
+    if lv.is_read_only and exports.opens_device(backend, snapshot, connector):
+        vg.activate_lv(lv.name)
+        return {'provider_location': None, 'provider_auth': None}
     read_only = target.SERVES_READ_ONLY
     served = lv.name if not lv.is_thin or read_only \
         else naming.snapshot_export(lv.name)
@@ -93,8 +99,13 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
 def connect(backend: backends.Backend, snapshot: objects.Snapshot,
             connector: targets.Connector) -> dict[str, Any]:
     """Let a host read a snapshot, and return how to connect."""
-    connection = backend.target.initialize_connection(
-        AttachedSnapshot.of(snapshot), connector)
+    if (exports.opens_device(backend, snapshot, connector)
+            and not snapshot.provider_location):
+        connection = this_node.connection(snapshot.id, naming.device_path(
+            backend.vg.vg_name, naming.snapshot_lv_name(snapshot.name)))
+    else:
+        connection = backend.target.initialize_connection(
+            AttachedSnapshot.of(snapshot), connector)
     connection['data']['access_mode'] = 'ro'
     LOG.info('Snapshot %s: host %s is allowed in', snapshot.id,
              exports.host_of(connector))

@@ -11,6 +11,7 @@ from oslo_utils import units
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.targets import base as targets
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,17 @@ def clone(backend: backends.Backend, volume: objects.Volume,
 
 def extend(backend: backends.Backend, volume: objects.Volume,
            new_size_gib: int) -> None:
-    """Extend a volume's LV, and have its target show the new size."""
+    """Extend a volume's LV, and have its target show the new size.
+
+    :raises lvm.LogicalVolumeInUse: a host uses the LV without a target, and
+        Nova would not show the guest its new size
+        (nova/virt/libvirt/volume/volume.py, ``extend_volume``)
+    """
+    if any(map(targets.is_local, targets.attachments(volume))):
+        raise lvm.LogicalVolumeInUse(
+            f'LV {volume.name} is attached on this node without a target, '
+            'where Nova cannot extend it: detach the volume, extend it and '
+            'attach it again')
     size_bytes = _size_bytes(volume, new_size_gib, at_least_gib=volume.size)
     retry_after_wiping(backend, lambda: backend.layout.extend_volume(
         backend.vg.get_volume(volume.name), size_bytes))

@@ -17,6 +17,10 @@ from cinder_lvm_driver.targets import errors
 Context = Any
 Volume = Any
 Connector = Mapping[str, Any]
+Attachment = Any
+
+# The connection of a host that opens the device itself, without a target.
+LOCAL = 'local'
 
 
 class Target(abc.ABC):
@@ -123,11 +127,23 @@ class Target(abc.ABC):
         """Show hosts the new size of a volume, if a rescan is not enough."""
 
 
-def connectors(volume: Volume) -> list[Connector]:
-    """Return the connectors of the hosts that a volume is attached to."""
-    return [attachment.connector for attachment in volume.volume_attachment
+def attachments(volume: Volume) -> list[Attachment]:
+    """Return the attachments of a volume that have a host."""
+    return [attachment for attachment in volume.volume_attachment
             if attachment.connector
             and attachment.attach_status != 'detached']
+
+
+def is_local(attachment: Attachment) -> bool:
+    """Tell whether an attachment needs no target."""
+    info = attachment.connection_info or {}
+    return bool(info.get('driver_volume_type') == LOCAL)
+
+
+def connectors(volume: Volume) -> list[Connector]:
+    """Return the connectors of the hosts that use the target of a volume."""
+    return [attachment.connector for attachment in attachments(volume)
+            if not is_local(attachment)]
 
 
 def text_of(connector: object, key: str) -> str | None:

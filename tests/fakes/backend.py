@@ -98,11 +98,14 @@ class BackendTestCase(base.TestCase):
         snapshot.obj_reset_changes()
         return snapshot
 
-    def attach(self, volume, connector):
-        """Add an attachment to a volume."""
+    def attach(self, volume, connector, **told):
+        """Add an attachment to a volume.
+
+        :param told: what Cinder has stored of how the host connects
+        """
         volume.volume_attachment.objects.append(objects.VolumeAttachment(
             self.context, id=str(uuid.uuid4()), volume_id=volume.id,
-            connector=connector,
+            connector=connector, connection_info=told,
             attach_status=fields.VolumeAttachStatus.ATTACHED))
         volume.status = 'in-use'
 

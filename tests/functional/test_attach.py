@@ -106,7 +106,9 @@ class AttachTestCase(base.BackendTestCase):
         driver.validate_connector(wanted)
         attachment = self.attachment(volume, wanted)
         connection = driver.initialize_connection(volume, wanted)
-        attachment.connection_info = dict(connection['data'])
+        attachment.connection_info = dict(
+            connection['data'],
+            driver_volume_type=connection['driver_volume_type'])
         return connection
 
     def connected(self, connection):

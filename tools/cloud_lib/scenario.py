@@ -130,12 +130,18 @@ class Scenario(user.User):
         """Extend a volume; the initiator sees it without a new login.
 
         LVM cannot extend the origin of a COW snapshot: if the volume is
-        thick, the copy is extended.
+        thick, the copy is extended. A volume that is attached without a
+        target cannot be extended in use.
         """
         volume, data = ((self._volume, self._second) if self._thin
                         else (self._copy, self._first))
         device = self._devices[volume]
-        self._cinder.extend(volume, 2, 'in-use')
+        if device.connection['driver_volume_type'] == 'local':
+            self._detach(device)
+            self._cinder.extend(volume, 2, 'available')
+            device = self._attach(volume)
+        else:
+            self._cinder.extend(volume, 2, 'in-use')
         seen = self._host.extend(device)
         user.require(seen == 2 * GIB, f'os-brick sees {seen} bytes')
         self._require_size(device, 2 * GIB)
