@@ -53,9 +53,10 @@ class PoolTestCase(test_health.HealthTestCase):
 
         LVM (2.03.16) leaves the spare suspended that pvmove has moved.
         """
-        names = self.root.run('dmsetup', 'info', '-c', '--noheadings', '-o',
-                              'name', '-S', 'suspended=1').split()
-        return [name for name in names if not name.endswith('_pmspare')]
+        lines = self.root.run('dmsetup', 'info', '-c', '--noheadings', '-o',
+                              'suspended,name').splitlines()
+        return [name for state, name in (line.split(':') for line in lines)
+                if state == 'Suspended' and not name.endswith('_pmspare')]
 
     def made(self):
         volume = self.volume()
@@ -116,6 +117,7 @@ class SuspendedPoolTest(PoolTestCase):
             # A service that starts now serves what it can.
             with self.assertLogs(health.LOG, 'ERROR'):
                 self.pool(self.make_driver())
+            self.assertEqual([name], self.suspended())
         self.assert_works(volume, snapshot)
 
 
