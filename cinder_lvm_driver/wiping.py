@@ -45,7 +45,7 @@ class Remover:
     def remove(self, lv: lvm.LogicalVolume) -> None:
         """Remove an LV; its name is free at once.
 
-        :raises lvm.LogicalVolumeInUse: it is open
+        :raises lvm.LogicalVolumeInUse: it is open, or other LVs depend on it
         :raises lvm.LogicalVolumeNotFound: it was removed meanwhile
         :raises lvm.LogicalVolumeOfWrongKind: it is a pool
         :raises lvm.LogicalVolumeMoving: pvmove is moving it or its pool
@@ -60,7 +60,10 @@ class Remover:
             # A copy that was split off a mirrored LV under such a name.
             self._wipe_later([lv.name])
             return
+        lvm.check_removable(lv)
         lvm.check_answering(lv)
+        # What is suspended is often open as well: udev waits for its data.
+        self._vg.check_changeable(lv)
         self._vg.check_changeable(self._vg.require_closed(lv))
         if lv.is_thin or not self._writer.wipes:
             self._vg.delete(lv.name)

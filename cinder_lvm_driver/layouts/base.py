@@ -138,6 +138,7 @@ class Layout(abc.ABC):
         if origin.is_thin:
             self._vg.create_thin_snapshot(name, origin, activate=False)
         else:
+            self._vg.check_changeable(origin)
             self._vg.create_cow_snapshot(name, origin.name,
                                          origin.size_bytes)
 

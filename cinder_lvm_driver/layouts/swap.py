@@ -25,15 +25,11 @@ class Swap:
         """Give a thin LV the data of a thin snapshot in the same pool.
 
         :param lvs: all LVs of the VG
-        :raises lvm.LogicalVolumeInUse: the LV has COW snapshots, or an LV
+        :raises lvm.LogicalVolumeInUse: other LVs depend on the LV, or an LV
             that an earlier revert has left is open
         """
-        if lv.is_cow_origin:
-            # The in-tree driver creates them; LVM would remove them together
-            # with the old LV.
-            raise lvm.LogicalVolumeInUse(
-                f'LV {lv.name} is thin and has COW snapshots: delete them '
-                f'first')
+        # The in-tree driver creates COW snapshots of thin LVs.
+        lvm.check_removable(lv)
         new, old = naming.revert_to(lv.name), naming.revert_from(lv.name)
         for name in new, old:
             if name in lvs:

@@ -31,6 +31,7 @@ from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
 from cinder_lvm_driver.lvm.types import check_kind
+from cinder_lvm_driver.lvm.types import check_removable
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import LogicalVolumes
@@ -77,6 +78,7 @@ __all__ = (
     'VolumeGroupNotFound',
     'check_answering',
     'check_kind',
+    'check_removable',
     'check_vg_name',
     'full_cow_store_bytes',
 )

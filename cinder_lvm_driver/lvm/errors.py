@@ -6,7 +6,7 @@ distinguish "no space" from "already exists"; the text under ``LC_ALL=C``
 does. No other module reads it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import re
 
 from cinder_lvm_driver import errors
@@ -57,6 +57,16 @@ class LogicalVolumeInUse(LVMError):
 
 class LogicalVolumeSuspended(LogicalVolumeInUse):
     """All I/O to the LV waits."""
+
+    @classmethod
+    def of(cls, what: str, devices: Sequence[str]) -> 'LogicalVolumeSuspended':
+        """Return the error for what has suspended devices.
+
+        :param devices: names of device-mapper, from the top down
+        """
+        return cls(f'{what} is suspended: unless an administrator is working '
+                   f'on it, resume it with dmsetup resume '
+                   f'{" ".join(reversed(devices))}')
 
 
 class LogicalVolumeMoving(LogicalVolumeInUse):
@@ -254,7 +264,8 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
      ThinPoolPartsActive),
     # 2.03.16: Check of pool vg/pool failed (status:1). Manual repair
     # required!
-    (r'Check of pool \S+ failed', ThinPoolDamaged),
+    # The same of the cache of a cached LV, vg/fast_cvol, is another state.
+    (r'Check of pool \S+(?<!_cvol)(?<!_cpool) failed', ThinPoolDamaged),
     # 2.03.16: Thin pool vg-pool-tpool (253:2) transaction_id is 21, while
     # expected 22.
     # 2.03.16: WARNING: Thin pool vg/pool has unexpected transaction id 3,

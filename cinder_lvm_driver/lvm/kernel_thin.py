@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thin pools and thin LVs as the kernel has them.
+"""LVs as the kernel has them, above all thin pools and thin LVs.
 
 LVM's reports are its own metadata. Whether the kernel agrees, LVM finds out
 only in the middle of a change (kernel,
@@ -19,7 +19,17 @@ _PVMOVE = 'pvmove'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ThinPool:
+class Device:
+    """The device of an LV, and those that it consists of."""
+
+    # Those that hold back all I/O, from the top down.
+    suspended: tuple[str, ...]
+    # pvmove(8) is moving its data or metadata.
+    is_moving: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ThinPool(Device):
     """An active thin pool."""
 
     # LVM and the kernel count the changes of a pool; None for one that has
@@ -27,10 +37,6 @@ class ThinPool:
     transaction_id: int | None
     block_bytes: int
     zeroes_blocks: bool
-    # Devices that hold back all I/O: the pool's own or those below it.
-    suspended: tuple[str, ...]
-    # pvmove(8) is moving its data or metadata.
-    is_moving: bool
 
 
 def thin_pool(vg_name: str, name: str) -> ThinPool | None:
@@ -49,23 +55,27 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
                         else None),
         block_bytes=int(block_sectors) * _SECTOR_BYTES,
         zeroes_blocks='skip_block_zeroing' not in features,
-        suspended=tuple(device['name'] for device in devices
-                        if device['is_suspended']),
+        suspended=_suspended(devices),
         is_moving=_has_pvmove(vg_name, devices))
 
 
-def is_moving(vg_name: str, name: str) -> bool:
-    """Return whether pvmove(8) is moving an LV; False if it is not active.
+def device(vg_name: str, name: str) -> Device:
+    """Return the device of an LV, which has no state if it is not active.
 
     :raises errors.KernelSilent: the kernel cannot be asked
     """
-    return _has_pvmove(vg_name, _stack(naming.device_mapper_name(vg_name,
-                                                                 name)))
+    devices = _stack(naming.device_mapper_name(vg_name, name))
+    return Device(suspended=_suspended(devices),
+                  is_moving=_has_pvmove(vg_name, devices))
+
+
+def _suspended(devices: list[device_mapper.Device]) -> tuple[str, ...]:
+    return tuple(each['name'] for each in devices if each['is_suspended'])
 
 
 def _has_pvmove(vg_name: str, devices: list[device_mapper.Device]) -> bool:
     pvmove = naming.device_mapper_name(vg_name, _PVMOVE)
-    return any(device['name'].startswith(pvmove) for device in devices[1:])
+    return any(each['name'].startswith(pvmove) for each in devices[1:])
 
 
 def mapped_bytes(vg_name: str, name: str) -> int:
@@ -73,9 +83,9 @@ def mapped_bytes(vg_name: str, name: str) -> int:
 
     :raises errors.KernelSilent: the kernel cannot be asked
     """
-    for device in _stack(naming.device_mapper_name(vg_name, name))[:1]:
-        status = device['status'].split()
-        if device['target'] == 'thin' and status and status[0].isdigit():
+    for top in _stack(naming.device_mapper_name(vg_name, name))[:1]:
+        status = top['status'].split()
+        if top['target'] == 'thin' and status and status[0].isdigit():
             return int(status[0]) * _SECTOR_BYTES
     return 0
 

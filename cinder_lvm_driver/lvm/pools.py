@@ -81,10 +81,8 @@ class ThinPools:
         full_name = reported.full_name
         if now.suspended and (reported.is_suspended
                               or now.suspended == before.suspended):
-            raise errors.LogicalVolumeSuspended(
-                f'Thin pool {full_name} is suspended: unless an '
-                f'administrator is working on it, resume it with dmsetup '
-                f'resume {" ".join(reversed(now.suspended))}')
+            raise errors.LogicalVolumeSuspended.of(
+                f'Thin pool {full_name}', now.suspended)
         # A pool that has failed counts nothing.
         if (now.transaction_id is not None
                 and now.transaction_id == before.transaction_id

@@ -94,17 +94,34 @@ class Questions:
         :param lv: any LV, as LVM has just reported it
         :raises errors.KernelSilent: the kernel cannot be asked
         :raises errors.LogicalVolumeMoving: pvmove is moving it or its pool
-        :raises errors.LogicalVolumeSuspended: I/O to the pool waits
+        :raises errors.LogicalVolumeSuspended: I/O to what it consists of
+            waits
         :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
             the pool
         """
         pool = lv.name if lv.is_thin_pool else lv.pool
         if pool is not None and (lv.is_thin or lv.is_thin_pool):
             self._pools.check(pool, lv.transaction_id)
-        elif kernel_thin.is_moving(self.vg_name, lv.name):
+            return
+        device = kernel_thin.device(self.vg_name, lv.name)
+        if device.is_moving:
             raise errors.LogicalVolumeMoving(
                 f'LV {lv.full_name} is being moved by pvmove: wait until '
                 f'that ends')
+        if device.suspended:
+            self._check_resumed(lv, device)
+
+    def _check_resumed(self, lv: types.LogicalVolume,
+                       before: kernel_thin.Device) -> None:
+        """Check an LV that another command may be changing at the moment.
+
+        The VG's lock makes LVM answer when that command has ended.
+        """
+        self.find_volume(lv.name)
+        now = kernel_thin.device(self.vg_name, lv.name)
+        if now.suspended and now.suspended == before.suspended:
+            raise errors.LogicalVolumeSuspended.of(f'LV {lv.full_name}',
+                                                   now.suspended)
 
     def wait_until_closed(self, lv: types.LogicalVolume) -> \
             types.LogicalVolume:

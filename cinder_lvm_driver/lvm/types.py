@@ -153,6 +153,15 @@ class LogicalVolume:
                 < full_cow_store_bytes(self.virtual_size_bytes))
 
     @property
+    def is_external_origin(self) -> bool:
+        """Whether thin LVs read from it what they have not written.
+
+        ``lvremove`` of such an LV removes them with it (lvmthin(7), "Create
+        a thin snapshot of an external, read only LV").
+        """
+        return bool(self.role & {'extthinorigin', 'multiextthinorigin'})
+
+    @property
     def is_cow_origin(self) -> bool:
         """Whether thick (COW) snapshots depend on the LV.
 
@@ -173,6 +182,21 @@ def check_kind(lv: LogicalVolume) -> None:
             f'LV {lv.full_name} is a {lv.segtype.replace("-", " ")} (segtype '
             f'{lv.segtype}) that other LVs need, and not a volume or a '
             f'snapshot: rename it with lvrename')
+
+
+def check_removable(lv: LogicalVolume) -> None:
+    """Check that LVM removes no other LV together with an LV.
+
+    :raises errors.LogicalVolumeInUse: other LVs depend on it
+    """
+    if lv.is_cow_origin:
+        raise errors.LogicalVolumeInUse(
+            f'LV {lv.name} has COW snapshots; delete them first')
+    if lv.is_external_origin:
+        raise errors.LogicalVolumeInUse(
+            f'LV {lv.name} is the external origin of thin LVs, which LVM '
+            f'would remove with it: remove them first (lvs -S '
+            f'origin={lv.name} {lv.vg_name})')
 
 
 def check_answering(lv: LogicalVolume) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import logging
 
 from cinder_lvm_driver import blockdev
+from cinder_lvm_driver import errors as driver_errors
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import kernel
@@ -171,10 +172,29 @@ class LVM(questions.Questions):
         :param size_bytes: of the origin
         :raises errors.InsufficientSpace: the VG has too few free extents
         """
-        self._commands.change(
-            'lvcreate', '--yes', '--snapshot',
-            '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
-            '--name', name, self._full_name(origin))
+        try:
+            self._commands.change(
+                'lvcreate', '--yes', '--snapshot',
+                '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
+                '--name', name, self._full_name(origin))
+        except errors.LogicalVolumeExists:
+            raise
+        except errors.LVMError:
+            driver_errors.attempt(
+                f'LV {self._full_name(name)} is no snapshot, but what is left '
+                f'of one that could not be created; remove it with lvremove',
+                self._remove_store, name)
+            raise
+
+    def _remove_store(self, name: str) -> None:
+        """Remove the store of a COW snapshot that could not be created.
+
+        LVM (2.03.16) leaves it if it cannot suspend the origin, for example
+        a cached LV whose cache it cannot check.
+        """
+        lv = self.find_volume(name)
+        if lv is not None and not lv.is_cow_snapshot:
+            self.delete(name)
 
     def create_thin_snapshot(self, name: str, origin: types.LogicalVolume, *,
                              activate: bool) -> None:

@@ -67,16 +67,13 @@ def extend(backend: backends.Backend, volume: objects.Volume,
 def delete(backend: backends.Backend, volume: objects.Volume) -> None:
     """Remove a volume's LV; it may be gone already.
 
-    :raises lvm.LogicalVolumeInUse: it is open, or has COW snapshots, or
-        Cinder failed to delete its snapshots a moment ago
+    :raises lvm.LogicalVolumeInUse: it is open, or other LVs depend on it,
+        or Cinder failed to delete its snapshots a moment ago
     """
     lv = backend.vg.find_volume(volume.name)
     if lv is None:
         LOG.info('LV %s does not exist; nothing to delete', volume.name)
         return
-    if lv.is_cow_origin:
-        raise lvm.LogicalVolumeInUse(
-            f'LV {lv.name} has COW snapshots; delete them first')
     busy = backend.workarounds.busy_snapshots.pop_all(lv.name)
     if busy:
         raise lvm.LogicalVolumeInUse(

@@ -73,6 +73,13 @@ class TestRemover(base.TestCase):
         self.remove('a')
         self.assertEqual(([], {}), (self.works, self.lvm.volumes))
 
+    def test_lv_that_thin_lvs_of_a_pool_read_through(self):
+        error = self.assertRaises(
+            lvm.LogicalVolumeInUse, self.remove, 'a',
+            reported={'lv_role': 'public,origin,extthinorigin'})
+        self.assertIn('external origin', str(error))
+        self.assertEqual({'a'}, set(self.lvm.volumes))
+
     def test_snapshot_is_split_off_first(self):
         self.lvm.add('a')
         self.remove('s', origin='a')

@@ -112,6 +112,12 @@ class TestClassify(base.TestCase):
         self.assertIs(lvm.LogicalVolumeInitializing,
                       type(errors.classify(failure)))
 
+    def test_cache_that_cannot_be_checked(self):
+        failure = process.CommandFailed(
+            ('lvcreate',), 5, '', '  Check of pool vg/fast_cvol failed '
+            '(status:1). Manual repair required!\n')
+        self.assertIs(lvm.CommandOfLVMFailed, type(errors.classify(failure)))
+
     def test_device_on_top(self):
         failure = process.CommandFailed(
             ('lvremove',), 5, '',

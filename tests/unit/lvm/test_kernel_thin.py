@@ -83,9 +83,9 @@ class TestThinPool(KernelTestCase):
             self.assertIn('filters_path', str(caught))
 
 
-class TestIsMoving(KernelTestCase):
+class TestDevice(KernelTestCase):
 
-    def test_all_cases(self):
+    def test_moving(self):
         for devices, is_moving in (
                 ([], False), ([device('vg-a')], False),
                 ([device('vg-pvmove0')], False),
@@ -93,7 +93,13 @@ class TestIsMoving(KernelTestCase):
                 ([device('vg-a'), device('vg-a-real'),
                   device('vg-pvmove0')], True)):
             self.having(*devices)
-            self.assertIs(is_moving, kernel_thin.is_moving('vg', 'a'))
+            self.assertIs(is_moving, kernel_thin.device('vg', 'a').is_moving)
+
+    def test_suspended(self):
+        self.having(device('vg-a'), device('vg-a_rimage_0',
+                                           is_suspended=True))
+        self.assertEqual(('vg-a_rimage_0',),
+                         kernel_thin.device('vg', 'a').suspended)
 
 
 class TestMappedBytes(KernelTestCase):

@@ -9,9 +9,11 @@ import ddt
 import fixtures
 
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import questions
 from tests import base
 from tests.fakes import lvm as fake_lvm
+from tests.unit.lvm import test_kernel_thin
 from tests.unit.lvm import test_vg
 
 FORM = test_vg.FORM
@@ -137,3 +139,39 @@ class TestQuestions(base.TestCase):
         self.lvm.run = run
         self.assertIsNone(self.vg.find_volume(name))
         self.assertRaises(lvm.LogicalVolumeNotFound, self.vg.get_volume, name)
+
+
+class TestCheckChangeable(base.TestCase):
+    """A thick LV, one of whose devices is suspended."""
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.lvm.add('a')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+
+    def check(self, *suspended):
+        """Check an LV that has these suspended devices at first, then."""
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack', side_effect=[[
+                test_kernel_thin.device('vg-a'),
+                *(test_kernel_thin.device(name, is_suspended=True)
+                  for name in names)] for names in suspended]))
+        self.vg.check_changeable(self.vg.get_volume('a'))
+
+    def test_suspended(self):
+        names = ['vg-a_rimage_0', 'pv-below']
+        error = self.assertRaises(lvm.LogicalVolumeInUse, self.check,
+                                  names, names)
+        self.assertIn('LV vg/a is suspended', str(error))
+        self.assertIn('dmsetup resume pv-below vg-a_rimage_0', str(error))
+
+    def test_suspended_for_a_moment(self):
+        """Another command does that while it changes the LV."""
+        self.check(['vg-a_rimage_0'], [])
+
+    def test_others_are_suspended_meanwhile(self):
+        self.check(['vg-a_rimage_0'], ['vg-a_rimage_1'])
+
+    def test_not_suspended(self):
+        self.check([])

@@ -78,6 +78,21 @@ class TestLogicalVolume(base.TestCase):
         self.assertEqual((is_cow_snapshot, is_cow_origin),
                          (lv.is_cow_snapshot, lv.is_cow_origin))
 
+    @ddt.data(('public,origin,thickorigin', 'has COW snapshots'),
+              ('public,origin,extthinorigin',
+               'lvs -S origin=a my-vg'),
+              ('public,origin,extthinorigin,multiextthinorigin',
+               'external origin'))
+    @ddt.unpack
+    def test_lv_that_others_depend_on(self, role, pattern):
+        error = self.assertRaises(lvm.LogicalVolumeInUse,
+                                  types.check_removable, volume(role))
+        self.assertIn(pattern, str(error))
+
+    def test_lv_that_no_other_depends_on(self):
+        for role in 'public', 'public,origin,thinorigin':
+            types.check_removable(volume(role))
+
     def test_reader_of_a_cow_snapshot_sees_the_size_of_its_origin(self):
         lv = volume('snapshot,thicksnapshot', origin_size_bytes=4)
         self.assertEqual((8, 4), (lv.size_bytes, lv.virtual_size_bytes))

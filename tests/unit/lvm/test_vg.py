@@ -223,6 +223,45 @@ class TestPoolsThatAreHalfActive(CommandTestCase):
         self.vg.activate_pool('pool')
 
 
+class TestHalfOfASnapshot(base.TestCase):
+    """LVM has made the store of a COW snapshot, and no snapshot of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.lvm = fake_lvm.FakeLVM('vg')
+        self.lvm.add('a')
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+
+    def create(self, failure, **left):
+        """Have lvcreate fail and leave an LV."""
+        def change(*_command, **_keywords):
+            self.lvm.add('s', **left)
+            raise failure
+
+        with mock.patch.object(self.vg._commands, 'change', change):
+            self.assertRaises(type(failure), self.vg.create_cow_snapshot,
+                              's', 'a', 128)
+        return set(self.lvm.volumes)
+
+    def test_removed(self):
+        self.assertEqual({'a'}, self.create(
+            lvm.CommandOfLVMFailed('Failed to suspend')))
+
+    def test_that_of_somebody_else(self):
+        self.assertEqual({'a', 's'}, self.create(
+            lvm.LogicalVolumeExists('already exists')))
+
+    def test_snapshot(self):
+        self.assertEqual({'a', 's'}, self.create(
+            lvm.CommandOfLVMFailed('some'), origin='a'))
+
+    def test_what_cannot_be_removed(self):
+        with mock.patch.object(self.vg, 'delete',
+                               side_effect=lvm.LogicalVolumeInUse('open')):
+            self.create(lvm.CommandOfLVMFailed('Failed to suspend'))
+        self.assertIn('remove it with lvremove: open', self.log.output)
+
+
 class TestOrphans(base.TestCase):
     """Data in a thin pool under the id that LVM gives next."""
 

@@ -43,6 +43,7 @@ class Volume:
     can_overflow = False
     health = None
     is_cow_origin = False
+    is_external_origin = False
     is_invalid = False
     is_merging = False
     is_mirrored = types.LogicalVolume.is_mirrored
