@@ -29,6 +29,11 @@ def vg_fault(vg: lvm.VolumeGroup) -> str | None:
         return (f'VG {vg.name} was changed while PVs were missing. They are '
                 f'back, but LVM does not use them and changes nothing in the '
                 f'VG: run vgextend --restoremissing {vg.name} {devices}')
+    if vg.read_only_pvs:
+        return (f'PVs of VG {vg.name} are read-only '
+                f'({", ".join(vg.read_only_pvs)}), and LVM changes nothing '
+                f'in it: find out in the kernel log why, and make their '
+                f'devices writable, as with blockdev --setrw')
     if vg.lacks_metadata:
         return (f'The metadata area of VG {vg.name} is full, so that LVM can '
                 f'describe no more LVs: delete volumes and snapshots, or move '

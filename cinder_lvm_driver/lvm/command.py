@@ -250,6 +250,11 @@ class Commands:
                       self._argv(command, devices, *settings))
 
     @property
+    def read_only_devices(self) -> tuple[str, ...]:
+        """The paths of the VG's devices that accept no writes."""
+        return tuple(kernel.read_only(self._finder.paths()))
+
+    @property
     def has_lost_disks(self) -> bool:
         """Whether active LVs are on devices that no longer exist."""
         return self._finder.has_lost_disks

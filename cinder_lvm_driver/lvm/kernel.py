@@ -62,6 +62,13 @@ def _ends_nowhere(folder: str) -> bool:
                for link in links)
 
 
+def read_only(paths: Collection[str]) -> list[str]:
+    """Return the paths of devices that accept no writes."""
+    return sorted(path for path in paths
+                  if (number := _number(path)) is not None
+                  and _attribute(number, 'ro') == '1')
+
+
 def hanging(paths: Collection[str]) -> list[str]:
     """Return the paths of devices that complete no I/O; takes a second.
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about one VG: each of them is one report, or two."""
 
+import dataclasses
 import threading
 import time
 
@@ -163,7 +164,9 @@ class Questions:
         :raises errors.VolumeGroupNotFound: the VG is gone
         """
         done = self._commands.report(report.vg_command(self.vg_name))
-        return report.parse_vg(done.stdout, errors.duplicates(done.stderr))
+        return dataclasses.replace(
+            report.parse_vg(done.stdout, errors.duplicates(done.stderr)),
+            read_only_pvs=self._commands.read_only_devices)
 
     def extents_by_pv(self, name: str) -> dict[str, int]:
         """Return how many extents an LV has on each PV, by device path."""

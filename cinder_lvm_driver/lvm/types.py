@@ -269,6 +269,8 @@ class VolumeGroup:
     # Paths of the devices of PVs that are on several, by UUID.
     duplicate_pvs: Mapping[str, tuple[str, ...]] = dataclasses.field(
         default_factory=dict)
+    # Paths of PVs whose devices accept no writes.
+    read_only_pvs: tuple[str, ...] = ()
 
     @property
     def missing_pvs(self) -> int:

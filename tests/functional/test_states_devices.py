@@ -400,6 +400,31 @@ class HangingDiskTest(DevicesTestCase):
             'the back end is up again')
 
 
+class ReadOnlyDiskTest(DevicesTestCase):
+    """A disk that accepts no writes, as after a fault of an array."""
+
+    def test_down(self):
+        volume = self.volume()
+        self.small_lv(volume.name)
+        pv, = self.pvs()
+        self.root.run('blockdev', '--setro', pv)
+        try:
+            self.assert_down(self.driver, f'read-only.*{pv}.*--setrw')
+            for verb, thing in ((self.driver.create_volume, self.volume()),
+                                (self.driver.delete_volume, volume)):
+                with self.assertRaises(FAILURE):
+                    verb(thing)
+            self.assertEqual({volume.name}, self.lv_names())
+            again = self.make_driver(**THICK)
+            self.assert_down(again, 'read-only')
+            again.vg.bring_up(volume.name)
+        finally:
+            self.root.run('blockdev', '--setrw', pv)
+        self.assert_up(self.driver)
+        self.driver.delete_volume(volume)
+        self.assertEqual(set(), self.lv_names())
+
+
 class RenamedDiskTest(DevicesTestCase):
     """A SCSI disk that goes and comes back under another name."""
 

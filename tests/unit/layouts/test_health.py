@@ -67,6 +67,7 @@ class TestFaults(base.TestCase):
                'vgextend --restoremissing vg /dev/a /dev/b'),
               ({'duplicate_pvs': {'uuid-a': ('/dev/a', '/dev/b')}},
                'uuid-a.*/dev/a and /dev/b.*multipath'),
+              ({'read_only_pvs': ('/dev/a',)}, 'read-only.*/dev/a.*--setrw'),
               ({'metadata_free_bytes': 4095}, 'metadata area.*is full'),
               ({'metadata_free_bytes': 4096}, None),
               ({'max_lvs': 3}, None),

@@ -24,6 +24,12 @@ class TestHanging(base.TestCase):
         self.disks.add('b', 'pv-b')
         self.assertEqual(['/dev/a'] * hangs, kernel.hanging([]))
 
+    def test_disk_that_accepts_no_writes(self):
+        for name, ro in ('a', '1'), ('b', '0'):
+            self.disks.add(name, f'pv-{name}', ro=ro)
+        self.assertEqual(['/dev/a'], kernel.read_only(
+            ['/dev/b', '/dev/a', '/dev/none']))
+
     def test_disk_under_an_lv_that_is_gone(self):
         disk = self.disks.add('a', 'pv-a')
         lower = self.disks.add_lv('lower', disks.UUID, disk)
