@@ -103,18 +103,18 @@ def _logged(function):
             yield _LEVELS[method], text
 
 
-def _collect():
-    """Return the messages of the driver by their kind."""
+def messages(package=_PACKAGE):
+    """Return the messages of the modules in a folder by their kind."""
     found = collections.defaultdict(set)
-    for path in _PACKAGE.rglob('*.py'):
+    for path in package.rglob('*.py'):
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef):
                 continue
-            messages = list(_logged(function))
+            pairs = list(_logged(function))
             kind = _kind_of(path, function)
             if kind is not None:
-                messages += _strings(function, kind)
-            for kind, text in messages:
+                pairs += _strings(function, kind)
+            for kind, text in pairs:
                 # Not one that has values only.
                 if re.search('[a-z]', text):
                     found[kind].add(text)
@@ -131,7 +131,7 @@ class LogMessages(docutils.SphinxDirective):
         for path in _PACKAGE.rglob('*.py'):
             self.env.note_dependency(str(path))
         items = nodes.bullet_list()
-        for text in sorted(_collect()[self.arguments[0]], key=str.lower):
+        for text in sorted(messages()[self.arguments[0]], key=str.lower):
             items += nodes.list_item('', nodes.paragraph(text=text))
         return [items]
 
