@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One back end: what the driver gives to each operation."""
+"""The pools of a back end: what the driver gives to each operation."""
 
+from collections.abc import Iterable
 import dataclasses
+import logging
 import os
 
+from cinder import objects
+from cinder.volume import volume_utils
 from oslo_config import cfg
 
 from cinder_lvm_driver import devices
@@ -22,10 +26,12 @@ from cinder_lvm_driver.targets import this_node
 from cinder_lvm_driver import wiping
 from cinder_lvm_driver import workarounds
 
+LOG = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:
-    """A VG of this host, and all that serves volumes from it.
+    """A pool: a VG of this host, and all that serves volumes from it.
 
     :ivar writer: copies to and wipes block devices
     :ivar remover: removes LVs, and wipes thick ones first
@@ -57,10 +63,58 @@ class Backend:
                         self.lvm_version)
 
 
-def build(*, settings: options.Settings, hostname: str,
+class Pools(tuple[Backend, ...]):
+    """The pools of a back end; the first one is for what names no pool."""
+
+    def of(self, thing: objects.Volume | objects.Snapshot) -> Backend:
+        """Return the pool of a volume or snapshot.
+
+        :raises errors.ConfigurationError: cinder.conf no longer has it
+        """
+        if len(self) == 1:
+            return self[0]
+        name = volume_utils.extract_host(thing.host, 'pool')
+        found = self.named(name)
+        if found is None:
+            raise errors.ConfigurationError(
+                f'{thing.id} is in pool {name}, which lvm_pool of back end '
+                f'{self[0].settings.backend_name} does not list: add the pool '
+                f'there')
+        return found
+
+    def named(self, name: str | None) -> Backend | None:
+        """Return the pool of a name; None if there is none."""
+        return next((each for each in self
+                     if each.settings.pool_name == name), None)
+
+    def holding(self, lv_name: str) -> Backend | None:
+        """Return a pool with an LV of a name in its VG; None without one."""
+        return next((each for each in self.one_per_vg()
+                     if each.vg.find_volume(lv_name)), None)
+
+    def sorted(self, volumes: Iterable[objects.Volume]) -> \
+            Iterable[tuple[Backend, list[objects.Volume]]]:
+        """Return the pools with their volumes; log volumes without a pool."""
+        found: list[tuple[Backend, list[objects.Volume]]] = [
+            (pool, []) for pool in self]
+        for volume in volumes:
+            try:
+                pool = self.of(volume)
+            except errors.ConfigurationError as exc:
+                LOG.error('Volume %s cannot be served: %s', volume.id, exc)
+                continue
+            found[self.index(pool)][1].append(volume)
+        return found
+
+    def one_per_vg(self) -> Iterable[Backend]:
+        """Return a pool of each VG: several pools can share one."""
+        return {each.vg.vg_name: each for each in reversed(self)}.values()
+
+
+def build(*, pools: Iterable[options.Settings], hostname: str,
           runner: process.RootwrapRunner, target: targets_base.Target,
-          vg: lvm.LVM | None) -> Backend:
-    """Open the VG and choose the layout; changes nothing on the host.
+          vg: lvm.LVM | None) -> Pools:
+    """Open the VGs and choose the layouts; changes nothing on the host.
 
     :param vg: the VG to use in place of the configured one
     :raises errors.ConfigurationError: LVM is not installed, or an option has
@@ -68,27 +122,36 @@ def build(*, settings: options.Settings, hostname: str,
     :raises lvm.LVMError: LVM failed to report the LVs, which ``lvm_type =
         auto`` depends on
     """
+    pools = list(pools)
+    system_dir = pools[0].system_dir
     try:
         version = lvm_command.installed_version(runner)
-        runner.start_daemon(lvm_command.probe(settings.system_dir))
+        runner.start_daemon(lvm_command.probe(system_dir))
     except process.CommandNotFound as exc:
         raise errors.ConfigurationError(
             f'LVM is not installed: {exc}') from exc
-    vg = vg or _open_vg(settings.volume_group, settings, runner, version)
-    writer = devices.DeviceWriter(settings, runner)
-    remover = wiping.Remover(vg, writer)
-    return Backend(
-        settings=settings, hostname=hostname, runner=runner,
-        lvm_version=version, vg=vg, writer=writer, remover=remover,
-        layout=layouts.load(settings.lvm_type, vg, writer, remover.remove,
-                            settings.lvm_mirrors),
-        reverts=revert.Reverts(vg),
-        target=target,
-        this_node=(this_node.ThisNode.ask() if settings.local_attach
-                   else None),
-        watch=health.Watch(settings.backend_name,
-                           settings.autoextend_policy),
-        workarounds=workarounds.Workarounds())
+    node = this_node.ThisNode.ask() if pools[0].local_attach else None
+    writer = devices.DeviceWriter(pools[0], runner)
+    opened: dict[str, tuple[lvm.LVM, wiping.Remover, revert.Reverts]] = {}
+    built = []
+    for settings in pools:
+        if settings.volume_group not in opened:
+            found = vg or _open_vg(settings.volume_group, settings, runner,
+                                   version)
+            opened[settings.volume_group] = (
+                found, wiping.Remover(found, writer), revert.Reverts(found))
+        found, remover, reverts = opened[settings.volume_group]
+        built.append(Backend(
+            settings=settings, hostname=hostname, runner=runner,
+            lvm_version=version, vg=found, writer=writer, remover=remover,
+            layout=layouts.load(settings.lvm_type, found, writer,
+                                remover.remove, settings.lvm_mirrors,
+                                settings.lvm_stripes),
+            reverts=reverts, target=target, this_node=node,
+            watch=health.Watch(settings.pool_name,
+                               settings.autoextend_policy),
+            workarounds=workarounds.Workarounds()))
+    return Pools(built)
 
 
 def _open_vg(vg_name: str, settings: options.Settings,

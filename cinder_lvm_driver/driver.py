@@ -49,12 +49,12 @@ Export = dict[str, str | None]
 
 @interface.volumedriver
 class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
-    """Volumes as LVs of one VG, served by a target helper of this host."""
+    """Volumes as LVs of VGs, served by a target helper of this host."""
 
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
 
-    _backend: backend.Backend
+    _pools: backend.Pools
 
     @translate.cinder_errors()
     def __init__(self, vg_obj: lvm.LVM | None = None, *args: Any,
@@ -75,6 +75,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
+        self._pool_settings = options.read_pools(self.configuration,
+                                                 self.settings)
         self._runner = process.RootwrapRunner(self._execute,
                                               utils.get_root_helper())
         self.target_driver = targets.load(
@@ -97,49 +99,57 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.VolumeBackendAPIException: the back end cannot
             serve; the message says why and what to do
         """
-        self._backend = backend.build(
-            settings=self.settings, hostname=self.hostname,
+        self._pools = backend.build(
+            pools=self._pool_settings, hostname=self.hostname,
             runner=self._runner, target=self.target_driver,
             vg=self._given_vg)
-        self.vg = self._backend.vg
-        startup.start(self._backend, type(self))
+        self.vg = self._pools[0].vg
+        startup.start(self._pools, type(self))
 
     # Capacity and places --------------------------------------------------
 
     def _update_volume_stats(self) -> None:
         """Store the stats for the scheduler; never fails because of LVM."""
         self._stats = stats.collect(
-            self._backend, driver_version=self.VERSION,
+            self._pools, driver_version=self.VERSION,
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())
 
     def get_pool(self, volume: Volume) -> str:
-        """Return the name of the back end's only pool."""
-        return self.backend_name
+        """Return the name of the pool that holds a volume's LV."""
+        if len(self._pool_settings) == 1:
+            return self._pool_settings[0].pool_name
+        holder = self._pools.holding(volume.name) or self._pools[0]
+        return holder.settings.pool_name
 
     def local_path(self, volume: Volume, vg: str | None = None) -> str:
         """Return the path of a volume's or snapshot's device."""
+        if vg is None:
+            vg = (self._pool_settings[0].volume_group
+                  if len(self._pool_settings) == 1
+                  else self._pools.of(volume).vg.vg_name)
         return naming.device_mapper_path(
-            vg or self.settings.volume_group,
-            naming.snapshot_lv_name(volume.name))
+            vg, naming.snapshot_lv_name(volume.name))
 
     # Volumes --------------------------------------------------------------
 
     @translate.cinder_errors()
     def create_volume(self, volume: Volume) -> None:
         """Create an LV of ``volume.size`` GiB."""
-        volumes.create(self._backend, volume)
+        volumes.create(self._pools.of(volume), volume)
 
     @translate.cinder_errors()
     def create_volume_from_snapshot(self, volume: Volume,
                                     snapshot: Snapshot) -> None:
         """Create an LV with a snapshot's data; no copy if both are thin."""
-        volumes.create_from_snapshot(self._backend, volume, snapshot)
+        volumes.create_from_snapshot(self._pools.of(volume), volume, snapshot,
+                                     self._pools.of(snapshot))
 
     @translate.cinder_errors()
     def create_cloned_volume(self, volume: Volume, src_vref: Volume) -> None:
         """Create an LV with a volume's data, also while that is in use."""
-        volumes.clone(self._backend, volume, src_vref)
+        volumes.clone(self._pools.of(volume), volume, src_vref,
+                      self._pools.of(src_vref))
 
     @translate.cinder_errors()
     def extend_volume(self, volume: Volume, new_size: int) -> None:
@@ -150,7 +160,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.VolumeBackendAPIException: there is no space, or
             the LV has COW snapshots and is in use
         """
-        volumes.extend(self._backend, volume, new_size)
+        volumes.extend(self._pools.of(volume), volume, new_size)
 
     @translate.cinder_errors(busy='volume')
     def delete_volume(self, volume: Volume) -> None:
@@ -159,14 +169,14 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.VolumeIsBusy: it is in use, or its snapshots need
             it
         """
-        volumes.delete(self._backend, volume)
+        volumes.delete(self._pools.of(volume), volume)
 
     # Snapshots ------------------------------------------------------------
 
     @translate.cinder_errors()
     def create_snapshot(self, snapshot: Snapshot) -> None:
         """Create a snapshot, thin or COW as the volume's LV requires."""
-        snapshots.create(self._backend, snapshot)
+        snapshots.create(self._pools.of(snapshot), snapshot)
 
     @translate.cinder_errors(busy='snapshot')
     def delete_snapshot(self, snapshot: Snapshot) -> None:
@@ -174,7 +184,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :raises exception.SnapshotIsBusy: it is in use
         """
-        snapshots.delete(self._backend, snapshot)
+        snapshots.delete(self._pools.of(snapshot), snapshot)
 
     @translate.cinder_errors(busy='volume')
     def revert_to_snapshot(self, context: Context, volume: Volume,
@@ -187,14 +197,14 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises NotImplementedError: only one is thin; Cinder then copies
         :raises exception.VolumeIsBusy: the volume is in use
         """
-        snapshots.revert(self._backend, volume, snapshot)
+        snapshots.revert(self._pools.of(volume), volume, snapshot)
 
     def snapshot_revert_use_temp_snapshot(self) -> bool:
         """Tell whether Cinder is to take another snapshot before a revert.
 
         A revert that fails leaves a thin volume as it was.
         """
-        return self._backend.layout.lvm_type != 'thin'
+        return any(pool.layout.lvm_type != 'thin' for pool in self._pools)
 
     # Exports of volumes ---------------------------------------------------
 
@@ -206,12 +216,13 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         With ``lvm_local_attach``, this node gets none.
         """
-        return exports.create(self._backend, context, volume, connector, vg)
+        return exports.create(self._pools.of(volume), context, volume,
+                              connector, vg)
 
     @translate.cinder_errors()
     def ensure_export(self, context: Context, volume: Volume) -> None:
         """Serve an attached volume as before the service started."""
-        exports.ensure(self._backend, context, volume)
+        exports.ensure(self._pools.of(volume), context, volume)
 
     @translate.cinder_errors()
     def update_provider_info(self, volumes: Iterable[Volume],
@@ -221,7 +232,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :returns: no updates of volumes and of snapshots
         """
-        exports.serve_all(self._backend, volumes)
+        for pool, own in self._pools.sorted(volumes):
+            exports.serve_all(pool, own)
         return [], []
 
     @translate.cinder_errors()
@@ -231,7 +243,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         The target stays if Cinder calls this only because one more host
         could not be connected: other hosts would lose their disk.
         """
-        exports.remove(self._backend, context, volume)
+        exports.remove(self._pools.of(volume), context, volume)
 
     @translate.cinder_errors()
     def validate_connector(self, connector: Connector) -> bool:
@@ -239,7 +251,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :raises exception.InvalidConnectorException: it lacks something
         """
-        return exports.check_connector(self._backend, connector)
+        return exports.check_connector(self._pools[0], connector)
 
     @translate.cinder_errors()
     def initialize_connection(self, volume: Volume,
@@ -248,7 +260,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :returns: what os-brick on the host needs to connect
         """
-        return exports.connect(self._backend, volume, connector)
+        return exports.connect(self._pools.of(volume), volume, connector)
 
     @translate.cinder_errors()
     def terminate_connection(self, volume: Volume, connector: Connector | None,
@@ -258,7 +270,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :param connector: the host; None means all hosts
         :returns: whether other attachments need the target
         """
-        return exports.disconnect(self._backend, volume, connector, **kwargs)
+        return exports.disconnect(self._pools.of(volume), volume, connector,
+                                  **kwargs)
 
     # Exports of snapshots -------------------------------------------------
 
@@ -269,7 +282,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         serves snapshots.
         """
         return snapshot_exports.serve_backups(
-            self._backend.target, super().backup_use_temp_snapshot())
+            self.target_driver, super().backup_use_temp_snapshot())
 
     @translate.cinder_errors(busy='snapshot')
     def create_export_snapshot(self, context: Context, snapshot: Snapshot,
@@ -278,8 +291,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         No host can change the snapshot.
         """
-        return snapshot_exports.create(self._backend, context, snapshot,
-                                       connector)
+        return snapshot_exports.create(self._pools.of(snapshot), context,
+                                       snapshot, connector)
 
     @translate.cinder_errors(busy='snapshot')
     def initialize_connection_snapshot(self, snapshot: Snapshot,
@@ -289,20 +302,22 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :returns: what os-brick on the host needs to connect
         """
-        return snapshot_exports.connect(self._backend, snapshot, connector)
+        return snapshot_exports.connect(self._pools.of(snapshot), snapshot,
+                                        connector)
 
     @translate.cinder_errors(busy='snapshot')
     def terminate_connection_snapshot(self, snapshot: Snapshot,
                                       connector: Connector | None,
                                       **kwargs: Any) -> None:
         """End a host's access to a snapshot, or that of all hosts."""
-        snapshot_exports.disconnect(self._backend, snapshot, connector)
+        snapshot_exports.disconnect(self._pools.of(snapshot), snapshot,
+                                    connector)
 
     @translate.cinder_errors(busy='snapshot')
     def remove_export_snapshot(self, context: Context,
                                snapshot: Snapshot) -> None:
         """Remove a snapshot's target; it may be gone already."""
-        snapshot_exports.remove(self._backend, context, snapshot)
+        snapshot_exports.remove(self._pools.of(snapshot), context, snapshot)
 
     # Images ---------------------------------------------------------------
 
@@ -325,7 +340,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :param disable_sparse: the LV holds other data; write zeroes too
         """
-        images.download(self._backend, context, volume, image_service,
+        images.download(self._pools.of(volume), context, volume, image_service,
                         image_id, disable_sparse)
 
     @translate.cinder_errors()
@@ -333,7 +348,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
                              image_service: Any,
                              image_meta: dict[str, Any]) -> None:
         """Upload a volume's LV as an image."""
-        images.upload(self._backend, context, volume, image_service,
+        images.upload(self._pools.of(volume), context, volume, image_service,
                       image_meta)
 
     # Managing -------------------------------------------------------------
@@ -351,8 +366,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.ManageExistingInvalidReference: the LV cannot be
             managed as that
         """
-        return managing.get_size(self._backend, existing_object,
-                                 existing_ref, object_type)
+        return managing.get_size(self._pools.of(existing_object),
+                                 existing_object, existing_ref, object_type)
 
     def manage_existing_get_size(self, volume: Volume,
                                  existing_ref: Any) -> int:
@@ -374,7 +389,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.ManageExistingInvalidReference: the LV cannot be
             managed as a volume
         """
-        managing.manage_volume(self._backend, volume, existing_ref)
+        managing.manage_volume(self._pools.of(volume), volume, existing_ref)
 
     @translate.cinder_errors()
     def manage_existing_snapshot(self, snapshot: Snapshot,
@@ -385,12 +400,13 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.ManageExistingInvalidReference: the LV cannot be
             managed as a snapshot of this volume
         """
-        managing.manage_snapshot(self._backend, snapshot, existing_ref)
+        managing.manage_snapshot(self._pools.of(snapshot), snapshot,
+                                 existing_ref)
 
     @translate.cinder_errors()
     def unmanage(self, volume: Volume) -> None:
         """Take the driver's tags off a volume's LV, which keeps its name."""
-        managing.unmanage(self._backend, volume)
+        managing.unmanage(self._pools.of(volume), volume)
 
     @translate.cinder_errors()
     def get_manageable_volumes(self, cinder_volumes: list[Any], marker: Any,
@@ -398,7 +414,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
                                sort_dirs: list[str]) -> list[dict[str, Any]]:
         """List the LVs that are, or could become, volumes of Cinder."""
         return managing.list_manageable(
-            self._backend, manageable.VOLUME, cinder_volumes, marker, limit,
+            self._pools, manageable.VOLUME, cinder_volumes, marker, limit,
             offset, sort_keys, sort_dirs)
 
     @translate.cinder_errors()
@@ -408,7 +424,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
                                  sort_dirs: list[str]) -> list[dict[str, Any]]:
         """List the LVs that are, or could become, snapshots of Cinder."""
         return managing.list_manageable(
-            self._backend, manageable.SNAPSHOT, cinder_snapshots, marker,
+            self._pools, manageable.SNAPSHOT, cinder_snapshots, marker,
             limit, offset, sort_keys, sort_dirs)
 
     # Migration and retype -------------------------------------------------
@@ -428,7 +444,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.VolumeBackendAPIException: the other VG has no
             space, or the copy failed and was removed
         """
-        return migration.migrate(self._backend, volume, host), None
+        return migration.migrate(self._pools, volume, host), None
 
     @translate.cinder_errors()
     def update_migrated_volume(self, ctxt: Context, volume: Volume,
@@ -441,8 +457,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :param new_volume: its copy, on this back end
         :returns: the fields of ``volume`` to store
         """
-        return migration.rename_copy(self._backend, volume, new_volume,
-                                     original_volume_status)
+        return migration.rename_copy(self._pools.of(new_volume), volume,
+                                     new_volume, original_volume_status)
 
     @translate.cinder_errors()
     def retype(self, context: Context, volume: Volume,
@@ -457,4 +473,4 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         :raises exception.VolumeBackendAPIException: LVM cannot convert the
             LV now; Cinder logs that, and migrates
         """
-        return migration.retype(self._backend, volume, diff, host)
+        return migration.retype(self._pools, volume, diff, host)

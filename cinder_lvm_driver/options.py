@@ -6,15 +6,18 @@ module too, and registering a second definition fails if one word of its help
 differs.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import logging
 import os
 import re
+from typing import Any
 
 from cinder import objects
 from cinder.volume import configuration as cinder_configuration
 from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
+from oslo_config import types
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import layouts
@@ -73,6 +76,20 @@ OWN_OPTIONS = [
                      'without a target. A host is on this node if its host '
                      'name, the UUID of its system, and its initiator name '
                      'or NQN are those of this node.'),
+    cfg.MultiOpt('lvm_pool',
+                 item_type=types.Dict(),
+                 help='A pool of the back end: name:NAME and, separated by '
+                      'commas, values of volume_group, lvm_type, lvm_mirrors '
+                      'and lvm_stripes. What is left out is as the section '
+                      'sets it. Repeat the option for each pool. Without it, '
+                      'the back end is one pool.'),
+    cfg.IntOpt('lvm_stripes',
+               default=0,
+               min=0,
+               max=64,
+               help='Number of PVs that the data of each LV is spread over, '
+                    'for the values of lvm_type that stripe. 0 means the '
+                    'least number.'),
 ]
 DEFAULT_SYSTEM_DIR = '/etc/lvm'
 DEFAULT_BLOCK_SIZE = '1M'
@@ -82,6 +99,10 @@ _UNITS = {'': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30}
 _SECTOR_BYTES = 4096
 # The options of ionice(1) that the rootwrap filters allow.
 _IONICE = re.compile('-c ?([0-3])(?: -n ?([0-7]))?')
+# A pool is part of the host of a volume: HOST@BACKEND#POOL.
+_POOL_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
+_POOL_NUMBERS = ('lvm_mirrors', 'lvm_stripes')
+_POOL_KEYS = ('volume_group', 'lvm_type', *_POOL_NUMBERS)
 LOG = logging.getLogger(__name__)
 
 cfg.CONF.register_opts(OWN_OPTIONS,
@@ -119,8 +140,10 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The values of one back end's options in cinder.conf.
+    """The values of the options of a pool in cinder.conf.
 
+    :ivar pool_name: the name of the back end, if that is one pool
+    :ivar is_listed: whether option lvm_pool lists the pool
     :ivar system_dir: the directory of LVM's configuration
     :ivar report_timeout: in seconds
     :ivar autoextend_policy: None leaves the extension of thin pools to LVM
@@ -129,9 +152,11 @@ class Settings:
     """
 
     backend_name: str
+    pool_name: str
     volume_group: str
     lvm_type: str
     lvm_mirrors: int
+    lvm_stripes: int
     system_dir: str
     report_timeout: int
     autoextend_policy: lvm.AutoextendPolicy | None
@@ -146,6 +171,7 @@ class Settings:
     dd_blocksize: str
     reserved_percentage: int
     max_over_subscription_ratio: str
+    is_listed: bool = False
 
     @classmethod
     def read(cls, configuration: cinder_configuration.Configuration) -> \
@@ -158,11 +184,14 @@ class Settings:
             the choices of its option; the message names both
         """
         get = configuration.safe_get
+        backend_name = get('volume_backend_name') or 'LVM'
         return cls(
-            backend_name=get('volume_backend_name') or 'LVM',
+            backend_name=backend_name,
+            pool_name=backend_name,
             volume_group=get('volume_group'),
             lvm_type=get('lvm_type'),
             lvm_mirrors=get('lvm_mirrors'),
+            lvm_stripes=get('lvm_stripes'),
             system_dir=_system_dir(get('lvm_conf_file')),
             report_timeout=get('lvm_report_timeout'),
             autoextend_policy=_autoextend_policy(
@@ -179,6 +208,46 @@ class Settings:
             dd_blocksize=_block_size(get('volume_dd_blocksize')),
             reserved_percentage=get('reserved_percentage'),
             max_over_subscription_ratio=get('max_over_subscription_ratio'))
+
+
+def read_pools(configuration: cinder_configuration.Configuration,
+               settings: Settings) -> list[Settings]:
+    """Read the pools of a back end; without any, it is one pool itself.
+
+    :param settings: of the back end
+    :raises errors.ConfigurationError: a value of lvm_pool cannot be used
+    """
+    pools = [_pool(values, settings)
+             for values in configuration.safe_get('lvm_pool') or ()]
+    names = [pool.pool_name for pool in pools]
+    for name in names:
+        if names.count(name) > 1:
+            raise errors.ConfigurationError(
+                f'Option lvm_pool has two pools of name {name}: give each '
+                f'pool a name of its own')
+    return pools or [settings]
+
+
+def _pool(values: Mapping[str, str], settings: Settings) -> Settings:
+    changes: dict[str, Any] = dict(values)
+    name = changes.pop('name', '')
+    if not _POOL_NAME.fullmatch(name):
+        raise errors.ConfigurationError(
+            f'Option lvm_pool names a pool {name!r}: set name: to letters, '
+            f'digits, and any of . _ -')
+    for key, value in changes.items():
+        if key not in _POOL_KEYS:
+            raise errors.ConfigurationError(
+                f'Option lvm_pool sets {key} for pool {name}: use only name, '
+                + ', '.join(_POOL_KEYS))
+        if key in _POOL_NUMBERS:
+            if not value.isdecimal():
+                raise errors.ConfigurationError(
+                    f'Option lvm_pool sets {key} to {value!r} for pool '
+                    f'{name}: set it to a number')
+            changes[key] = int(value)
+    return dataclasses.replace(settings, pool_name=name, is_listed=True,
+                               **changes)
 
 
 def _system_dir(conf_file: str) -> str:

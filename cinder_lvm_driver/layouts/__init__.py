@@ -15,25 +15,30 @@ from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
+_STRIPING = ('striped', 'raid10', 'raid5', 'raid6')
 REGISTRY = {
     'default': 'cinder_lvm_driver.layouts.thick.Thick',
     'thin': 'cinder_lvm_driver.layouts.thin.Thin',
+    **{name: f'cinder_lvm_driver.layouts.raid.{name.capitalize()}'
+       for name in _STRIPING},
 }
 _MIRROR = 'cinder_lvm_driver.layouts.mirror.Mirror'
 AUTO = 'auto'
 
 
 def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
-         remove: base.RemoveVolume, mirrors: int = 0) -> base.Layout:
-    """Return the layout for values of ``lvm_type`` and ``lvm_mirrors``.
+         remove: base.RemoveVolume, mirrors: int = 0,
+         stripes: int = 0) -> base.Layout:
+    """Return the layout for values of the options.
 
     ``auto`` is thin if the VG is empty or already has the thin pool. It is
     thick if the VG has other LVs, or with mirrors.
 
     :param remove: removes a temporary LV
     :param mirrors: number of copies of each volume beside the first one
+    :param stripes: number of PVs to spread the data over; 0 for the least
     :raises errors.ConfigurationError: the type does not exist, or cannot be
-        mirrored
+        mirrored or striped
     """
     if lvm_type == AUTO:
         lvm_type, reason = _choose(vg, mirrors)
@@ -45,9 +50,14 @@ def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
             'Option lvm_type is %r: set it to one of %s' % (
                 lvm_type, ', '.join([AUTO, *REGISTRY])))
     layout: base.Layout
+    if stripes and lvm_type not in _STRIPING:
+        raise errors.ConfigurationError(
+            f'Option lvm_stripes is {stripes} and lvm_type is {lvm_type}: set '
+            f'lvm_type to one of {", ".join(_STRIPING)}, or lvm_stripes to 0')
     if not mirrors:
         layout = importutils.import_object(
-            REGISTRY[lvm_type], vg, writer, remove)
+            REGISTRY[lvm_type], vg, writer, remove,
+            *([stripes] if stripes else []))
     elif lvm_type == 'default':
         layout = importutils.import_object(
             _MIRROR, vg, writer, remove, mirrors)

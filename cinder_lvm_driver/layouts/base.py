@@ -7,7 +7,8 @@ volumes.
 """
 
 import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+import contextlib
 import dataclasses
 import decimal
 import logging
@@ -76,6 +77,8 @@ class Layout(abc.ABC):
 
     # The value of option lvm_type.
     lvm_type: str
+    # Of new LVs, as LVM spells it.
+    segtype: str
     # The layout's own LVs, as for lvm.check_vg_name, and their suffixes.
     own_devices: tuple[tuple[str, str], ...] = ()
     # What LVM appends to the device name of a volume for those below it.
@@ -149,6 +152,13 @@ class Layout(abc.ABC):
         :param size_bytes: the least size; that of the snapshot if smaller
         :raises lvm.SnapshotOverflowed: the data of the snapshot is lost
         """
+        self.create_copy(self.readable(snapshot), name, size_bytes)
+
+    def readable(self, snapshot: lvm.LogicalVolume) -> lvm.LogicalVolume:
+        """Activate a snapshot, and return it as it is then.
+
+        :raises lvm.SnapshotOverflowed: the data of the snapshot is lost
+        """
         if not snapshot.active:
             self._vg.activate_lv(snapshot.name)
             # LVM does not know whether an inactive snapshot is valid.
@@ -159,7 +169,7 @@ class Layout(abc.ABC):
             raise lvm.SnapshotOverflowed(
                 f'COW snapshot {snapshot.name} of LV {snapshot.origin} has '
                 f'overflowed and its data is lost: delete the snapshot')
-        self.create_copy(snapshot, name, size_bytes)
+        return snapshot
 
     def create_copy(self, source: lvm.LogicalVolume, name: str,
                     size_bytes: int) -> None:
@@ -212,6 +222,16 @@ class Layout(abc.ABC):
 
         :param size_bytes: the least size; that of the volume if smaller
         """
+        with self.temporary_snapshot(source, name) as snapshot:
+            self.create_from_snapshot(snapshot, name, size_bytes)
+
+    @contextlib.contextmanager
+    def temporary_snapshot(self, source: lvm.LogicalVolume,
+                           name: str) -> Iterator[lvm.LogicalVolume]:
+        """Create a snapshot of a volume, and remove it in the end.
+
+        :param name: of the LV that the data is for
+        """
         temporary = naming.clone_source(name)
         try:
             self.create_snapshot(source, temporary)
@@ -220,8 +240,7 @@ class Layout(abc.ABC):
             self._discard(temporary)
             raise
         try:
-            snapshot = self._vg.get_volume(temporary)
-            self.create_from_snapshot(snapshot, name, size_bytes)
+            yield self._vg.get_volume(temporary)
         finally:
             self._discard(temporary)
 

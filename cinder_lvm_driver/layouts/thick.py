@@ -10,6 +10,7 @@ class Thick(base.Layout):
     """Linear LVs, which have all their extents from the start."""
 
     lvm_type = 'default'
+    segtype = lvm.LINEAR
     # Of the origin of a COW snapshot.
     device_suffix = '-real'
     reads_zeroes = False
@@ -22,7 +23,7 @@ class Thick(base.Layout):
         self._vg.create_volume(name, size_bytes)
 
     def convert(self, lv: lvm.LogicalVolume) -> bool:
-        """Leave one copy of a mirrored LV; a thin LV cannot be converted."""
+        """Leave one copy of a mirrored LV; others have to be copied."""
         if lv.is_mirrored:
             # LVM does not know whether the copies of an inactive LV are
             # synchronized.
@@ -32,7 +33,7 @@ class Thick(base.Layout):
                 self._drop_copies(lv, 1)
             else:
                 self._vg.convert_to_linear(lv.name)
-        return not lv.is_thin
+        return not (lv.is_thin or lv.is_striped)
 
     def _drop_copies(self, lv: lvm.LogicalVolume, copies: int) -> None:
         """Leave a number of copies of a mirrored LV, and wipe the others.

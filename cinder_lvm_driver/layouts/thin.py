@@ -19,6 +19,7 @@ class Thin(base.Layout):
     """Thin LVs in the pool ``<vg>-pool``; see lvmthin(7)."""
 
     lvm_type = 'thin'
+    segtype = lvm.THIN
     # LVM appends the suffix for the device that the LVs of a pool share.
     own_devices = ((base.POOL_NAME, '-tpool'),)
     # prepare() sets it. In a pool that does not zero new blocks, they show

@@ -33,11 +33,15 @@ from cinder_lvm_driver.lvm.types import check_answering
 from cinder_lvm_driver.lvm.types import check_kind
 from cinder_lvm_driver.lvm.types import check_removable
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
+from cinder_lvm_driver.lvm.types import LINEAR
 from cinder_lvm_driver.lvm.types import LogicalVolume
 from cinder_lvm_driver.lvm.types import LogicalVolumes
 from cinder_lvm_driver.lvm.types import PhysicalVolume
 from cinder_lvm_driver.lvm.types import Picture
+from cinder_lvm_driver.lvm.types import RAID1
 from cinder_lvm_driver.lvm.types import REFRESH_NEEDED
+from cinder_lvm_driver.lvm.types import Shape
+from cinder_lvm_driver.lvm.types import THIN
 from cinder_lvm_driver.lvm.types import VolumeGroup
 from cinder_lvm_driver.lvm.vg import LVM
 
@@ -49,6 +53,7 @@ __all__ = (
     'DeviceNodeWrong',
     'InsufficientSpace',
     'InvalidRequest',
+    'LINEAR',
     'LVM',
     'LVMError',
     'LogicalVolume',
@@ -66,9 +71,12 @@ __all__ = (
     'PhysicalVolumeDuplicate',
     'PhysicalVolumeMissing',
     'Picture',
+    'RAID1',
     'REFRESH_NEEDED',
     'ReportError',
+    'Shape',
     'SnapshotOverflowed',
+    'THIN',
     'ThinIdTaken',
     'ThinPoolOutOfStep',
     'VolumeGroup',

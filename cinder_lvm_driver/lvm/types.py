@@ -43,6 +43,39 @@ def full_cow_store_bytes(origin_bytes: int) -> int:
     return origin_bytes + metadata + 2 * _COW_CHUNK_BYTES
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """How the data of an LV is spread over PVs; see lvmraid(7).
+
+    :ivar stripes: the PVs that the data is spread over
+    :ivar mirrors: copies of the data beside the first one
+    :ivar parity: the PVs beside them that can be lost
+    """
+
+    segtype: str
+    stripes: int = 1
+    mirrors: int = 0
+    parity: int = 0
+
+    @property
+    def images(self) -> int:
+        """The number of PVs that an LV needs at least."""
+        return self.stripes * (self.mirrors + 1) + self.parity
+
+    @property
+    def image_metadata_extents(self) -> int:
+        """The extents on each PV that hold no data."""
+        return 1 if self.segtype.startswith('raid') else 0
+
+    @property
+    def options(self) -> list[str]:
+        """The options of lvcreate(8)."""
+        return ['--type', self.segtype,
+                *(['--mirrors', str(self.mirrors)] if self.mirrors else []),
+                *(['--stripes', str(self.stripes)] if self.stripes > 1
+                  else [])]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class LogicalVolume:
     """One visible LV."""
@@ -117,6 +150,12 @@ class LogicalVolume:
     def is_mirrored(self) -> bool:
         """Whether LVM keeps several copies of the LV's data."""
         return self.segtype in (MIRROR, RAID1)
+
+    @property
+    def is_striped(self) -> bool:
+        """Whether the LV's data is spread over several PVs."""
+        return (self.segtype.startswith(('striped', 'raid'))
+                and self.segtype != RAID1)
 
     @property
     def is_thin_pool(self) -> bool:

@@ -82,22 +82,22 @@ class LVM(questions.Questions):
             'lvcreate', '--yes', '--wipesignatures', 'y',
             '--size', f'{size_bytes}b', '--name', name, self.vg_name)
 
-    def create_raid1_volume(self, name: str, size_bytes: int, mirrors: int,
-                            pvs: Sequence[str] = ()) -> None:
-        """Create a raid1 LV.
+    def create_shaped_volume(self, name: str, size_bytes: int,
+                             shape: types.Shape,
+                             pvs: Sequence[str] = ()) -> None:
+        """Create an LV over several PVs.
 
-        Each copy is on PVs of its own and takes one extent more, for its
-        metadata. LVM synchronizes the copies in the background (lvmraid(7),
+        Each image of a raid LV takes one extent more, for its metadata. LVM
+        synchronizes copies and parity in the background (lvmraid(7),
         "Synchronization").
 
-        :param mirrors: number of copies beside the first one
         :param pvs: device paths of the PVs to use; empty for any
         :raises errors.InsufficientSpace: too few PVs have free extents
         """
         self._commands.change(
             'lvcreate', '--yes', '--wipesignatures', 'y',
-            '--type', types.RAID1, '--mirrors', str(mirrors),
-            '--size', f'{size_bytes}b', '--name', name, self.vg_name, *pvs)
+            *shape.options, '--size', f'{size_bytes}b', '--name', name,
+            self.vg_name, *pvs)
 
     def create_thin_volume(self, name: str, size_bytes: int,
                            pool: str) -> None:

@@ -6,6 +6,7 @@ import difflib
 import glob
 import logging
 import os
+import re
 
 from cinder.volume import configuration as cinder_configuration
 from oslo_config import cfg
@@ -14,8 +15,8 @@ from cinder_lvm_driver import options
 
 LOG = logging.getLogger(__name__)
 
-# Name and value of each option as it is written.
-Section = Mapping[str, str]
+# Name and values of each option as they are written.
+Section = Mapping[str, list[str]]
 _SHARED = cinder_configuration.SHARED_CONF_GROUP
 
 
@@ -38,13 +39,13 @@ def warn(configuration: cinder_configuration.Configuration) -> None:
 
 def _sections() -> dict[str, Section]:
     """Return the sections of the configuration files."""
-    sections: dict[str, dict[str, str]] = {}
+    sections: dict[str, dict[str, list[str]]] = {}
     for path in _paths():
         found: dict[str, dict[str, list[str]]] = {}
         cfg.ConfigParser(path, found).parse()
         for name, values in found.items():
             sections.setdefault(name, {}).update(
-                (option.replace('-', '_'), value[-1])
+                (option.replace('-', '_'), value)
                 for option, value in values.items())
     return dict(sections)
 
@@ -90,12 +91,13 @@ def _sharing(name: str, sections: Mapping[str, Section]) -> \
                 _value(sections, each, 'volume_driver').endswith(
                     '.LVMVolumeDriver') for each in (name, other)):
             continue
-        vg_name, backend_name, lvm_type = (
-            [_value(sections, each, option) for each in (name, other)]
-            for option in ('volume_group', 'volume_backend_name', 'lvm_type'))
-        if vg_name[0] != vg_name[1]:
+        shared = _vg_names(sections, name) & _vg_names(sections, other)
+        if not shared:
             continue
-        remark = f'{vg_name[0]}, so that its space is counted twice'
+        backend_name, lvm_type = (
+            [_value(sections, each, option) for each in (name, other)]
+            for option in ('volume_backend_name', 'lvm_type'))
+        remark = f'{min(shared)}, so that its space is counted twice'
         if backend_name[0] == backend_name[1]:
             remark += ', and the same volume_backend_name'
         if lvm_type[0] != lvm_type[1]:
@@ -103,9 +105,18 @@ def _sharing(name: str, sections: Mapping[str, Section]) -> \
         yield other, remark
 
 
+def _vg_names(sections: Mapping[str, Section], name: str) -> set[str]:
+    """Return the VGs of a section's pools."""
+    vg_name = _value(sections, name, 'volume_group')
+    pools = sections.get(name, {}).get('lvm_pool', [])
+    return {next((found[1] for found in re.finditer(
+        r'\bvolume_group:([^,\s]+)', pool)), vg_name)
+        for pool in pools} or {vg_name}
+
+
 def _value(sections: Mapping[str, Section], name: str, option: str) -> str:
     """Return an option of a section, its shared value, or its default."""
     for each in name, _SHARED:
         if option in sections.get(each, {}):
-            return sections[each][option]
+            return sections[each][option][-1]
     return str(getattr(cfg.CONF[_SHARED], option, None) or '')

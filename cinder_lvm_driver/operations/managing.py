@@ -85,7 +85,7 @@ def _rename(vg: lvm.LVM, lv_name: str, new_name: str) -> None:
         vg.rename_volume(lv_name, new_name)
 
 
-def list_manageable(backend: backends.Backend, kind: str,
+def list_manageable(pools: backends.Pools, kind: str,
                     managed: Iterable[Mapping[str, str]],
                     *page: Any) -> list[dict[str, Any]]:
     """List the LVs that are, or could become, volumes or snapshots.
@@ -93,9 +93,10 @@ def list_manageable(backend: backends.Backend, kind: str,
     :param managed: Cinder's own volumes or snapshots on this back end
     :param page: marker, limit, offset, sort keys and sort directions
     """
-    found = manageable.entries(
-        backend.vg.get_volumes().values(), kind,
-        {manageable.lv_name(item, kind): item['id'] for item in managed})
+    ids = {manageable.lv_name(item, kind): item['id'] for item in managed}
+    found = [entry for pool in pools.one_per_vg()
+             for entry in manageable.entries(
+                 pool.vg.get_volumes().values(), kind, ids)]
     entries: list[dict[str, Any]] = volume_utils.paginate_entries_list(
         found, *page)
     return entries

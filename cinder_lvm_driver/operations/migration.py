@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from cinder import objects
+from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_utils import units
 
@@ -30,14 +31,15 @@ _NOT_ABOUT_THE_LV = frozenset((
     'RESKEY:availability_zones', 'multiattach'))
 
 
-def migrate(backend: backends.Backend, volume: objects.Volume,
+def migrate(pools: backends.Pools, volume: objects.Volume,
             destination: dict[str, Any]) -> bool:
-    """Move a volume to another back end of this host.
+    """Move a volume to another pool or back end of this host.
 
     In the same VG, the LV is converted if LVM can do that.
 
     :returns: whether the volume was moved; if not, nothing was changed
     """
+    backend = pools.of(volume)
     place = location.of_destination(destination)
     if (place is None or place.hostname != backend.hostname
             or volume.status not in _UNATTACHED):
@@ -45,13 +47,9 @@ def migrate(backend: backends.Backend, volume: objects.Volume,
     lv = _movable(backend.vg, volume.name)
     if lv is None:
         return False
+    layout = _layout_at(backend, place, _peer(pools, volume, destination))
     if place.vg_name == backend.vg.vg_name:
-        layout = _layout_at(backend, place, backend.vg,
-                            backend.remover.remove)
         return layout is not None and _converted(layout, lv)
-    vg = backend.open_vg(place.vg_name)
-    layout = _layout_at(backend, place, vg,
-                        wiping.Remover(vg, backend.writer).remove)
     if layout is None:
         return False
     _move(backend, lv, layout, volume.size * units.Gi)
@@ -73,10 +71,29 @@ def _movable(vg: lvm.LVM, lv_name: str) -> lvm.LogicalVolume | None:
     return lv
 
 
+def _peer(pools: backends.Pools, volume: objects.Volume,
+          destination: dict[str, Any]) -> backends.Backend | None:
+    """Return the pool of this back end that is a destination, if one is."""
+    if len(pools) == 1:
+        return None
+    host = destination['host']
+    if not volume_utils.hosts_are_equivalent(host, volume.host):
+        return None
+    return pools.named(volume_utils.extract_host(host, 'pool'))
+
+
 def _layout_at(backend: backends.Backend, place: location.Location,
-               vg: lvm.LVM, remove: layouts_base.RemoveVolume) -> \
-        layouts_base.Layout | None:
-    """Return the layout of new LVs at a place; None if none can be made."""
+               peer: backends.Backend | None) -> layouts_base.Layout | None:
+    """Return the layout of new LVs at a place; None if none can be made.
+
+    :param peer: the pool at this place, if this back end has it
+    """
+    if peer is not None:
+        return peer.layout
+    vg, remove = backend.vg, backend.remover.remove
+    if place.vg_name != vg.vg_name:
+        vg = backend.open_vg(place.vg_name)
+        remove = wiping.Remover(vg, backend.writer).remove
     try:
         vg.get_vg()
         return layouts.load(place.lvm_type, vg, backend.writer, remove,
@@ -137,7 +154,7 @@ def _renamed(vg: lvm.LVM, lv_name: str, new_name: str) -> bool:
     return True
 
 
-def retype(backend: backends.Backend, volume: objects.Volume, diff: Diff,
+def retype(pools: backends.Pools, volume: objects.Volume, diff: Diff,
            destination: dict[str, Any]) -> bool:
     """Convert a volume to another type in place, also while attached.
 
@@ -147,7 +164,10 @@ def retype(backend: backends.Backend, volume: objects.Volume, diff: Diff,
     """
     if _changed(diff, 'encryption'):
         return False
-    if not _changed(diff, 'extra_specs') - _NOT_ABOUT_THE_LV:
+    backend = pools.of(volume)
+    peer = _peer(pools, volume, destination)
+    if (peer in (None, backend)
+            and not _changed(diff, 'extra_specs') - _NOT_ABOUT_THE_LV):
         return True
     place = location.of_destination(destination)
     layout: layouts_base.Layout | None = backend.layout
@@ -155,8 +175,7 @@ def retype(backend: backends.Backend, volume: objects.Volume, diff: Diff,
         if (place.hostname, place.vg_name) != (backend.hostname,
                                                backend.vg.vg_name):
             return False
-        layout = _layout_at(backend, place, backend.vg,
-                            backend.remover.remove)
+        layout = _layout_at(backend, place, peer)
     return (layout is not None
             and layout.convert(backend.vg.get_volume(volume.name)))
 

@@ -41,15 +41,20 @@ def check_target_options(settings: options.Settings,
             value=','.join(settings.secondary_addresses))
 
 
-def start(backend: backends.Backend, driver_class: type) -> None:
+def start(pools: backends.Pools, driver_class: type) -> None:
     """Check all that the back end needs, and recover from a crash."""
-    _log_start(backend, driver_class)
-    cinder_conf.warn(backend.target.configuration)
-    backend.target.check_for_setup_error()
-    _check_names(backend.vg.vg_name, backend.layout)
-    backend.layout.prepare()
-    _recover(backend)
-    health.give_advice(backend.layout, backend.runner, backend.settings)
+    for backend in pools:
+        _log_start(backend, driver_class)
+    target = pools[0].target
+    cinder_conf.warn(target.configuration)
+    target.check_for_setup_error()
+    for backend in pools:
+        _check_names(backend.vg.vg_name, backend.layout)
+        backend.layout.prepare()
+    for backend in pools.one_per_vg():
+        _recover(backend)
+    for backend in pools:
+        health.give_advice(backend.layout, backend.runner, backend.settings)
 
 
 def _log_start(backend: backends.Backend, driver_class: type) -> None:
@@ -57,11 +62,14 @@ def _log_start(backend: backends.Backend, driver_class: type) -> None:
         version = metadata.version('cinder-lvm-driver')
     except metadata.PackageNotFoundError:
         version = 'from a source tree'
+    name = backend.settings.backend_name
+    if backend.settings.pool_name != name:
+        name += f', pool {backend.settings.pool_name}'
     LOG.info('Back end %s: cinder-lvm-driver %s, class %s.%s, VG %s, LVs %s '
-             '(lvm_type = %s), target_helper %s, portals %s',
-             backend.settings.backend_name, version, driver_class.__module__,
-             driver_class.__qualname__, backend.vg.vg_name, backend.layout,
-             backend.settings.lvm_type, backend.settings.target_helper,
+             '(lvm_type = %s), target_helper %s, portals %s', name, version,
+             driver_class.__module__, driver_class.__qualname__,
+             backend.vg.vg_name, backend.layout, backend.settings.lvm_type,
+             backend.settings.target_helper,
              ', '.join(map(str, backend.target.portals)) or 'unknown')
 
 

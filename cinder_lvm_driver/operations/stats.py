@@ -10,7 +10,7 @@ from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver.operations import location
 
 
-def collect(backend: backends.Backend, *, driver_version: str,
+def collect(pools: backends.Pools, *, driver_version: str,
             filter_function: str | None,
             goodness_function: str | None) -> dict[str, Any]:
     """Return the back end's stats, also if LVM does not answer.
@@ -18,18 +18,39 @@ def collect(backend: backends.Backend, *, driver_version: str,
     Cinder asks for them once a minute, which is also when the wiping of
     deleted LVs that were in use is tried again.
 
-    The keys are those of the in-tree driver, and three of our own that tell
-    how full an active thin pool and the VG's metadata area are. Capacities
-    are in GiB, rounded to two places.
+    The keys of a pool are those of the in-tree driver, and three of our own
+    that tell how full an active thin pool and the VG's metadata area are.
+    Option lvm_pool adds ``lvm_layout``, for volume types. Capacities are in
+    GiB, rounded to two places.
     """
-    backend.remover.retry()
-    reading = backend.watch.look(backend.vg, backend.layout,
-                                 backend.target.fault())
+    for backend in pools.one_per_vg():
+        backend.remover.retry()
+    target = pools[0].target
+    target_fault = target.fault()
+    functions = {'filter_function': filter_function,
+                 'goodness_function': goodness_function}
+    settings = pools[0].settings
+    return {
+        'volume_backend_name': settings.backend_name,
+        'vendor_name': 'Open Source',
+        'driver_version': driver_version,
+        'storage_protocol': target.storage_protocol,
+        'pools': [{**_pool(backend, target_fault), **functions}
+                  for backend in pools],
+        'shared_targets': settings.share_target,
+        'sparse_copy_volume': all(backend.layout.reads_zeroes
+                                  for backend in pools),
+    }
+
+
+def _pool(backend: backends.Backend,
+          target_fault: str | None) -> dict[str, Any]:
+    reading = backend.watch.look(backend.vg, backend.layout, target_fault)
     settings, capacity = backend.settings, reading.capacity
     lvm_type = backend.layout.lvm_type
     is_thin = lvm_type == 'thin'
-    pool = {
-        'pool_name': settings.backend_name,
+    stats = {
+        'pool_name': settings.pool_name,
         'total_capacity_gb': _gib(capacity.total_bytes),
         'free_capacity_gb': _gib(capacity.free_bytes),
         'provisioned_capacity_gb': _gib(capacity.provisioned_bytes),
@@ -42,8 +63,6 @@ def collect(backend: backends.Backend, *, driver_version: str,
         'thin_provisioning_support': is_thin,
         'thick_provisioning_support': not is_thin,
         'total_volumes': reading.volume_count,
-        'filter_function': filter_function,
-        'goodness_function': goodness_function,
         'multiattach': True,
         'backend_state': 'up' if reading.fault is None else 'down',
         **_percentages(lvm_thin_pool_data_percent=capacity.data_percent,
@@ -51,15 +70,9 @@ def collect(backend: backends.Backend, *, driver_version: str,
                            capacity.metadata_percent),
                        lvm_vg_metadata_percent=reading.metadata_percent),
     }
-    return {
-        'volume_backend_name': settings.backend_name,
-        'vendor_name': 'Open Source',
-        'driver_version': driver_version,
-        'storage_protocol': backend.target.storage_protocol,
-        'pools': [pool],
-        'shared_targets': settings.share_target,
-        'sparse_copy_volume': backend.layout.reads_zeroes,
-    }
+    if settings.is_listed:
+        stats['lvm_layout'] = backend.layout.segtype
+    return stats
 
 
 def _percentages(**values: decimal.Decimal | None) -> dict[str, float]:

@@ -23,20 +23,43 @@ def create(backend: backends.Backend, volume: objects.Volume) -> None:
 
 
 def create_from_snapshot(backend: backends.Backend, volume: objects.Volume,
-                         snapshot: objects.Snapshot) -> None:
-    """Create an LV with the data of a snapshot."""
-    source = naming.snapshot_lv_name(snapshot.name)
-    retry_after_wiping(backend, lambda: backend.layout.create_from_snapshot(
-        backend.vg.get_volume(source), volume.name,
-        _size_bytes(volume, volume.size)))
+                         snapshot: objects.Snapshot,
+                         holder: backends.Backend) -> None:
+    """Create an LV with the data of a snapshot.
+
+    :param holder: the pool of the snapshot
+    """
+    size_bytes = _size_bytes(volume, volume.size)
+
+    def step() -> None:
+        lv = holder.vg.get_volume(naming.snapshot_lv_name(snapshot.name))
+        if holder.vg is backend.vg:
+            backend.layout.create_from_snapshot(lv, volume.name, size_bytes)
+        else:
+            backend.layout.create_copy(holder.layout.readable(lv),
+                                       volume.name, size_bytes)
+
+    retry_after_wiping(backend, step)
 
 
 def clone(backend: backends.Backend, volume: objects.Volume,
-          source: objects.Volume) -> None:
-    """Create an LV with the data that another volume has now."""
-    retry_after_wiping(backend, lambda: backend.layout.create_from_volume(
-        backend.vg.get_volume(source.name), volume.name,
-        _size_bytes(volume, volume.size)))
+          source: objects.Volume, holder: backends.Backend) -> None:
+    """Create an LV with the data that another volume has now.
+
+    :param holder: the pool of the other volume
+    """
+    size_bytes = _size_bytes(volume, volume.size)
+
+    def step() -> None:
+        lv = holder.vg.get_volume(source.name)
+        if holder.vg is backend.vg:
+            backend.layout.create_from_volume(lv, volume.name, size_bytes)
+            return
+        with holder.layout.temporary_snapshot(lv, volume.name) as snapshot:
+            backend.layout.create_copy(holder.layout.readable(snapshot),
+                                       volume.name, size_bytes)
+
+    retry_after_wiping(backend, step)
 
 
 def extend(backend: backends.Backend, volume: objects.Volume,

@@ -424,6 +424,10 @@ class Raid1Contract(Looks):
     def segtype(self, name):
         return self.vg.get_volume(name).segtype
 
+    def create_raid1(self, size_bytes, mirrors, pvs=()):
+        self.vg.create_shaped_volume(
+            'a', size_bytes, lvm.Shape('raid1', mirrors=mirrors), pvs)
+
     def free(self):
         return [pv.free_bytes // MIB
                 for pv in self.vg.get_physical_volumes()]
@@ -433,8 +437,7 @@ class Raid1Contract(Looks):
         self.assertEqual([(124 * MIB, 124 * MIB, True, False)] * 3, [
             (pv.size_bytes, pv.free_bytes, pv.allocatable, pv.missing)
             for pv in pvs])
-        self.vg.create_raid1_volume('a', 5 * MIB, 1, [pvs[2].path,
-                                                      pvs[1].path])
+        self.create_raid1(5 * MIB, 1, [pvs[2].path, pvs[1].path])
         volume = self.settled(self.vg.get_volume('a'))
         self.assertEqual(
             ('raid1', 8 * MIB, 8 * MIB, True, False, True),
@@ -456,14 +459,14 @@ class Raid1Contract(Looks):
     def test_raid1_without_space(self):
         for size, mirrors in ((8, 3), (124, 1), (200, 1)):
             with self.assertRaises(lvm.InsufficientSpace):
-                self.vg.create_raid1_volume('a', size * MIB, mirrors)
+                self.create_raid1(size * MIB, mirrors)
         self.assertEqual(({}, [124] * 3), (self.vg.get_volumes(),
                                            self.free()))
-        self.vg.create_raid1_volume('a', 120 * MIB, 2)
+        self.create_raid1(120 * MIB, 2)
         self.assertEqual([0] * 3, self.free())
 
     def test_raid1_with_cow_snapshot(self):
-        self.vg.create_raid1_volume('a', 8 * MIB, 1)
+        self.create_raid1(8 * MIB, 1)
         self.vg.create_cow_snapshot('s', 'a', 8 * MIB)
         origin = self.vg.get_volume('a')
         self.assertEqual(('raid1', True),
@@ -491,7 +494,7 @@ class Raid1Contract(Looks):
             self.assertEqual(40 if copies == 1 else 44 * copies, used)
 
     def test_split_copies(self):
-        self.vg.create_raid1_volume('a', 8 * MIB, 2)
+        self.create_raid1(8 * MIB, 2)
         self.assertEqual((3, 0), (self.vg.count_copies('a'),
                                   self.vg.count_copies('x')))
         self.wait_until(lambda: self.is_split('b'))

@@ -10,6 +10,7 @@ import os
 
 from cinder import exception
 
+from cinder_lvm_driver import lvm
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import test_health
@@ -491,7 +492,8 @@ class RenamedDiskTest(DevicesTestCase):
         self.root.run('vgextend', '-qq', 'scsi-vg', other)
         driver = self.make_driver(volume_group='scsi-vg', lvm_mirrors=1,
                                   **THICK)
-        driver.vg.create_raid1_volume('a', 16 * MIB, 1)
+        driver.vg.create_shaped_volume('a', 16 * MIB,
+                                       lvm.Shape('raid1', mirrors=1))
         self.write('/dev/scsi-vg/a', 'data')
         data = self.checksum('/dev/scsi-vg/a')
         self.rename()

@@ -255,7 +255,7 @@ class OutOfStepTest(PoolTestCase):
         driver = self.make_driver()
         self.assert_down(driver, 'inactive.*transaction_id is '
                                  f'{kernel + 1}, while expected {kernel}')
-        driver._backend.vg.bring_up('thick')
+        driver._pools[0].vg.bring_up('thick')
         self.assertEqual(('active',), self.lv('thick', 'lv_active'))
 
 
@@ -430,7 +430,7 @@ class DamagedPoolTest(PoolTestCase):
         driver = self.make_driver()
         self.assert_down(driver, 'inactive.*Check of pool.*lvconvert '
                                  '--repair')
-        driver._backend.vg.bring_up('thick')
+        driver._pools[0].vg.bring_up('thick')
         with self.assertRaises(API_EXCEPTION):
             driver.create_volume(self.volume())
 
@@ -512,7 +512,7 @@ class OtherPoolTest(test_health.HealthTestCase):
         again = self.make_driver()
         self.assertEqual({'renamed', volume.name}, self.lv_names())
         self.assert_down(again, pattern)
-        again._backend.vg.bring_up(volume.name)
+        again._pools[0].vg.bring_up(volume.name)
         self.root.run('lvrename', self.vg_name, 'renamed', pool)
         self.assert_up(again)
         again.delete_volume(volume)

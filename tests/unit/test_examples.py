@@ -80,12 +80,14 @@ class TestPages(backend.BackendTestCase):
         self.assertEqual('local', connection['driver_volume_type'])
         self.assertRegex(connection['data']['path'], '^/dev/vg/volume-')
 
-    def test_nothing_is_registered_beyond_what_cinder_knows(self):
+    def test_cinders_own_values_come_first(self):
         """Cinder's help lists its own values in its own order."""
-        for owner, name, last in (
-                (in_tree.volume_opts, 'lvm_type', 'auto'),
-                (cinder.volume.driver.volume_opts, 'target_helper', 'fake')):
+        for owner, name, last, own in (
+                (in_tree.volume_opts, 'lvm_type', 'auto',
+                 ['striped', 'raid10', 'raid5', 'raid6']),
+                (cinder.volume.driver.volume_opts, 'target_helper', 'fake',
+                 [])):
             choices = next(each.type.choices for each in owner
                            if each.name == name)
-            self.assertEqual(last, list(choices)[-1])
-            self.assertNotIn(None, choices.values())
+            names = list(choices)
+            self.assertEqual(own, names[names.index(last) + 1:])

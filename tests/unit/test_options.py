@@ -45,12 +45,43 @@ class TestOptions(base.TestCase):
 @ddt.ddt
 class TestSettings(base.TestCase):
 
-    def read(self, **values):
+    def configuration(self, **values):
         config = configuration.Configuration(
             [*cinder_driver.volume_opts, *in_tree.volume_opts,
              *options.OWN_OPTIONS], config_group='settings')
         self.config.config(group='settings', **values)
-        return options.Settings.read(config)
+        return config
+
+    def read(self, **values):
+        return options.Settings.read(self.configuration(**values))
+
+    def pools(self, *pools, **values):
+        config = self.configuration(lvm_pool=list(pools), **values)
+        return options.read_pools(config, options.Settings.read(config))
+
+    def test_pools(self):
+        self.assertEqual(
+            [('fast', 'nvme', 'thin', 0, 0), ('slow', 'vg', 'raid6', 0, 4)],
+            [(pool.pool_name, pool.volume_group, pool.lvm_type,
+              pool.lvm_mirrors, pool.lvm_stripes) for pool in self.pools(
+                'name:fast,volume_group:nvme,lvm_type:thin',
+                'name:slow,lvm_stripes:4,lvm_type:raid6',
+                volume_group='vg')])
+
+    def test_a_back_end_is_one_pool(self):
+        pool, = self.pools()
+        self.assertEqual(('LVM', False), (pool.pool_name, pool.is_listed))
+
+    @ddt.data((['volume_group:vg'], "pool '': set name: to"),
+              (['name:a#b'], "pool 'a#b'"),
+              (['name:a', 'name:a'], 'two pools of name a'),
+              (['name:a,stripes:2'], 'sets stripes for pool a: use only'),
+              (['name:a,lvm_mirrors:x'], "lvm_mirrors to 'x' for pool a"))
+    @ddt.unpack
+    def test_pools_that_cannot_be(self, pools, text):
+        error = self.assertRaises(errors.ConfigurationError, self.pools,
+                                  *pools)
+        self.assertIn(text, str(error))
 
     def test_defaults_are_cinders(self):
         settings = self.read()

@@ -8,6 +8,7 @@ import ddt
 
 from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver.layouts import mirror
+from cinder_lvm_driver.layouts import raid
 from cinder_lvm_driver import lvm
 from tests.fakes import layouts
 
@@ -47,16 +48,16 @@ class TestMirror(MirrorTestCase):
         self.assertEqual({16 * MIB}, set(map(self.lvm.free, self.lvm.pvs)))
 
     def test_copies_over_several_pvs_are_left_to_lvm(self):
-        self.vg.create_raid1_volume = mock.Mock()
+        self.vg.create_shaped_volume = mock.Mock()
         self.layout.create_volume('a', 220 * MIB)
-        self.vg.create_raid1_volume.assert_called_once_with(
-            'a', 220 * MIB, 1, [])
+        self.vg.create_shaped_volume.assert_called_once_with(
+            'a', 220 * MIB, lvm.Shape('raid1', mirrors=1), [])
 
     def test_too_few_pvs(self):
         self.lvm.closed = {'/dev/a', '/dev/b'}
         self.layout.prepare()
         self.assertIn('VG vg has 3 PVs, 0 missing and 1 can '
-                      'take volumes: no volume of 2 copies can',
+                      'take volumes: no raid1 volume, which needs 2 PVs, can',
                       self.log.output)
         self.assertRaises(lvm.InsufficientSpace,
                           self.layout.create_volume, 'a', 8 * MIB)
@@ -165,7 +166,7 @@ class TestCapacity(MirrorTestCase):
     @ddt.unpack
     def test_what_fits(self, copies, sizes, in_all, in_one):
         self.assertEqual((in_all, in_one), (
-            mirror._fitting(sizes, copies), mirror._largest(sizes, copies)))
+            raid._fitting(sizes, copies), raid._largest(sizes, copies)))
 
     @ddt.data((1, (9, 9)), (1, (9, 5, 2)), (1, (6, 5, 4)), (1, (6, 6, 6)),
               (2, (9, 9)), (2, (9, 9, 9, 9)), (2, (20, 5, 5, 5)))
@@ -176,4 +177,4 @@ class TestCapacity(MirrorTestCase):
             pv_list=[{'available': str(size)} for size in sizes])
         self.assertEqual(
             brick.LVM.vg_mirror_free_space(theirs, mirrors),
-            mirror._largest(sizes, mirrors + 1))
+            raid._largest(sizes, mirrors + 1))

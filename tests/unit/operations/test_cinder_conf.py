@@ -71,7 +71,16 @@ class TestWarn(backend.BackendTestCase):
         self.assertIn('cinder-volumes, so that its space is counted twice: ',
                       line)
 
-    @ddt.data(('', 'volume_group = other\n' + DRIVER),
+    def test_one_vg_of_two_pools(self):
+        line, = self.two(
+            f'{DRIVER}volume_backend_name = a\n'
+            'lvm_pool = name:x,volume_group:disks,lvm_type:thin\n'
+            'lvm_pool = name:y,volume_group:more\n',
+            f'{DRIVER}volume_backend_name = b\nvolume_group = disks\n')
+        self.assertIn('disks, so that its space is counted twice: ', line)
+
+    @ddt.data(('lvm_pool = name:x,volume_group:other\n' + DRIVER, DRIVER),
+              ('', 'volume_group = other\n' + DRIVER),
               (DRIVER, 'volume_group = other\n' + DRIVER),
               (DRIVER, 'volume_driver = x.NfsDriver\n'))
     @ddt.unpack

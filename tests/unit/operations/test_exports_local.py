@@ -87,7 +87,7 @@ class TestConnect(LocalTestCase):
                       self.log.output)
 
     def test_neither_has_a_uuid(self):
-        self.driver._backend.this_node._own = {**NODE, 'system uuid': None}
+        self.driver._pools[0].this_node._own = {**NODE, 'system uuid': None}
         self.connect(self.make_volume(), OTHER_HOST)
         self.assertNotIn('system UUID', self.log.output)
 

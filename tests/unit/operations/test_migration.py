@@ -182,7 +182,7 @@ class TestMigrate(MovingTestCase):
     def test_half_a_copy_is_wiped(self):
         volume = self.volume_with_data()
         with mock.patch.object(
-                self.driver._backend.writer, 'copy',
+                self.driver._pools[0].writer, 'copy',
                 side_effect=processutils.ProcessExecutionError):
             self.assertRaises(processutils.ProcessExecutionError,
                               self.migrate, volume, self.place())
@@ -194,7 +194,7 @@ class TestMigrate(MovingTestCase):
     def test_end_of_the_service_in_the_middle_of_the_copy(self):
         volume = self.volume_with_data()
         with mock.patch.object(wiping.Remover, 'remove'), \
-                mock.patch.object(self.driver._backend.writer, 'copy',
+                mock.patch.object(self.driver._pools[0].writer, 'copy',
                                   side_effect=KeyboardInterrupt):
             self.assertRaises(KeyboardInterrupt, self.migrate, volume,
                               self.place())

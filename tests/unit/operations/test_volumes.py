@@ -171,7 +171,7 @@ class VolumeVerbs:
     def test_report_that_hangs(self):
         volume = self.create()
         with mock.patch.object(
-                self.driver._backend.runner, 'run',
+                self.driver._pools[0].runner, 'run',
                 side_effect=process.CommandTimedOut(('lvs',), 120)):
             error = self.assertRaises(BACKEND_ERROR,
                                       self.driver.delete_volume, volume)

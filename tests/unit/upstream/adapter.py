@@ -154,15 +154,15 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
         is_thin = self.settings.lvm_type == 'thin'
         # Theirs looks at no target.
         self.target_driver.fault = lambda: None
-        self._backend = backend.build(
+        self._pools = backend.build(
             # Theirs takes all that is not 'thin' for thick until it is set
             # up.
-            settings=dataclasses.replace(
-                self.settings, lvm_type='thin' if is_thin else 'default'),
+            pools=[dataclasses.replace(
+                self.settings, lvm_type='thin' if is_thin else 'default')],
             hostname=self.hostname, runner=self._runner,
             target=self.target_driver, vg=self.vg)
         # What prepare() would have seen of the pool.
-        self._backend.layout.reads_zeroes = is_thin
+        self._pools[0].layout.reads_zeroes = is_thin
         try:
             yield
         finally:
@@ -198,7 +198,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
     def check_for_setup_error(self):
         super().check_for_setup_error()
         # Theirs notes there what 'auto' has come to.
-        self.configuration.lvm_type = self._backend.layout.lvm_type
+        self.configuration.lvm_type = self._pools[0].layout.lvm_type
 
     def local_path(self, volume, vg=None):
         return super().local_path(_as_thing(volume), vg)

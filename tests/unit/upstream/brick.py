@@ -47,6 +47,7 @@ class Volume:
     is_invalid = False
     is_merging = False
     is_mirrored = types.LogicalVolume.is_mirrored
+    is_striped = types.LogicalVolume.is_striped
     is_private = types.LogicalVolume.is_private
     is_read_only = False
     is_suspended = False

@@ -10,11 +10,13 @@ class Twin(thick.Thick):
     """raid1 LVs of two copies."""
 
     lvm_type = 'twin'
+    segtype = lvm.RAID1
     device_suffix = '_rimage_0'
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create a raid1 LV."""
-        self._vg.create_raid1_volume(name, size_bytes, mirrors=1)
+        self._vg.create_shaped_volume(
+            name, size_bytes, lvm.Shape('raid1', mirrors=1))
 
     def convert(self, lv: lvm.LogicalVolume) -> bool:
         """Leave it to Cinder to copy other LVs."""
