@@ -228,12 +228,14 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     def update_provider_info(self, volumes: Iterable[Volume],
                              snapshots: Iterable[Snapshot]) -> \
             tuple[list[Any], list[Any]]:
-        """Serve all attached volumes; Cinder calls this at start.
+        """Serve all attached volumes, and no other; Cinder calls it at start.
 
         :returns: no updates of volumes and of snapshots
         """
         for pool, own in self._pools.sorted(volumes):
             exports.serve_all(pool, own)
+        for pool, own in self._pools.sorted(snapshots):
+            snapshot_exports.remove_unused(pool, own)
         return [], []
 
     @translate.cinder_errors()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports of volumes: LVs are activated and served to hosts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import logging
 from typing import Any
 
@@ -68,9 +68,13 @@ def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
     with another status (those being uploaded, backed up or retyped while
     attached) are served only here.
     """
-    attached = [volume for volume in volumes
-                if _is_exported(volume) and (
-                    volume.status == _IN_USE or targets.attachments(volume))]
+    volumes = list(volumes)
+    attached = [volume for volume in volumes if _is_attached(volume)]
+    remove_unused(
+        backend, [volume for volume in volumes if not _is_attached(volume)],
+        lambda volume: backend.target.remove_export(
+            cinder_context.get_admin_context(), volume,
+            _path(backend, volume)))
     if not attached:
         return
     served: Iterable[str] = ()
@@ -81,6 +85,34 @@ def serve_all(backend: backends.Backend, volumes: Iterable[objects.Volume],
                   exc)
     number = backend.workarounds.served_at_start.replace(served)
     LOG.info('%d of %d attached volumes are served', number, len(attached))
+
+
+def remove_unused(backend: backends.Backend, things: Iterable[Any],
+                  remove: Callable[[Any], None]) -> None:
+    """Remove exports that a killed service left, and that Cinder lacks.
+
+    Exports that a host may use are kept, whatever Cinder says.
+
+    :param things: volumes, or snapshots in their place, that are attached to
+        no host
+    """
+    things = list(things)
+    try:
+        unused = backend.target.find_unused(things)
+    except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
+        LOG.warning('Exports that a killed service may have left are not '
+                    'looked for: %s', exc)
+        return
+    for thing in things:
+        if thing.id not in unused:
+            continue
+        LOG.warning('Removing the export of %s, which no host may use: a '
+                    'killed service has left it', thing.name)
+        try:
+            remove(thing)
+        except (errors.DriverError, *node.DAEMON_FAILURES) as exc:
+            LOG.error('The export of %s stays until the next start: %s',
+                      thing.name, exc)
 
 
 def _serve(backend: backends.Backend,
@@ -269,6 +301,11 @@ def _warn_of_shared_name(backend: backends.Backend, volume: objects.Volume,
                     'can use what is attached to the other: give each host '
                     'its own in /etc/iscsi/initiatorname.iscsi or '
                     '/etc/nvme/hostnqn', ' and '.join(sorted(names)))
+
+
+def _is_attached(volume: objects.Volume) -> bool:
+    return _is_exported(volume) and (
+        volume.status == _IN_USE or bool(targets.attachments(volume)))
 
 
 def _is_exported(volume: objects.Volume) -> bool:

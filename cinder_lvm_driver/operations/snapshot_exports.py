@@ -5,6 +5,7 @@ Cinder's backup service reads a volume in use from a snapshot of it
 (``backup_use_temp_snapshot``), without a copy.
 """
 
+from collections.abc import Iterable
 import dataclasses
 import logging
 from typing import Any
@@ -94,6 +95,22 @@ def create(backend: backends.Backend, context: cinder_context.RequestContext,
         undo.keep()
     return {'provider_location': export['location'],
             'provider_auth': export['auth']}
+
+
+def remove_unused(backend: backends.Backend,
+                  snapshots: Iterable[objects.Snapshot]) -> None:
+    """Remove what a killed service has left of exports.
+
+    A clone that was served in place of a snapshot is open until then, so that
+    the start of the service could not remove it.
+    """
+    if not backend.target.SERVES_SNAPSHOTS:
+        return
+    context = cinder_context.get_admin_context()
+    by_id = {snapshot.id: snapshot for snapshot in snapshots}
+    exports.remove_unused(
+        backend, map(AttachedSnapshot.of, by_id.values()),
+        lambda attached: remove(backend, context, by_id[attached.id]))
 
 
 def connect(backend: backends.Backend, snapshot: objects.Snapshot,

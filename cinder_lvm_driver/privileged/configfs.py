@@ -206,10 +206,12 @@ class Undo(rollback.Undo):
     """Undoes steps in configfs."""
 
     def make(self, directory: Directory,
-             remove: Callable[[Directory], Any] = Directory.remove) -> None:
-        """Create a directory unless it exists."""
-        if directory.make():
-            self.later(remove, directory)
+             remove: Callable[[Directory], Any] = Directory.remove) -> bool:
+        """Create a directory; return False if it exists."""
+        if not directory.make():
+            return False
+        self.later(remove, directory)
+        return True
 
     def link(self, directory: Directory, name: str,
              target: Directory) -> None:

@@ -161,11 +161,32 @@ def delete_target(target_iqn: str, device: str | None = None) -> None:
 
 
 @privileged.entrypoint
+def find_unused(target_iqns: Iterable[str]) -> tuple[str, ...]:
+    """Return the targets that no initiator may use, and rests of targets.
+
+    :param target_iqns: the targets to look at, which need not exist
+    """
+    return tuple(
+        target_iqn for target_iqn in target_iqns
+        if _is_unused(validation.iscsi_name('target', target_iqn)))
+
+
+@privileged.entrypoint
 def list_targets() -> Mapping[str, ListedTarget]:
     """Return all targets by IQN."""
     return configfs.describe_each(
         [target for target in (lio_tree.ROOT / 'iscsi').directories()
          if target.name.startswith(validation.ISCSI_NAME_TYPES)], _describe)
+
+
+def _is_unused(target_iqn: str) -> bool:
+    tpg = lio_tree.tpg(target_iqn)
+    if not tpg.exists():
+        return (tpg.parent.exists()
+                or lio_tree.find_backstore(target_iqn) is not None
+                or bool(lio_tree.empty_hbas(target_iqn)))
+    return (not (tpg / 'acls').directories()
+            and (tpg / 'attrib').read('generate_node_acls') == '0')
 
 
 def _vacate(target_iqn: str, device: str) -> None:
@@ -234,6 +255,8 @@ def _delete(target_iqn: str) -> None:
     target.remove()
     if backstore is not None:
         lio_tree.remove_backstore(backstore)
+    for hba in lio_tree.empty_hbas(target_iqn):
+        hba.remove()
 
 
 def _delete_tpg(tpg: configfs.Directory) -> None:

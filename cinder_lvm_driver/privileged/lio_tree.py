@@ -47,6 +47,15 @@ def slots(target_iqn: str) -> list[configfs.Directory]:
             for offset in range(_SLOTS)]
 
 
+def empty_hbas(target_iqn: str) -> list[configfs.Directory]:
+    """Return the HBAs of :func:`slots` that have no backstore.
+
+    A process that ended between two steps has left them.
+    """
+    return [hba for hba in slots(target_iqn)
+            if hba.exists() and not hba.directories()]
+
+
 def find_backstore(target_iqn: str) -> configfs.Directory | None:
     return _first_with(target_iqn, slots(target_iqn))
 

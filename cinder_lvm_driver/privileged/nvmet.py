@@ -263,6 +263,21 @@ def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
 
 
 @privileged.entrypoint
+def find_unused(subsystem_nqns: Iterable[str]) -> tuple[str, ...]:
+    """Return the subsystems that no host may use.
+
+    Also remove the ports and hosts that no subsystem has.
+
+    :param subsystem_nqns: the subsystems to look at, which need not exist
+    """
+    nvmet_tree.sweep()
+    wanted = map(_valid_subsystem, subsystem_nqns)
+    return tuple(subsystem.name for subsystem in wanted
+                 if subsystem.exists() and nvmet_tree.is_closed(subsystem)
+                 and not nvmet_tree.hosts(subsystem))
+
+
+@privileged.entrypoint
 def revalidate_sizes(subsystem_nqn: str) -> None:
     """Make the kernel notify the hosts of devices that have grown."""
     subsystem = _valid_subsystem(subsystem_nqn)

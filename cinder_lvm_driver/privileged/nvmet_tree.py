@@ -77,22 +77,32 @@ def end_controllers(subsystem: configfs.Directory) -> None:
 def remove(subsystem: configfs.Directory) -> None:
     """Remove a subsystem, and its ports and hosts if they are unused.
 
-    A port that another tool made stays: it may have settings of its own,
-    such as TLS, and it does not listen without subsystems.
-
     The namespaces go first, so that a connected host is told that the disk
-    is gone and does not wait for its return.
+    is gone and does not wait for its return. The subsystem goes last, so that
+    what is left by a process that ends between two steps is found by it.
     """
-    hosts = unlink_hosts(subsystem)
+    for host_nqn in unlink_hosts(subsystem):
+        remove_unused(host(host_nqn))
     for namespace in namespaces(subsystem):
         remove_namespace(namespace)
     for port in linked_ports(subsystem):
         (port / 'subsystems').unlink(subsystem.name)
-        if port.is_marked():
-            remove_unused(port)
+    sweep()
     subsystem.remove()
-    for host_nqn in hosts:
-        remove_unused(host(host_nqn))
+
+
+def sweep() -> None:
+    """Remove the ports and hosts of ours that no subsystem has.
+
+    A port that another tool made stays: it may have settings of its own,
+    such as TLS, and it does not listen without subsystems.
+    """
+    for port in ports():
+        if port.is_marked() or not _is_taken(port):
+            remove_unused(port)
+    for each in (ROOT / 'hosts').directories():
+        if each.is_marked():
+            remove_unused(each)
 
 
 def remove_unused(shared: configfs.Directory) -> None:
@@ -213,7 +223,8 @@ def discards(namespace: configfs.Directory) -> bool:
 def ensure_host(subsystem: configfs.Directory, wanted: Host,
                 undo: configfs.Undo) -> None:
     """Allow a host, after its key was set."""
-    undo.make(host(wanted.nqn))
+    if undo.make(host(wanted.nqn)):
+        host(wanted.nqn).mark()
     set_key(wanted)
     undo.link(subsystem / 'allowed_hosts', wanted.nqn, host(wanted.nqn))
 

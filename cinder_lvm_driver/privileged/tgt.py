@@ -35,6 +35,7 @@ class ListedTarget:
     :ivar accounts: names that initiators log in with
     :ivar initiators: names of the allowed initiators
     :ivar closed: whether only the allowed initiators can log in, with CHAP
+    :ivar unused: whether nobody can log in
     """
 
     device: tuple[int, int] | None
@@ -45,6 +46,7 @@ class ListedTarget:
     accounts: tuple[str, ...]
     initiators: tuple[str, ...]
     closed: bool
+    unused: bool = False
 
 
 @privileged.entrypoint
@@ -150,19 +152,27 @@ def deny_all_initiators(target_iqn: str) -> None:
 
 
 @privileged.entrypoint
-def delete_target(target_iqn: str, device: str | None = None) -> None:
+def delete_target(target_iqn: str, device: str | None = None,
+                  username: str | None = None) -> None:
     """Remove a target and its account, or the rest of an incomplete one.
 
     :param device: keep a target that serves another device; None removes
         the target whatever it serves
+    :param username: an account that was made for the target, and perhaps
+        not bound to it
     """
     target_iqn = validation.tgt_target('target', target_iqn)
     targets = tgt_report.targets()
     target = targets.get(target_iqn)
-    if target is None or device is not None and _serves_another(
+    if target is not None and device is not None and _serves_another(
             target, validation.device_path(device)):
         return
-    tgt_objects.remove_target(target, targets.values())
+    if target is not None:
+        tgt_objects.remove_target(target, targets.values())
+    if username:
+        tgt_objects.remove_unbound_account(
+            validation.tgt_chap_text('CHAP name', username),
+            targets.values())
 
 
 @privileged.entrypoint
@@ -221,7 +231,8 @@ def _describe(target: tgt_report.Target) -> ListedTarget:
         accounts=target.accounts,
         initiators=target.initiators,
         closed=(bool(target.accounts)
-                and tgt_objects.allows_by_name_only(target)))
+                and tgt_objects.allows_by_name_only(target)),
+        unused=tgt_objects.allows_nobody(target))
 
 
 def _number(lun: tgt_report.Lun | None) -> tuple[int, int] | None:

@@ -243,6 +243,16 @@ def _remove_accounts(target: tgt_report.Target,
             _ask(target, tgtd.Mode.ACCOUNT, op, f'user={username}')
 
 
+def remove_unbound_account(username: str,
+                           targets: Iterable[tgt_report.Target]) -> None:
+    """Remove an account that a process made and did not bind to a target."""
+    if any(username in target.accounts for target in targets):
+        return
+    with tgtd.tolerating(tgtd.Refusal.NO_USER):
+        tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
+                 parameters=f'user={username}')
+
+
 def address(lld: str) -> str:
     """Return the address to allow, so that only the names decide.
 
@@ -256,6 +266,12 @@ def address(lld: str) -> str:
 def allows_by_name_only(target: tgt_report.Target) -> bool:
     """Tell whether exactly the hosts whose names are listed are allowed."""
     return ((target.lld != 'iser' or ANYBODY in target.acl)
+            and all(_belongs(target, entry) for entry in target.acl))
+
+
+def allows_nobody(target: tgt_report.Target) -> bool:
+    """Tell whether no host can log in, and none is logged in."""
+    return (not target.initiators and not target.in_use
             and all(_belongs(target, entry) for entry in target.acl))
 
 

@@ -89,6 +89,14 @@ class Target(abc.ABC):
                 context, [(volume, volume_path)]).values():
             raise error
 
+    def find_unused(self, volumes: Iterable[Volume]) -> set[str]:
+        """Return the ids of volumes that are served, but to no host.
+
+        A service that was killed has left such exports, or parts of them.
+        Cinder may not know of them.
+        """
+        return set()
+
     @abc.abstractmethod
     def remove_export(self, context: Context, volume: Volume,
                       volume_path: str | None = None) -> None:

@@ -106,6 +106,12 @@ class ISCSITarget(base.Target):
                       volume_id, failure)
         return failures
 
+    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
+        volume_ids = {self._new_target_iqn(volume): volume.id
+                      for volume in volumes}
+        return {volume_ids[target_iqn]
+                for target_iqn in self._find_unused(list(volume_ids))}
+
     def remove_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str | None = None) -> None:
         try:
@@ -197,6 +203,10 @@ class ISCSITarget(base.Target):
     def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
         """Complete targets; return the failures by volume id."""
+
+    @abc.abstractmethod
+    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+        """Return the targets that no host may use, and rests of targets."""
 
     @abc.abstractmethod
     def _delete_target(self, target_iqn: str, device: str | None) -> None:

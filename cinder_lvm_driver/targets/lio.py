@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI and iSER targets of LIO, the kernel's own (target_helper lioadm)."""
 
+from collections.abc import Iterable
 import glob
 import logging
 from typing import Literal
@@ -88,6 +89,10 @@ class LioTarget(iscsi.ISCSITarget):
                 chap=request.chap, initiators=request.initiators,
                 iser=self.driver_volume_type == 'iser',
                 read_only=request.read_only, mode=mode).refused
+
+    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+        with node.lock(_LOCK):
+            return lio.find_unused(target_iqns)
 
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with node.lock(_LOCK):

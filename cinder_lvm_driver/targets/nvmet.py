@@ -88,6 +88,13 @@ class NvmetTarget(base.Target):
                       volume_path: str | None = None) -> None:
         self._mode(volume).remove_export(volume, volume_path)
 
+    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
+        volume_ids = {self.settings.nqn(volume.id): volume.id
+                      for volume in volumes}
+        with node.lock(nvmet_settings.LOCK):
+            return {volume_ids[subsystem_nqn] for subsystem_nqn
+                    in nvmet.find_unused(list(volume_ids))}
+
     def initialize_connection(self, volume: base.Volume,
                               connector: base.Connector) -> dict[str, Any]:
         mode = self._mode(volume)

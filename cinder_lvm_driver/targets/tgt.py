@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """iSCSI targets of tgtd, the one in user space (target_helper tgtadm)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
 import logging
@@ -202,6 +202,19 @@ class TgtTarget(iscsi.ISCSITarget):
                 and present.device == validation.device_number(request.device)
                 and set(request.initiators) <= set(present.initiators))
 
+    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+        present = tgt.list_targets()
+        for target_iqn in target_iqns:
+            if target_iqn in present:
+                if present[target_iqn].unused:
+                    yield target_iqn
+                continue
+            stored = self.folder.read(target_iqn)
+            if self.folder.is_partial(target_iqn) or (
+                    stored is not None and not stored.initiators
+                    and stored.addresses == self.addresses):
+                yield target_iqn
+
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with _lock():
             stored = self.folder.read(target_iqn)
@@ -213,7 +226,9 @@ class TgtTarget(iscsi.ISCSITarget):
                         device)):
                 self.folder.remove(target_iqn)
             with _gone_with_daemon(target_iqn):
-                tgt.delete_target(target_iqn, device)
+                tgt.delete_target(
+                    target_iqn, device,
+                    stored.chap.username if stored else None)
 
     # Access ---------------------------------------------------------------
 

@@ -121,6 +121,11 @@ class Folder:
             except FileNotFoundError:
                 return None
 
+    def is_partial(self, target_iqn: str) -> bool:
+        """Return whether a definition was not stored completely."""
+        return os.path.exists(os.path.join(
+            self.path, f'.{file_name(target_iqn)}.new'))
+
     def write(self, definition: Definition) -> None:
         """Store a definition completely or not at all."""
         self._write(file_name(definition.target_iqn), definition.format())

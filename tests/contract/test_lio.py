@@ -4,6 +4,7 @@
 The same cases run on the real kernel: ``tests/functional/lio_on_kernel.py``.
 """
 
+import functools
 import os
 
 from cinder_lvm_driver.privileged.chap import Chap
@@ -162,11 +163,35 @@ class Cases(fake_configfs.KillingCases):
     def test_deleted_after_being_killed_at_each_step_of_create(self):
         for died in self.kill_at_each_step(self.create):
             lio.delete_target(TARGET)
-            # An empty HBA may be left, until there is a backstore again.
-            self.assertNotIn('iqn', str(self.tree()), died)
-            self.create()
+            self.assertEqual(set(), self.tree(), died)
+
+    def test_unused_after_being_killed_at_each_step_of_create(self):
+        create = functools.partial(self.create, initiators=())
+        for died in self.kill_at_each_step(create):
+            self.assertEqual((TARGET,) if self.tree() else (),
+                             lio.find_unused([TARGET, LONGER]), died)
+            lio.delete_target(TARGET)
+            self.assertEqual((), lio.find_unused([TARGET, LONGER]))
+
+    def test_unused_after_being_killed_at_each_step_of_delete(self):
+        self.create(initiators=())
+        for died in self.kill_at_each_step(lambda: lio.delete_target(TARGET)):
+            self.assertEqual((TARGET,) if self.tree() else (),
+                             lio.find_unused([TARGET]), died)
             lio.delete_target(TARGET)
             self.assertEqual(set(), self.tree(), died)
+            self.create(initiators=())
+
+    def test_used(self):
+        self.create()
+        self.assertEqual((), lio.find_unused([TARGET]))
+        lio.deny_initiator(TARGET, HOST)
+        self.assertEqual((TARGET,), lio.find_unused([TARGET]))
+
+    def test_open_to_everybody(self):
+        self.create(initiators=())
+        (lio_tree.tpg(TARGET) / 'attrib').write('generate_node_acls', '1')
+        self.assertEqual((), lio.find_unused([TARGET]))
 
     def test_killed_at_each_step_of_delete(self):
         self.create()

@@ -336,11 +336,31 @@ class Cases(fake_configfs.KillingCases):
     def test_deleted_after_being_killed_at_each_step_of_create(self):
         for died in self.kill_at_each_step(self.create):
             nvmet.delete_subsystem(SUBSYSTEM)
-            self.assertNotIn(f'subsystems/{SUBSYSTEM}', self.tree(), died)
-            # A port or host that nobody used may be left for the next.
-            self.create()
+            self.forget_host()
+            self.assertEqual(set(), self.tree(), died)
+
+    def test_unused_after_being_killed_at_each_step_of_create(self):
+        for died in self.kill_at_each_step(lambda: self.create(hosts=())):
+            self.assertEqual((SUBSYSTEM,) if self.tree() else (),
+                             nvmet.find_unused([SUBSYSTEM, LONGER]), died)
             nvmet.delete_subsystem(SUBSYSTEM)
             self.assertEqual(set(), self.tree(), died)
+
+    def test_deleted_again_after_being_killed_at_each_step(self):
+        self.create(hosts=(Host(HOST), Host(OTHER_HOST)))
+        for died in self.kill_at_each_step(
+                lambda: nvmet.delete_subsystem(SUBSYSTEM)):
+            nvmet.delete_subsystem(SUBSYSTEM)
+            self.assertEqual(set(), self.tree(), died)
+            self.create(hosts=(Host(HOST), Host(OTHER_HOST)))
+
+    def test_used(self):
+        self.create()
+        self.assertEqual((), nvmet.find_unused([SUBSYSTEM]))
+        nvmet.deny_host(SUBSYSTEM, HOST)
+        self.assertEqual((SUBSYSTEM,), nvmet.find_unused([SUBSYSTEM]))
+        (nvmet_tree.subsystem(SUBSYSTEM)).write('attr_allow_any_host', '1')
+        self.assertEqual((), nvmet.find_unused([SUBSYSTEM]))
 
     def test_killed_at_each_step_of_delete(self):
         self.create()

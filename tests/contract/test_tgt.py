@@ -199,6 +199,32 @@ class Cases:
             tgt.delete_target(TARGET)
             self.assertEqual({}, tgt.list_targets(), died)
 
+    def test_deleted_after_being_killed_at_each_step_of_create(self):
+        for died in self.kill_at_each_step(
+                lambda: self.create(initiators=())):
+            self.assertTrue(all(listed.unused for listed
+                                in tgt.list_targets().values()), died)
+            tgt.delete_target(TARGET, username=CHAP.username)
+            self.assertEqual({}, tgt.list_targets(), died)
+            self.assertNotIn(CHAP.username, self.accounts(), died)
+
+    def test_used(self):
+        self.create()
+        self.assertFalse(tgt.list_targets()[TARGET].unused)
+        tgt.deny_initiator(TARGET, HOST)
+        self.assertTrue(tgt.list_targets()[TARGET].unused)
+        self.bind('initiator-address=ALL')
+        self.assertFalse(tgt.list_targets()[TARGET].unused)
+
+    def test_account_of_another_target(self):
+        self.create()
+        tgt.delete_target(LONGER, username=CHAP.username)
+        self.assert_whole()
+
+    def accounts(self):
+        """Return the text in which tgtd lists all accounts."""
+        return tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.SHOW)
+
     def test_killed_at_each_step_of_delete(self):
         self.create()
         for died in self.kill_at_each_step(

@@ -11,6 +11,7 @@ class RecordingTarget(base.Target):
         the context
     :ivar failures: exceptions to raise, by verb; those of ``ensure_exports``
         are a mapping by volume id
+    :ivar unused: ids of volumes that are served to no host
     """
 
     storage_protocol = 'iSCSI'
@@ -19,6 +20,7 @@ class RecordingTarget(base.Target):
         super().__init__(configuration, runner)
         self.calls = []
         self.failures = {}
+        self.unused = set()
 
     def _note(self, verb, *arguments):
         self.calls.append((verb, *arguments))
@@ -42,6 +44,11 @@ class RecordingTarget(base.Target):
         return {volume.id: self.failures['ensure_exports'][volume.id]
                 for volume, _ in volumes
                 if volume.id in self.failures.get('ensure_exports', {})}
+
+    def find_unused(self, volumes):
+        if 'find_unused' in self.failures:
+            raise self.failures['find_unused']
+        return self.unused & {volume.id for volume in volumes}
 
     def remove_export(self, context, volume, volume_path=None):
         self._note('remove_export', volume.id,

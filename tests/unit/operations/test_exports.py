@@ -334,6 +334,29 @@ class TestStart(ExportTestCase):
                          self.target.calls)
         self.assertTrue(self.lv(volume).active)
 
+    def test_what_a_killed_service_has_left(self):
+        attached, free, left = (
+            self.attached(), self.make_volume(), self.make_volume())
+        self.target.unused = {attached.id, left.id}
+        self.update(attached, free, left)
+        self.assertEqual(
+            [('remove_export', left.id, self.path(left)),
+             ('ensure_exports', (attached.id, self.path(attached)))],
+            self.target.calls)
+        self.assertIn(f'Removing the export of {left.name}', self.log.output)
+
+    @ddt.data('find_unused', 'remove_export')
+    def test_what_is_left_and_stays(self, verb):
+        attached, left = self.attached(), self.make_volume()
+        self.target.unused = {left.id}
+        for error in target_errors.TargetError('broken'), OSError('ended'):
+            self.target.failures[verb] = error
+            self.update(attached, left)
+            self.assertIn(('ensure_exports',
+                           (attached.id, self.path(attached))),
+                          self.target.calls)
+            self.assertIn(str(error), self.log.output)
+
     def test_attachment_that_no_host_has_yet(self):
         volume = self.make_volume()
         self.attach(volume, None)

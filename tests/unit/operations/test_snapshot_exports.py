@@ -124,6 +124,17 @@ class TestTargetThatCannotRefuseWrites(SnapshotTestCase):
         self.assertEqual(self.names, self.machine.names())
 
 
+    def test_stand_in_that_a_killed_service_has_left(self):
+        self.create_export()
+        self.driver.update_provider_info([], [self.snapshot])
+        self.assertNotEqual(self.names, self.machine.names())
+        self.target.unused = {self.snapshot.id}
+        self.driver.update_provider_info([], [self.snapshot])
+        self.assertEqual(self.names, self.machine.names())
+        self.assertEqual(('remove_export', self.snapshot.id),
+                         self.target.calls[-1])
+
+
 class TestThick(SnapshotTestCase):
 
     settings = {'lvm_type': 'default'}

@@ -176,6 +176,10 @@ class FakeTgtd:
         return ''.join(self._describe(self.targets[tid])
                        for tid in sorted(self.targets))
 
+    def _show_account(self, question):
+        return 'Account list:\n' + ''.join(
+            f'    {user}\n' for user in self.accounts)
+
     def _describe(self, target):
         lines = [f'Target {target.tid}: {target.name}',
                  '    System information:', f'        Driver: {target.lld}',

@@ -36,7 +36,8 @@ class TestContext(base.TestCase):
     def test_only_the_verbs_can_be_called(self):
         self.assertEqual(
             {'create_target', 'allow_initiator', 'deny_initiator',
-             'deny_all_initiators', 'delete_target', 'list_targets'},
+             'deny_all_initiators', 'delete_target', 'find_unused',
+             'list_targets'},
             {name for name, found in vars(lio).items()
              if privileged.context.is_entrypoint(found)})
 

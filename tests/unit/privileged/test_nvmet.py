@@ -67,7 +67,7 @@ class TestRefusals(NvmetTestCase):
             {'create_namespace', 'create_subsystem', 'listen',
              'allow_host', 'set_keys', 'deny_host', 'deny_all_hosts',
              'delete_namespace', 'delete_subsystem', 'revalidate_sizes',
-             'can_authenticate', 'list_subsystems'},
+             'can_authenticate', 'find_unused', 'list_subsystems'},
             {name for name, found in vars(nvmet).items()
              if privileged.context.is_entrypoint(found)})
 
@@ -293,5 +293,6 @@ class TestCost(NvmetTestCase):
             nvmet.delete_subsystem(SUBSYSTEM)
         listed = {call.args[0].path.removeprefix(self.nvmet.root.path)
                   for call in listing.mock_calls}
-        self.assertEqual({'/ports', f'/subsystems/{SUBSYSTEM}/namespaces',
+        self.assertEqual({'/ports', '/hosts',
+                          f'/subsystems/{SUBSYSTEM}/namespaces',
                           f'/subsystems/{SUBSYSTEM}/allowed_hosts'}, listed)

@@ -39,6 +39,9 @@ class RecordingTarget(iscsi.ISCSITarget):
         self.calls.append(('ensure', requests))
         return self.failures
 
+    def _find_unused(self, target_iqns):
+        return target_iqns[1:]
+
     def _delete_target(self, target_iqn, device):
         self.calls.append(('delete', target_iqn, *[device] * bool(device)))
 
@@ -161,6 +164,10 @@ class TestExport(IscsiTestCase):
         target.remove_export(None, volume, '/dev/vg/lv')
         self.assertEqual([('delete', other_prefix, '/dev/vg/lv')],
                          target.calls)
+
+    def test_unused(self):
+        volumes = [fake_volume.volume(number) for number in (1, 2)]
+        self.assertEqual({volumes[1].id}, self.target().find_unused(volumes))
 
     def test_what_was_copied_from_another_volume(self):
         """A clone for an image, or one that a volume is migrated to."""

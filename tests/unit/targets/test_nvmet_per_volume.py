@@ -210,6 +210,15 @@ class TestPerVolume(NvmetTestCase):
         self.target.remove_export(None, record, DEVICES[0])
         self.assertEqual([nqn(moved)], list(verbs.list_subsystems()))
 
+    def test_unused(self):
+        volumes = [new_volume(number) for number in (1, 2, 3)]
+        _never, used, unused = volumes
+        for each, device in zip((used, unused), DEVICES, strict=True):
+            each.provider_location = self.target.create_export(
+                None, each, device)['location']
+        self.target.initialize_connection(used, HOST)
+        self.assertEqual({unused.id}, self.target.find_unused(volumes))
+
     def test_remove_after_a_migration_in_use(self):
         """The subsystem has the id of the volume that it was copied to."""
         new = volume(2)

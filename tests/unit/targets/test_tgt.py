@@ -322,6 +322,29 @@ class TestVerbs(TargetTestCase):
         self.assertEqual({}, verbs.list_targets())
         self.assertEqual([], os.listdir(self.folder))
 
+    def test_unused(self):
+        volumes = [exported(number) for number in range(4)]
+        never, used, unused, rest = volumes
+        for volume in used, unused:
+            self.target.create_export(None, volume, DEVICES[0])
+        self.target.initialize_connection(used, HOST)
+        self.target.create_export(None, rest, DEVICES[0])
+        verbs.delete_target(iqn(rest))
+        self.assertEqual({unused.id, rest.id},
+                         self.target.find_unused(volumes))
+        for volume in unused, rest:
+            self.target.remove_export(None, volume)
+        self.write(never, test_tgt_persist.IN_TREE)
+        self.assertEqual(set(), self.target.find_unused(volumes))
+
+    def test_file_that_was_being_written(self):
+        volume = exported()
+        path = pathlib.Path(self.folder, f'.{volume.name}.new')
+        path.write_text('half')
+        self.assertEqual({volume.id}, self.target.find_unused([volume]))
+        self.target.remove_export(None, volume)
+        self.assertFalse(path.exists())
+
     def test_host_with_a_name_that_is_none(self):
         volume = exported(connectors=[HOST, {**HOST, 'initiator': 'x y'}])
         self.assertEqual({}, self.target.ensure_exports(
