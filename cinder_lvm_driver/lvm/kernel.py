@@ -6,9 +6,11 @@ Documentation/ABI/stable/sysfs-block and
 Documentation/ABI/testing/sysfs-block-dm).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 import os
 import threading
+
+from cinder_lvm_driver import naming
 
 _DEVICES = '/sys/dev/block'
 # lvm2, lib/activate/dev_manager.c: the UUID of an LV's device is this, that
@@ -35,6 +37,19 @@ def backing_file(number: str) -> str | None:
 def is_lv(number: str) -> bool:
     """Return whether a device is an LV or part of one."""
     return (_attribute(number, 'dm/uuid') or '').startswith(_LVM)
+
+
+def without_table(vg_name: str, lv_names: Iterable[str]) -> set[str]:
+    """Return the LVs whose devices exist, but lead nowhere.
+
+    LVM was killed between two steps of their activation. It takes them for
+    active, and cannot remove them.
+    """
+    names = {naming.device_mapper_name(vg_name, name): name
+             for name in lv_names}
+    return {names[device] for number in _listed(_DEVICES)
+            if (device := _attribute(number, 'dm/name')) in names
+            and _attribute(number, 'size') == '0'}
 
 
 def has_lost_disks(vg_uuid: str) -> bool:

@@ -7,6 +7,7 @@ import time
 
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import pools
@@ -88,6 +89,18 @@ class Questions:
                                                            name))
         return types.LogicalVolumes(self.vg_name,
                                     report.parse_volumes(answer))
+
+    def get_halted(self) -> list[types.LogicalVolume]:
+        """Return the LVs of volumes and snapshots that answer no I/O.
+
+        LVM answers when no command is changing the VG. So a killed command
+        has left them so, or an administrator has suspended them.
+        """
+        lvs = self.get_volumes()
+        halted = kernel.without_table(self.vg_name, lvs)
+        return [lv for lv in lvs.values()
+                if (lv.is_suspended or lv.name in halted)
+                and not lv.is_private]
 
     def check_changeable(self, lv: types.LogicalVolume) -> None:
         """Check that LVM can change an LV without leaving half of it.

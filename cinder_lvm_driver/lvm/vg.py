@@ -395,6 +395,18 @@ class LVM(questions.Questions):
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
 
+    def resume(self, lv: types.LogicalVolume) -> None:
+        """Have an LV answer I/O; see :meth:`get_halted`.
+
+        :raises errors.LogicalVolumeSuspended: I/O to its pool waits as well
+        """
+        LOG.warning('Resuming LV %s, which answers no I/O: a killed command '
+                    'has left it so', lv.full_name)
+        if lv.pool is not None:
+            self._pools.check_answering(lv.pool)
+        self._commands.change('lvchange', '--yes', '--activate', 'y',
+                              '--ignoreactivationskip', lv.full_name)
+
     def ensure_nodes(self, *lv_names: str) -> None:
         """Have the device paths of active LVs lead to their devices.
 

@@ -50,6 +50,9 @@ def start(pools: backends.Pools, driver_class: type) -> None:
     target.check_for_setup_error()
     for backend in pools:
         _check_names(backend.vg.vg_name, backend.layout)
+    for backend in pools.one_per_vg():
+        _resume(backend.vg)
+    for backend in pools:
         backend.layout.prepare()
     for backend in pools.one_per_vg():
         _recover(backend)
@@ -95,6 +98,15 @@ def _check_names(vg_name: str, layout: layouts_base.Layout) -> None:
             lvm.check_vg_name(vg_name, name, suffix)
         except lvm.NameTooLong as exc:
             LOG.warning('No volume can be %s: %s', verb, exc)
+
+
+def _resume(vg: lvm.LVM) -> None:
+    """Resume the volumes and snapshots that a killed command has left.
+
+    Their hosts wait. A suspended pool is a fault of the back end.
+    """
+    for lv in vg.get_halted():
+        errors.attempt(f'LV {lv.full_name} answers no I/O', vg.resume, lv)
 
 
 def _recover(backend: backends.Backend) -> None:

@@ -408,6 +408,7 @@ class FakeLVM:
                 top.content, top.merged_later = top.merged_later, None
             for item in family:
                 item.active = active
+                item.is_suspended &= not active
             if '--poll' in options and top.merged_later is None:
                 volume.merging = ''
         return f'  Logical volume {words[0]} changed.'

@@ -30,6 +30,14 @@ class TestHanging(base.TestCase):
         self.assertEqual(['/dev/a'], kernel.read_only(
             ['/dev/b', '/dev/a', '/dev/none']))
 
+    def test_without_table(self):
+        for name, size in ('a-b', '8'), ('new', '0'), ('other', '0'):
+            self.disks.add(name, 'pv', **{
+                'dm/name': f'vg-{name.replace("-", "--")}', 'size': size})
+        self.disks.add('empty', 'pv', size='0')
+        self.assertEqual({'new'}, kernel.without_table(
+            'vg', ['a-b', 'new', 'inactive']))
+
     def test_disk_under_an_lv_that_is_gone(self):
         disk = self.disks.add('a', 'pv-a')
         lower = self.disks.add_lv('lower', disks.UUID, disk)

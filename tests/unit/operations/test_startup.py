@@ -214,7 +214,23 @@ class TestRecovery(backend.DriverTestCase):
                       'again', self.log.output)
 
 
+    def test_suspended_volume_is_resumed(self):
+        lv = self.lv(self.create(is_suspended=True))
+        self.make_driver()
+        self.assertFalse(lv.is_suspended)
+        self.assertIn(f'Resuming LV vg/{lv.name}', self.log.output)
+
+
 class TestThinRecovery(backend.DriverTestCase):
+
+    def test_volume_in_a_suspended_pool(self):
+        lv = self.lv(self.create(is_suspended=True))
+        pool = self.lvm.volumes['vg-pool']
+        pool.is_suspended = True
+        self.make_driver()
+        self.assertTrue(lv.is_suspended)
+        self.assertTrue(pool.is_suspended)
+        self.assertIn(f'LV vg/{lv.name} answers no I/O', self.log.output)
 
     def test_interrupted_revert_is_looked_after_at_the_next_start(self):
         volume = self.create()

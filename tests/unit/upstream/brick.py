@@ -163,6 +163,10 @@ class Brick:
     def require_closed(self, volume, remedy=None):
         return volume
 
+    def get_halted(self):
+        """Brick does not look for them."""
+        return []
+
     def check_changeable(self, volume):
         """Take it that LVM and the kernel agree."""
 
