@@ -31,6 +31,7 @@ _UNITS = {
     'backend_stats_polling_interval': 'seconds',
     'lvm_mirrors': 'copies in addition to the first one',
     'lvm_report_timeout': 'seconds',
+    'lvm_stripes': 'PVs',
     'lvm_thin_pool_autoextend_percent': 'percent of the size of the pool',
     'lvm_thin_pool_autoextend_threshold': 'percent',
     'lvm_wipe_rate': 'MiB per second',
@@ -46,11 +47,14 @@ _EXAMPLES = {
     'iscsi_target_flags': 'direct',
     'iscsi_write_cache': 'off',
     'lvm_conf_file': '/etc/cinder/lvm.conf',
+    'lvm_local_attach': 'true',
     'lvm_mirrors': '1',
     'lvm_nvme_key_file': '/etc/cinder/nvme-keys.json',
     'lvm_nvme_require_keys': 'true',
+    'lvm_pool': 'name:fast,volume_group:nvme,lvm_type:thin',
     'lvm_report_timeout': '60',
     'lvm_share_target': 'true',
+    'lvm_stripes': '4',
     'lvm_thin_pool_autoextend_percent': '10',
     'lvm_thin_pool_autoextend_threshold': '80',
     'lvm_type': 'thin',
@@ -85,6 +89,9 @@ _REMARKS = {
         'The driver reads LVM\'s configuration from the directory of this '
         'file, as the in-tree driver does. If the file does not exist, it '
         'reads ``/etc/lvm``.',
+    'lvm_local_attach': 'See :doc:`../admin/local-attach`.',
+    'lvm_pool': 'See :doc:`../admin/pools`.',
+    'lvm_stripes': 'See :doc:`../admin/pools`.',
     'lvm_mirrors':
         'With this driver, a volume needs ``lvm_mirrors`` + 1 physical '
         'volumes with free space. The text above counts one more for the '
