@@ -64,7 +64,7 @@ class Merge:
         # If one of the two is open, LVM defers the merge to the next
         # activation and then discards what was written since.
         self._vg.require_closed(snapshot)
-        self._vg.check_changeable(lv)
+        self._vg.check_changeable(snapshot)
         self._check_room(lv, snapshot)
         if not lv.active:
             self._vg.activate_lv(lv.name)

@@ -117,23 +117,25 @@ class Questions:
         if pool is not None and (lv.is_thin or lv.is_thin_pool):
             self._pools.check(pool, lv.transaction_id)
             return
-        device = kernel_thin.device(self.vg_name, lv.name)
+        self._check_device(lv, lv.name)
+        if lv.is_cow_snapshot and lv.origin is not None:
+            # LVM suspends and resumes the origin, which is not below it.
+            self._check_device(lv, lv.origin)
+
+    def _check_device(self, lv: types.LogicalVolume, name: str) -> None:
+        """Check one of the devices that LVM handles to change an LV."""
+        device = kernel_thin.device(self.vg_name, name)
         if device.is_moving:
             raise errors.LogicalVolumeMoving(
                 f'LV {lv.full_name} is being moved by pvmove: wait until '
                 f'that ends')
-        if device.suspended:
-            self._check_resumed(lv, device)
-
-    def _check_resumed(self, lv: types.LogicalVolume,
-                       before: kernel_thin.Device) -> None:
-        """Check an LV that another command may be changing at the moment.
-
-        The VG's lock makes LVM answer when that command has ended.
-        """
+        if not device.suspended:
+            return
+        # Another command may be changing it at the moment: the VG's lock makes
+        # LVM answer when that has ended.
         self.find_volume(lv.name)
-        now = kernel_thin.device(self.vg_name, lv.name)
-        if now.suspended and now.suspended == before.suspended:
+        now = kernel_thin.device(self.vg_name, name)
+        if now.suspended and now.suspended == device.suspended:
             raise errors.LogicalVolumeSuspended.of(f'LV {lv.full_name}',
                                                    now.suspended)
 

@@ -65,11 +65,30 @@ class SuspendedOriginTest(LayersTestCase):
         self.driver.create_snapshot(snapshot)
         name = naming.device_mapper_name(
             '', volume.name).removeprefix('-')
+        with self.suspended(name) as pattern:
+            # LVM would resume it, and leave half of the snapshot.
+            with self.assert_raises_with(exception.SnapshotIsBusy, pattern):
+                self.driver.delete_snapshot(snapshot)
         with self.suspended(f'{name}-real') as pattern:
             self.assert_busy(pattern, volume, snapshot)
             # Others are not affected.
             self.driver.delete_volume(self.made('-L', '8M'))
         self.driver.delete_snapshot(snapshot)
+        self.driver.delete_volume(volume)
+        self.assertEqual(set(), self.lv_names())
+
+
+class SuspendedCopyTest(LayersTestCase):
+    """A copy of a mirrored volume is suspended."""
+
+    pv_sizes = (512 * MIB,) * 2
+    settings = {**LayersTestCase.settings, 'lvm_mirrors': 1}
+
+    def test_busy(self):
+        volume = self.made('--type', 'raid1', '-m', 1, '-L', '16M')
+        name = naming.device_mapper_name('', volume.name).removeprefix('-')
+        with self.suspended(f'{name}_rimage_0') as pattern:
+            self.assert_busy(pattern, volume)
         self.driver.delete_volume(volume)
         self.assertEqual(set(), self.lv_names())
 

@@ -166,6 +166,17 @@ class TestCheckChangeable(base.TestCase):
         self.assertIn('LV vg/a is suspended', str(error))
         self.assertIn('dmsetup resume pv-below vg-a_rimage_0', str(error))
 
+    def test_snapshot_of_an_origin_that_is_suspended(self):
+        self.lvm.add('s', origin='a')
+        origin = [test_kernel_thin.device('vg-a', is_suspended=True)]
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, '_stack',
+            lambda name: origin if name == 'vg-a' else []))
+        error = self.assertRaises(
+            lvm.LogicalVolumeInUse, self.vg.check_changeable,
+            self.vg.get_volume('s'))
+        self.assertIn('dmsetup resume vg-a', str(error))
+
     def test_suspended_for_a_moment(self):
         """Another command does that while it changes the LV."""
         self.check(['vg-a_rimage_0'], [])
