@@ -31,10 +31,9 @@ vgs {form} -o {fields} {vg}
 vgs --foreign --shared {form} -o {fields}
 lvcreate --yes --type thin-pool --zero y --extents {number} --name {lv} {vg}
 lvcreate --yes --wipesignatures y --size {bytes} --name {lv} {vg}
-lvcreate --yes --wipesignatures y --type raid1 --mirrors {number} \
---size {bytes} --name {lv} {vg}
-lvcreate --yes --wipesignatures y --type raid1 --mirrors {number} \
---size {bytes} --name {lv} {vg} {path}*
+lvcreate --yes --wipesignatures y {shape} --size {bytes} --name {lv} {vg}
+lvcreate --yes --wipesignatures y {shape} --size {bytes} --name {lv} {vg} \
+{path}*
 lvcreate --type thin --virtualsize {bytes} --name {lv} --thinpool {lv} {vg}
 lvcreate --yes --snapshot --size {bytes} --name {lv} {vg/lv}
 lvcreate --snapshot --permission {mode} --setactivationskip {switch} \
@@ -111,6 +110,8 @@ _WORDS = {
     'selection': f'(?:lv_role=spare|lv_name="{_NAME}"'
                  r'(?: \|\| segtype="thin-pool")?)',
     'lv': _NAME,
+    'shape': r'--type\0(?:striped|raid1|raid10|raid5|raid6)'
+             r'(?:\0--mirrors\0[0-9]+)?(?:\0--stripes\0[0-9]+)?',
     'number': '[0-9]+',
     'bytes': '[0-9]+b',
     'size': '[0-9]+[KMG]?',

@@ -2,8 +2,9 @@
 """What belongs to this driver, as root finds it without asking its user.
 
 A VG is this driver's if a configuration file of Cinder names it as
-``volume_group``. A file that another user than root can change must not name
-a VG of the host itself: one with a file system that is mounted, or with swap.
+``volume_group``, also within ``lvm_pool``. A file that another user than root
+can change must not name a VG of the host itself: one with a file system that
+is mounted, or with swap.
 """
 
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ _FOLDERS = ('/etc/cinder', '/usr/share/cinder')
 # The names are those of lvm(8), VALID NAMES. Any other text could be taken for
 # an option of LVM.
 _SETTING = re.compile(
-    r'^\s*volume_group\s*[=:]\s*([\'"]?)([A-Za-z0-9+_.][A-Za-z0-9+_.-]*)\1'
-    r'\s*$', re.MULTILINE)
+    r'^[ \t]*(?:lvm_pool[ \t]*[=:](?:.*,)?[ \t]*)?volume_group[ \t]*[=:][ \t]*'
+    r'([\'"]?)([A-Za-z0-9+_.][A-Za-z0-9+_.-]*)\1[ \t]*(?:,|$)', re.MULTILINE)
 # Cinder's default of the option.
 _DEFAULT = 'cinder-volumes'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

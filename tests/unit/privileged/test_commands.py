@@ -15,6 +15,7 @@ from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import finding
+from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.privileged import commands
 from cinder_lvm_driver.privileged import errors
@@ -287,8 +288,12 @@ class TestTable(CommandsTestCase):
         policy = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
         for method, *arguments in (
                 (vg.create_thin_pool, 'p'), (vg.create_volume, 'a', 5),
-                (vg.create_raid1_volume, 'a', 5, 1),
-                (vg.create_raid1_volume, 'a', 5, 1, ['/dev/sda', '/dev/sdb']),
+                *((vg.create_shaped_volume, 'a', 5, shape, pvs)
+                  for pvs in ([], ['/dev/sda', '/dev/sdb'])
+                  for shape in (
+                      types.Shape('striped', 2), types.Shape('raid1', 1, 1),
+                      types.Shape('raid10', 2, 1),
+                      types.Shape('raid6', 3, 0, 2))),
                 (vg.create_thin_volume, 'a', 5, 'p'), (vg.settle_pool, 'p'),
                 (vg._set_aside, 'a', 'p'), (vg.create_cow_snapshot, 'a', 'b',
                                             5),

@@ -46,10 +46,14 @@ class TestVolumeGroups(OwnershipTestCase):
         self.write('cinder.conf', '[a]\nvolume_group = one\n#volume_group=x\n'
                                   '[b]\n volume_group: "two"\n')
         self.write('conf.d/volume/c.conf', 'volume_group=three\r\n')
-        self.write('notes.txt', 'volume_group = four\n')
-        self.write('d.conf', 'my_volume_group = five\nvolume_groups = six\n')
-        self.assertEqual({'cinder-volumes', 'one', 'two', 'three'},
-                         ownership.volume_groups())
+        self.write('pools.conf', 'lvm_pool = name:a,volume_group:four\n'
+                                 'lvm_pool=volume_group:five,name:b\n'
+                                 '# volume_group = x\n'
+                                 '#lvm_pool = volume_group:x\n')
+        self.write('notes.txt', 'volume_group = x\n')
+        self.write('d.conf', 'my_volume_group = x\nvolume_groups = x\n')
+        self.assertEqual({'cinder-volumes', 'one', 'two', 'three', 'four',
+                          'five'}, ownership.volume_groups())
 
     def test_what_is_no_name(self):
         for text in ('--config=log{file="/x"}', '-r', '@tag', 'a/b', 'a b',
