@@ -18,6 +18,7 @@ from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import ownership
 from cinder_lvm_driver.privileged import tgt
 from tests.functional import tgt_on_daemon
 
@@ -145,6 +146,7 @@ def main(others='300'):
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(
             privileged.context, 'client_mode', False))
+        ownership.serve_root()
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(tgt_on_daemon.running(folder))
         paths = stack.enter_context(devices(int(others) + 1))

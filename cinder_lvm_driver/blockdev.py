@@ -44,6 +44,11 @@ def dm_name(device: Number) -> str | None:
     return attribute(device, 'dm/name')
 
 
+def is_lv(device: Number) -> bool:
+    """Return whether a device is an LV or part of one."""
+    return (attribute(device, 'dm/uuid') or '').startswith('LVM-')
+
+
 def why_not_lv(path: str) -> str | None:
     """Return why a path does not lead to the device of its LV.
 
@@ -53,7 +58,7 @@ def why_not_lv(path: str) -> str | None:
     device = number(path)
     if device is None:
         return 'is not a block device'
-    if not (attribute(device, 'dm/uuid') or '').startswith('LVM-'):
+    if not is_lv(device):
         return 'is not a logical volume of LVM'
     name = dm_name(device)
     if name == naming.device_mapper_name_of(path):

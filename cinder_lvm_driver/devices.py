@@ -60,20 +60,25 @@ class DeviceWriter:
         it cannot know what the device holds, and a thin LV is then full
         (QEMU 7.2).
 
-        The memory of qemu-img is limited, because the image may be hostile.
-        Its time is not: it depends on the size, which is at most that of the
-        volume. prlimit(1) needs no second process, unlike the limits of
-        oslo.concurrency.
+        The image may be hostile: qemu-img is not root, and its memory is
+        limited. Its time is not: it depends on the size, which is at most
+        that of the volume. prlimit(1) needs no second process, unlike the
+        limits of oslo.concurrency.
 
         :param image_format: as QEMU spells it; qemu-img must not detect it,
             because the content that a tenant uploads would decide
+        :param device: which this user may write to, see
+            :func:`privileged.lending.lent`
         :raises DeviceNotFound: the device is not that of its LV
         :raises process.CommandFailed: qemu-img failed
         """
         _require_lv(device)
-        self._run_limited(
-            path, device, 'prlimit', f'--as={_CONVERSION_BYTES}',
-            'qemu-img', 'convert', '-n', '--target-is-zero', '-t', 'none',
+        # Only root could move qemu-img into a cgroup, as Cinder limits dd.
+        limit = getattr(throttling.Throttle.get_default(), 'bps_limit', 0)
+        self._runner.run_unprivileged(
+            'prlimit', f'--as={_CONVERSION_BYTES}', 'qemu-img', 'convert',
+            '-n', '--target-is-zero', '-t', 'none',
+            *(('-r', str(limit)) if limit else ()),
             '-O', 'raw', '-f', image_format, path, device)
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of LVs, and the paths of their devices.
+"""Names of LVs, the paths of their devices, and the driver's own program.
 
 Volumes and snapshots have the same LV names as with the in-tree driver, so
 that either driver finds the other's LVs. The names of temporary LVs say how
@@ -10,6 +10,8 @@ step.
 import re
 import uuid
 
+# See privileged/program.py.
+ROOT_PROGRAM = 'cinder-lvm-root'
 _RESERVED_PREFIX = 'snapshot'
 # A snapshot from which a clone is copied; the in-tree driver uses the same
 # prefix. Only with the id of a volume is such an LV a temporary one.
@@ -35,6 +37,8 @@ NEW_POOL = 'cinder-new-pool'
 _ORPHAN = 'cinder-orphan-'
 # A writable clone that is exported in place of a snapshot.
 _SNAPSHOT_EXPORT = 'cinder-export-'
+# The VG in a device-mapper name ends at the first single hyphen.
+_VG_OF_DEVICE = re.compile('((?:--|[^-])+)-(?!-)')
 
 
 def snapshot_lv_name(snapshot_name: str) -> str:
@@ -136,6 +140,12 @@ def device_mapper_name(vg_name: str, lv_name: str) -> str:
     (lvm2 libdm/libdm-string.c, dm_build_dm_name).
     """
     return '%s-%s' % (vg_name.replace('-', '--'), lv_name.replace('-', '--'))
+
+
+def vg_name(dm_name: str) -> str:
+    """Return the VG of an LV by its device-mapper name; empty for others."""
+    found = _VG_OF_DEVICE.match(dm_name)
+    return found[1].replace('--', '-') if found else ''
 
 
 def device_mapper_name_of(path: str) -> str:

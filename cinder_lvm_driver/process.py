@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """All commands of the driver run through this module.
 
-Commands run as root through oslo.rootwrap, in a rootwrap daemon.
-``cinder-rootwrap`` itself starts the daemon, so that sudoers needs no change.
-If the daemon does not start, each command has a ``cinder-rootwrap`` of its
-own.
+Commands run as root in rootwrap daemons of this driver's own program, which
+decides what they run (``privileged/commands.py``). ``cinder-rootwrap`` starts
+the program, so that sudoers needs no change.
 """
 
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from oslo_rootwrap import client as rootwrap_client
 from oslo_rootwrap import cmd as rootwrap_cmd
 
 from cinder_lvm_driver import errors
+from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
 
@@ -95,13 +95,19 @@ class CommandNotFound(CommandFailed):
 
 
 class CommandRefused(CommandFailed):
-    """rootwrap has no filter that allows the command."""
+    """Root does not run the command for this driver."""
 
     def __str__(self) -> str:
-        return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
-                "cinder-lvm-driver to a directory in filters_path of "
-                "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
-                % (_program(self.argv), FILTER_FILE))
+        program = _program(self.argv)
+        if program == naming.ROOT_PROGRAM:
+            return ("rootwrap refused '%s': copy etc/cinder/rootwrap.d/%s of "
+                    "cinder-lvm-driver to a directory in filters_path of "
+                    "rootwrap.conf (usually /etc/cinder/rootwrap.d)"
+                    % (program, FILTER_FILE))
+        return ("%s refused '%s': name the VG as volume_group in a file "
+                "*.conf below /etc/cinder that only root can change, and see "
+                "the page Security of the manual"
+                % (naming.ROOT_PROGRAM, program))
 
 
 class CommandTimedOut(errors.DriverError):
@@ -287,34 +293,28 @@ class RootwrapRunner:
 
         A program that is root, through cinderlib, needs none.
 
-        If it does not start, a warning says so, and each command has a
-        ``cinder-rootwrap`` of its own: slower, but as safe.
-
-        :param probe: a harmless command that the driver's filters allow
+        :param probe: a harmless command that each VG allows
         :raises CommandFailed: the probe cannot run as root, and no other
             command can
+        :raises CommandNotFound: the driver's program is not where rootwrap
+            looks
         :raises CommandRefused: the filter file is missing
+        :raises DaemonFailed: the daemon does not start
         """
         if _is_root():
             # oslo.concurrency runs each command directly then.
             self._without_daemon(probe, run_as_root=True)
             return
-        helper = self._root_helper.split()
-        command = [*_file_limit(), *helper, 'oslo-rootwrap-daemon',
-                   helper[-1]]
+        command = [*_file_limit(), *self._root_helper.split(),
+                   naming.ROOT_PROGRAM, 'commands']
         daemons = _Daemons(command, _DAEMONS_FOR_COMMANDS)
         try:
             daemons.run(probe, None)
-        # Client raises a bare Exception if its daemon cannot start, and
-        # OSError, EOFError or an authentication error if the daemon ends
-        # during the start.
-        except Exception as exc:  # noqa: BLE001
-            self._without_daemon(probe, run_as_root=True)
-            LOG.warning("The rootwrap daemon does not start (%s), so that "
-                        "each command needs a '%s' of its own, which is slow. "
-                        "Check that oslo-rootwrap-daemon is in exec_dirs of "
-                        "%s", exc, self._root_helper, helper[-1])
-            return
+        except DaemonFailed:
+            # The daemon's client does not tell why.
+            self._without_daemon((naming.ROOT_PROGRAM, 'check'),
+                                 run_as_root=True)
+            raise
         self._commands = daemons
         self._copies = _Daemons(command, _DAEMONS_FOR_COPIES)
 

@@ -15,6 +15,7 @@ from cinder import privsep
 from cinder import utils
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import ownership
 
 
 class KeptExport:
@@ -122,6 +123,7 @@ def run_privileged_code_as_cinder_does() -> None:
     """
     if not privsep.sys_admin_pctxt.client_mode:
         privileged.context.set_client_mode(False)
+        ownership.serve_root()
 
 
 def read_images_in_calling_thread() -> None:

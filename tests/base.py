@@ -17,6 +17,7 @@ from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import udev
+from cinder_lvm_driver.privileged import ownership
 
 # Seconds a test may take; a hanging one fails instead of blocking the run.
 DEFAULT_TIMEOUT = 60
@@ -81,6 +82,8 @@ class TestCase(testtools.TestCase):
         # No LV has a device here; each is found where it should be.
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'why_not_lv', lambda path: None))
+        self.useFixture(fixtures.MockPatchObject(
+            ownership, 'is_own_lv', lambda path: True))
         #: sets options of oslo.config; they are put back at the end
         self.config = self.useFixture(config_fixture.Config())
         # This host's device-mapper is of no matter.

@@ -7,18 +7,20 @@ from typing import Any
 from cinder import context as cinder_context
 from cinder.image import image_utils
 from cinder import objects
+from cinder.volume import throttling
 from cinder.volume import volume_utils
 
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.privileged import lending
 
 # Formats that can be written without their holes. Cinder converts images of
 # all others, which may be compressed, chained or made of several files.
 _PLAIN_FORMATS = ('raw', 'qcow2')
 _PLAIN_CONTAINER = 'bare'
-# QEMU 5.0: qemu-img convert --target-is-zero
-_QEMU_IMG_NEEDED = [5, 0]
+# qemu-img convert --target-is-zero (QEMU 5.0) and -r (5.2)
+_QEMU_IMG_NEEDED = [5, 2]
 
 
 def download(backend: backends.Backend,
@@ -31,16 +33,17 @@ def download(backend: backends.Backend,
     """
     lv = _bring_up(backend, volume)
     device = _path(backend, volume)
-    if not disable_sparse and _reads_as_zeroes(backend, lv):
-        image = image_service.show(context, image_id)
-        if _is_plain(image) and _has_qemu_img():
-            _write_sparse(backend, context, volume.size, image_service,
-                          image, device)
-            return
-    image_utils.fetch_to_raw(
-        context, image_service, image_id, device,
-        backend.settings.dd_blocksize, size=volume.size,
-        disable_sparse=disable_sparse)
+    with lending.lent(device):
+        if not disable_sparse and _reads_as_zeroes(backend, lv):
+            image = image_service.show(context, image_id)
+            if _is_plain(image) and _has_qemu_img():
+                _write_sparse(backend, context, volume.size, image_service,
+                              image, device)
+                return
+        image_utils.fetch_to_raw(
+            context, image_service, image_id, device,
+            backend.settings.dd_blocksize, size=volume.size,
+            run_as_root=_needs_root(), disable_sparse=disable_sparse)
 
 
 def upload(backend: backends.Backend, context: cinder_context.RequestContext,
@@ -48,8 +51,18 @@ def upload(backend: backends.Backend, context: cinder_context.RequestContext,
            image_meta: dict[str, Any]) -> None:
     """Upload a volume's LV as an image."""
     _bring_up(backend, volume)
-    volume_utils.upload_volume(context, image_service, image_meta,
-                               _path(backend, volume), volume)
+    device = _path(backend, volume)
+    with lending.lent(device):
+        volume_utils.upload_volume(context, image_service, image_meta, device,
+                                   volume, run_as_root=_needs_root())
+
+
+def _needs_root() -> bool:
+    """Tell whether Cinder's own functions need root for a lent device.
+
+    They limit the bandwidth with cgexec(1), which only root can run.
+    """
+    return type(throttling.Throttle.get_default()) is not throttling.Throttle
 
 
 def _path(backend: backends.Backend, volume: objects.Volume) -> str:

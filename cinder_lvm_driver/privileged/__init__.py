@@ -2,7 +2,7 @@
 """The code that runs as root: a few narrow verbs on the kernel's targets.
 
 cinder-volume starts one daemon for this package, through
-``cinder-rootwrap`` and ``privsep-helper``. To keep its start short and the
+``cinder-rootwrap`` (see ``program``). To keep its start short and the
 code that runs as root easy to read, nothing here imports cinder, or any part
 of the driver but ``blockdev``, ``errors``, ``naming``, ``openers`` and
 ``rollback``.
@@ -20,11 +20,30 @@ from typing import Any, dataclass_transform, ParamSpec, TypeVar
 from oslo_privsep import capabilities
 from oslo_privsep import priv_context
 
+from cinder_lvm_driver import naming
+
 _Value = TypeVar('_Value')
 _Arguments = ParamSpec('_Arguments')
 _Reply = TypeVar('_Reply')
 
-context = priv_context.PrivContext(
+
+class _Context(priv_context.PrivContext):  # type: ignore[misc]
+    """A context whose daemon takes no configuration from its user."""
+
+    def helper_command(self, sockpath: str) -> list[str]:
+        """Return the command that starts the daemon.
+
+        privsep-helper would read cinder.conf, and a user that can write that
+        file could have it run any code as root (``log_config_append``).
+        """
+        command: list[str] = super().helper_command(sockpath)
+        if self.conf.helper_command:
+            return command
+        prefix = command[:command.index('privsep-helper')]
+        return [*prefix, naming.ROOT_PROGRAM, 'verbs', sockpath]
+
+
+context = _Context(
     __name__,
     cfg_section='cinder_lvm_driver_privileged',
     pypath=f'{__name__}.context',
@@ -34,6 +53,8 @@ context = priv_context.PrivContext(
         capabilities.CAP_SYS_ADMIN,
         # A portal on a port below 1024, such as iSCSI's own 860.
         capabilities.CAP_NET_BIND_SERVICE,
+        # cinder.conf, which may be readable for its owner only.
+        capabilities.CAP_DAC_READ_SEARCH,
     ])
 
 _classes: dict[str, type] = {}

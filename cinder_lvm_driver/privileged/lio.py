@@ -94,6 +94,8 @@ def create_target(*, target_iqn: str, device: str, serial: str,
         undo.make(tpg)
         (tpg / 'attrib').ensure('authentication', '1')
         (tpg / 'attrib').ensure('generate_node_acls', '0')
+        # Discovery shows the target to its own hosts only.
+        (tpg / 'attrib').ensure('demo_mode_discovery', '0')
         undo.make(lun)
         if lun.linked() is None:
             undo.link(lun, 'backstore', backstore)

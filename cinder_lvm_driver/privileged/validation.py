@@ -9,13 +9,13 @@ import base64
 import binascii
 import ipaddress
 import os
-import pathlib
 import re
 import stat
 import zlib
 
 from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import ownership
 
 # The characters are those of RFC 3722, section 6.2. The form is the one that
 # rtslib can parse (utils.normalize_wwn): one name that it cannot parse makes
@@ -44,7 +44,6 @@ _TGT_INITIATOR = re.compile(
 _PLAIN_TEXT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,254}')
 _BSOFLAGS = re.compile(r'((sync|direct)(:(sync|direct))*)?')
 _LLDS = ('iscsi', 'iser')
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Looser than the NVMe base specification (2.0, section 4.5), which requires a
 # date and a domain: Cinder's default target_prefix gives names that begin
 # with nqn.iqn.2010-10.
@@ -127,20 +126,24 @@ def device_path(value: object) -> str:
 def device(value: object) -> str:
     """Return the path of an LV.
 
-    :raises DeviceNotUsable: the device is not an LV, or another user than
-        root could replace it
+    :raises DeviceNotUsable: the device is not an LV of this driver, or
+        another user than root could replace it
     """
     path = device_path(value)
     # The target opens the path later, and must find the same device.
-    for folder in pathlib.PurePath(path).parents:
-        if not _is_only_roots(folder):
-            raise errors.DeviceNotUsable(
-                path, 'could be replaced by another user than root: see the '
-                f'owner and the mode of {folder}')
+    folder = os.path.dirname(path)
+    if not ownership.is_only_roots(folder):
+        raise errors.DeviceNotUsable(
+            path, 'could be replaced by another user than root: see the '
+            f'owners and the modes of {folder} and the folders above it')
     device_number(path)
     reason = blockdev.why_not_lv(path)
     if reason is not None:
         raise errors.DeviceNotUsable(path, reason)
+    if not ownership.is_own_lv(path):
+        raise errors.DeviceNotUsable(
+            path, 'is not in a VG of this driver: name its VG as volume_group '
+            'in cinder.conf, which root reads from /etc/cinder')
     return path
 
 
@@ -298,11 +301,3 @@ def transport(value: object) -> str:
         raise errors.InvalidArgument(
             'transport', f"{value!r} is not 'iscsi' or 'iser'")
     return str(value)
-
-
-def _is_only_roots(folder: pathlib.PurePath) -> bool:
-    try:
-        status = os.stat(folder)
-    except FileNotFoundError:
-        return True
-    return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host: its LVM, its ``dd``, and the ways to become root on it."""
 
+import contextlib
 import json
 
 import fixtures
@@ -11,6 +12,9 @@ from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import devices
 from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.privileged import commands
+from cinder_lvm_driver.privileged import lending
+from cinder_lvm_driver.privileged import ownership
 from cinder_lvm_driver import process
 from tests.fakes import lvm
 
@@ -43,12 +47,16 @@ class FakeMachine(fixtures.Fixture):
     :ivar vgs: all VGs by name
     :ivar as_root: every command that was run as root
     :ivar one_by_one: those among them that had a rootwrap of their own
+    :ivar as_user: every command that was not run as root
     :ivar started: the commands with which daemons were started
     :ivar wiped: LV, first byte and number of bytes of each wipe
     :ivar write_zeroes_max_bytes: whether disks can write zeroes themselves
     :ivar daemon_starts: whether rootwrap daemons come up
     :ivar refused: programs that rootwrap has no filter for
     :ivar missing: programs that are not installed
+    :ivar named_vgs: VGs that cinder.conf names and that do not exist
+    :ivar on_loan: devices that are lent to the user of the service
+    :ivar unexpected: commands that the driver's own program would refuse
     :ivar lvm_conf: what lvmconfig prints
     """
 
@@ -58,17 +66,30 @@ class FakeMachine(fixtures.Fixture):
         self.lvm = self.add_vg(vg_name, **facts)
         self.as_root = []
         self.one_by_one = []
+        self.as_user = []
         self.started = []
         self.wiped = []
         self.write_zeroes_max_bytes = 2 ** 20
         self.daemon_starts = True
         self.refused = set()
         self.missing = set()
+        self.named_vgs = set()
+        self.on_loan = []
+        self.unexpected = []
         self.lvm_conf = ('thin_pool_autoextend_threshold=70\n'
                          'monitoring=1\n')
         self._steps_left = None
 
     def _setUp(self):
+        self.useFixture(fixtures.MockPatchObject(
+            ownership, 'is_only_roots', lambda path: True))
+        self.useFixture(fixtures.MockPatchObject(
+            ownership, 'is_own_lv', lambda path: bool(self._device(path))))
+        self.useFixture(fixtures.MockPatchObject(
+            commands, '_is_own_lv', lambda path: bool(self._device(path))))
+        self.useFixture(fixtures.MockPatchObject(
+            lending, 'lent', self.lent))
+        self.addCleanup(self._assert_root_runs_all)
         self.useFixture(fixtures.MockPatchObject(
             process.rootwrap_client, 'Client',
             lambda command: FakeClient(self, command)))
@@ -121,15 +142,33 @@ class FakeMachine(fixtures.Fixture):
             self.one_by_one.append(argv)
             code, stdout, stderr = self.answer(argv)
         else:
+            self.as_user.append(argv)
             code, stdout, stderr = self._answer(program, argv)
         if code:
             raise processutils.ProcessExecutionError(
                 stdout, stderr, code, ' '.join(argv))
         return stdout, stderr
 
+    @contextlib.contextmanager
+    def lent(self, path):
+        """Lend a device to the user of the service."""
+        self.on_loan.append(path)
+        try:
+            yield
+        finally:
+            self.on_loan.remove(path)
+
+    def _assert_root_runs_all(self):
+        """Fail if the driver's own program would refuse a command."""
+        if self.unexpected:
+            raise AssertionError(f'root does not run {self.unexpected}')
+
     def answer(self, argv):
         """Run a command as root."""
         self.as_root.append(argv)
+        if argv != (naming.ROOT_PROGRAM, 'check') and not commands.is_allowed(
+                argv, {*self.vgs, *self.named_vgs}):
+            self.unexpected.append(argv)
         program = lvm.parse(argv)[0]
         if program in self.refused:
             return 99, '', ''
@@ -154,7 +193,7 @@ class FakeMachine(fixtures.Fixture):
                                  for word in argv[1:]))
         if program == 'lvm':
             return 0, '  LVM version:     2.03.16(2) (2022-05-18)\n', ''
-        if program == 'modprobe':
+        if program in ('modprobe', naming.ROOT_PROGRAM):
             return 0, '', ''
         if program == 'lvmconfig':
             return 0, self.lvm_conf, ''

@@ -39,6 +39,7 @@ SECRETS = set()
 
 _agent = None
 _runners = []
+_named = set()
 _numbers = itertools.count(1)
 
 
@@ -66,6 +67,11 @@ def use(agent, results):
     priv_context.init(root_helper=cinder_utils.get_root_helper().split())
 
 
+def agent():
+    """Return what the tests ask to do something as root."""
+    return _agent
+
+
 def _record_commands(runner_class):
     """Keep every argv that the driver has run as root, for the filters."""
     run = runner_class._timed
@@ -82,7 +88,8 @@ def write_evidence(results):
     path = os.path.join(results, 'evidence.json')
     with open(path, 'w', opener=lambda *how: os.open(*how, 0o600)) as file:
         json.dump({'commands': sorted(ROOT_COMMANDS),
-                   'secrets': sorted(SECRETS)}, file)
+                   'secrets': sorted(SECRETS),
+                   'leaks': [_agent.leaks(SECRETS)]}, file)
 
 
 def slow(test):
@@ -115,6 +122,7 @@ class TestCase(unittest.TestCase):
         cls.vg_name = cls.enterClassContext(
             fixtures.volume_group(_agent, name, cls.pv_sizes,
                                   direct=cls.direct))
+        cls.name_vg(name)
 
     # Drivers --------------------------------------------------------------
 
@@ -141,6 +149,14 @@ class TestCase(unittest.TestCase):
             _runners.append(runner)
 
     @classmethod
+    def name_vg(cls, name):
+        """Name a VG in Cinder's configuration, from which root knows it."""
+        if name not in _named:
+            _named.add(name)
+            cls.root.run('tee', '-a', '/etc/cinder/vgs.conf',
+                         text=f'volume_group = {name}\n')
+
+    @classmethod
     def construct_driver(cls, driver_class=driver.LVMVolumeDriver,
                          group=None, **settings):
         """Return a driver of a class that has only been constructed.
@@ -151,6 +167,7 @@ class TestCase(unittest.TestCase):
                   'volume_backend_name': cls.vg_name,
                   'target_helper': 'lioadm', 'lvm_type': 'thin',
                   'target_ip_address': '127.0.0.1', **settings}
+        cls.name_vg(values['volume_group'])
         if group:
             values = {}
         group = group or 'backend-%d' % next(_numbers)

@@ -17,6 +17,8 @@ import mmap
 import os
 import re
 import socket
+import stat
+import struct
 import subprocess
 import threading
 
@@ -47,9 +49,11 @@ class Agent:
 
     def __init__(self, stream):
         self._stream = stream
+        self._watch = CommandLines()
 
     def serve(self):
         """Answer requests, one line of JSON each."""
+        self._watch.start()
         for line in self._stream:
             request = json.loads(line)
             verb = getattr(self, 'do_' + request.pop('verb'))
@@ -86,6 +90,13 @@ class Agent:
             return (_all_of(os.preadv, descriptor, buffer, offset)
                     or {'sum': hashlib.sha256(buffer).hexdigest()})
 
+    def do_leaks(self, secrets):
+        """Return the command lines and readable files that have a secret."""
+        return {'started': len(self._watch.seen), 'argv': [
+            argv for argv in self._watch.seen
+            if any(secret in argv for secret in secrets)],
+            'files': sorted(_readable_files_with(secrets))}
+
     def do_trace(self, on):
         """Start or stop recording which programs are executed.
 
@@ -99,6 +110,61 @@ class Agent:
             return []
         with open(f'{TRACING}/trace') as file:
             return _executed(file)
+
+
+class CommandLines(threading.Thread):
+    """Remembers the command line of each program that is executed.
+
+    The kernel tells of each (linux/connector.h, linux/cn_proc.h).
+
+    :ivar seen: the command lines, words joined by blanks
+    """
+
+    _HEADER = struct.Struct('=IHHII' 'IIIIHH')
+    _EVENT = struct.Struct('=IIQI')
+    _CONNECTOR, _PROCESSES, _LISTEN, _EXEC = 11, 1, 1, 2
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.seen = set()
+
+    def run(self):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM,
+                           self._CONNECTOR) as events:
+            events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 ** 20)
+            events.bind((0, self._PROCESSES))
+            request = struct.pack('=I', self._LISTEN)
+            events.send(self._HEADER.pack(
+                self._HEADER.size + len(request), 3, 0, 0, os.getpid(),
+                self._PROCESSES, self._PROCESSES, 0, 0, len(request),
+                0) + request)
+            while True:
+                with contextlib.suppress(OSError):
+                    self._take(events.recv(4096)[self._HEADER.size:])
+
+    def _take(self, event):
+        what, _cpu, _time, pid = self._EVENT.unpack_from(event)
+        if what == self._EXEC:
+            # A process may end before it is looked at.
+            with open(f'/proc/{pid}/cmdline', errors='replace') as file:
+                self.seen.add(file.read().replace('\0', ' '))
+
+
+def _readable_files_with(secrets):
+    """Yield the files with a secret that any user can read."""
+    for top in '/etc', '/run', '/var/lib', '/var/log', '/tmp':
+        for folder, _folders, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):
+                    status = os.lstat(path)
+                    if (stat.S_ISREG(status.st_mode)
+                            and status.st_mode & stat.S_IROTH
+                            and status.st_size < 2 ** 24):
+                        with open(path, errors='replace') as file:
+                            text = file.read()
+                        if any(secret in text for secret in secrets):
+                            yield path
 
 
 def _executed(trace):
@@ -200,6 +266,10 @@ class Root:
         if 'error' in answer:
             raise CommandError(f'{verb} {request}: {answer["error"]}')
         return answer
+
+    def leaks(self, secrets):
+        """Return where any user of this machine could have seen a secret."""
+        return self._ask(verb='leaks', secrets=sorted(secrets))
 
     def trace_programs(self):
         """Return a context in which executed programs are recorded."""

@@ -339,6 +339,21 @@ class ISCSICases:
             del connection['data'][key]
         self.assert_locked_out(connection)
 
+    def test_discovery_shows_a_host_only_what_is_its_own(self):
+        volume = self.export()
+        self.attach(volume)
+        portal, iqn, _lun = volume.provider_location.split(' ')
+        ask = ('iscsiadm', '-m', 'discovery', '-t', 'sendtargets', '-p',
+               portal.partition(',')[0], '-o', 'nonpersistent')
+        self.assertIn(iqn, self.root.run(*ask))
+        self.root.run('iscsiadm', '-m', 'iface', '-I', 'other', '-o', 'new')
+        self.addCleanup(self.root.run, 'iscsiadm', '-m', 'iface', '-I',
+                        'other', '-o', 'delete')
+        self.root.run('iscsiadm', '-m', 'iface', '-I', 'other', '-o',
+                      'update', '-n', 'iface.initiatorname', '-v',
+                      self.OTHER_HOST['initiator'])
+        self.assertNotIn(iqn, self.root.try_run(*ask, '-I', 'other').stdout)
+
     def test_two_volumes_whose_names_begin_alike(self):
         one = self.export()
         two = self.create(id=one.id[:-1] + ('0' if one.id[-1] != '0'

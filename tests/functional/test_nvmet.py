@@ -92,6 +92,16 @@ class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
                 'encrypted': False, 'discard': True}},
             self.attach(volume))
 
+    def test_discovery_shows_a_host_only_what_is_its_own(self):
+        volume = self.export()
+        self.attach(volume)
+        nqn = volume.provider_location.split(' ')[2]
+        ask = ('nvme', 'discover', '-t', 'tcp', '-a', '127.0.0.1', '-s',
+               4420, '--hostnqn')
+        self.assertIn(nqn, self.root.run(*ask, self.connector['nqn']))
+        self.assertNotIn(nqn, self.root.try_run(
+            *ask, self.OTHER_HOST['nqn']).stdout)
+
     def test_locked_out_while_connected(self):
         volume = self.export(multiattach=True)
         connection = self.attach(volume)

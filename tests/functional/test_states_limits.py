@@ -3,6 +3,8 @@
 
 import os
 
+from cinder_lvm_driver import naming
+
 from tests.functional import base
 
 FILES = 2 ** 24
@@ -38,5 +40,5 @@ class FileLimitTest(base.TestCase):
                 '--output', 'SOFT')), 65536)
 
     def daemons(self):
-        return set(self.root.try_run('pgrep', '-f',
-                                     'oslo-rootwrap-daemon').stdout.split())
+        return set(self.root.try_run(
+            'pgrep', '-f', f'{naming.ROOT_PROGRAM} commands').stdout.split())

@@ -39,6 +39,8 @@ class Clock:
 class Throttle:
     """Cinder's bandwidth limit, in place."""
 
+    bps_limit = 1000
+
     @contextlib.contextmanager
     def subcommand(self, source, destination):
         yield {'prefix': ['cgexec', '-g', f'blkio:{source}-{destination}']}
@@ -157,6 +159,7 @@ class TestDeviceWriter(base.TestCase):
                 self.assertEqual('/dev/vg/a leads to vg-b: create the node '
                                  'again with vgmknodes', str(error))
         self.runner.run_long.assert_not_called()
+        self.runner.run_unprivileged.assert_not_called()
 
     @ddt.data(('zero', True), ('none', False))
     @ddt.unpack
@@ -169,15 +172,16 @@ class TestDeviceWriter(base.TestCase):
             self.make_writer().copy('/a', '/b', 5, sparse=False)
             self.make_writer().write_image('/a', 'raw', '/b')
         self.assertEqual(
-            [('cgexec', '-g', 'blkio:/a-/b', 'dd'),
-             ('cgexec', '-g', 'blkio:/a-/b', 'prlimit')],
-            [call.args[:4] for call in self.runner.run_long.mock_calls])
+            ('cgexec', '-g', 'blkio:/a-/b', 'dd'),
+            self.runner.run_long.call_args.args[:4])
+        self.assertIn('-t none -r 1000 -O raw', ' '.join(
+            self.runner.run_unprivileged.call_args.args))
 
     def test_image(self):
         self.make_writer().write_image('/image', 'qcow2', '/device')
-        self.assert_ran('prlimit --as=4294967296 qemu-img convert -n '
-                        '--target-is-zero -t none -O raw -f qcow2 /image '
-                        '/device')
+        self.runner.run_unprivileged.assert_called_once_with(
+            *'prlimit --as=4294967296 qemu-img convert -n --target-is-zero '
+            '-t none -O raw -f qcow2 /image /device'.split())
 
     def test_failure(self):
         self.runner.run_long.side_effect = process.CommandFailed(

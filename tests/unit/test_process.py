@@ -15,6 +15,7 @@ from cinder_lvm_driver import process
 from tests import base
 
 PROBE = ('env', 'LC_ALL=C', 'lvremove', '--version')
+CHECK = ('cinder-lvm-root', 'check')
 HELPER = 'sudo cinder-rootwrap /etc/cinder/rootwrap.conf'
 
 
@@ -67,10 +68,13 @@ class TestErrorTexts(base.TestCase):
         self.assertIn('exec_dirs', text)
 
     def test_what_to_do_about_a_refusal(self):
-        text = str(process.CommandRefused(PROBE, 99, '', ''))
-        self.assertIn("refused 'lvremove'", text)
+        text = str(process.CommandRefused(CHECK, 99, '', ''))
+        self.assertIn("rootwrap refused 'cinder-lvm-root'", text)
         self.assertIn('etc/cinder/rootwrap.d/lvm-driver.filters', text)
         self.assertIn('filters_path', text)
+        text = str(process.CommandRefused(PROBE, 99, '', ''))
+        self.assertIn("cinder-lvm-root refused 'lvremove'", text)
+        self.assertIn('volume_group', text)
 
 
 class TestAlarm(base.TestCase):
@@ -200,36 +204,36 @@ class TestDaemon(base.TestCase):
             process.resource, 'getrlimit', lambda which: (files, files)))
         self.runner.start_daemon(PROBE)
         self.execute.assert_not_called()
-        self.assertEqual([[*prefix, *HELPER.split(), 'oslo-rootwrap-daemon',
-                           '/etc/cinder/rootwrap.conf']],
+        self.assertEqual([[*prefix, *HELPER.split(), 'cinder-lvm-root',
+                           'commands']],
                          self.daemons.started)
         self.assertEqual([(1, *PROBE)], self.daemons.commands)
         self.assertNotIn('WARNING', self.log.output)
 
+    @ddt.data(Exception('Failed to spawn'), OSError(2), EOFError())
+    def test_daemon_that_does_not_start(self, problem):
+        self.answers['env'] = mock.Mock(side_effect=problem)
+        error = self.assertRaises(process.DaemonFailed,
+                                  self.runner.start_daemon, PROBE)
+        self.assertIs(problem, error.reason)
+        self.execute.assert_called_once_with(
+            *CHECK, run_as_root=True, root_helper=HELPER)
+
     @ddt.data((99, process.CommandRefused), (96, process.CommandNotFound),
-              (5, process.CommandFailed))
+              (1, process.CommandFailed))
     @ddt.unpack
-    def test_probe_that_fails(self, exit_code, error):
+    def test_why_the_daemon_does_not_start(self, exit_code, error):
         self.answers['env'] = mock.Mock(side_effect=Exception('no daemon'))
         self.execute.side_effect = processutils.ProcessExecutionError(
             '', '', exit_code, '')
         self.assertRaises(error, self.runner.start_daemon, PROBE)
-        self.execute.assert_called_once_with(
-            *PROBE, run_as_root=True, root_helper=HELPER)
 
-    @ddt.data(Exception('Failed to spawn'), OSError(2), EOFError(),
-              process.CommandRefused(PROBE, 99, '', ''))
-    def test_daemon_that_does_not_start(self, problem):
-        self.answers['env'] = mock.Mock(side_effect=problem)
-        self.runner.start_daemon(PROBE)
-        self.assertEqual(1, self.log.output.count('WARNING'))
-        self.assertIn('exec_dirs of /etc/cinder/rootwrap.conf',
-                      self.log.output)
-        self.execute.reset_mock()
-        self.runner.run('lvs')
-        self.runner.run_long('dd')
-        self.assertEqual(['lvs', 'dd'],
-                         [call.args[0] for call in self.execute.mock_calls])
+    @ddt.data((99, process.CommandRefused), (127, process.CommandNotFound))
+    @ddt.unpack
+    def test_probe_that_fails(self, exit_code, error):
+        self.answers['env'] = (exit_code, '', '')
+        self.assertRaises(error, self.runner.start_daemon, PROBE)
+        self.execute.assert_not_called()
 
     def test_run(self):
         self.start()

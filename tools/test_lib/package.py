@@ -134,6 +134,10 @@ def _install_wheel(outcome: report.Outcome, wheel: pathlib.Path,
              '--ignore-installed', '--prefix', str(prefix), str(wheel)]):
         return
     site = next(prefix.glob('lib/python3*/site-packages'))
+    report.run_checked(
+        outcome, 'package: the program that root runs starts',
+        [str(prefix / 'bin/cinder-lvm-root'), 'check'],
+        extra={'PYTHONPATH': str(site)})
     _import_all(outcome, 'the wheel', site)
     report.run_checked(
         outcome, 'package: oslo-config-generator finds the options',
@@ -180,6 +184,9 @@ def _build_debian_package(outcome: report.Outcome, source: pathlib.Path,
     report.run_checked(
         outcome, 'package: unpack the Debian package',
         ['dpkg-deb', '--extract', str(next(folder.glob('*.deb'))), str(root)])
+    report.run_checked(
+        outcome, 'package: the program that root runs is in the search path',
+        ['test', '-x', str(root / 'usr/bin/cinder-lvm-root')])
     filters = 'etc/cinder/rootwrap.d/lvm-driver.filters'
     report.run_checked(
         outcome, "package: the filters are beside Cinder's",

@@ -9,6 +9,7 @@ from cinder import exception
 from cinder.image import image_utils
 from cinder import objects
 from cinder.volume.flows.manager import create_volume
+from cinder.volume import throttling
 from cinder.volume import volume_utils
 import ddt
 
@@ -50,14 +51,14 @@ class ImageTestCase(backend.BackendTestCase):
                                          self.service, 'image', **keywords)
 
     def conversions(self):
-        return [argv for argv in self.machine.as_root
+        return [argv for argv in self.machine.as_user
                 if 'qemu-img' in argv]
 
     def assert_left_to_cinder(self, disable_sparse=False):
         self.fetched.assert_called_once_with(
             self.context, self.service, 'image',
             self.driver.local_path(self.fresh), '1M', size=2,
-            disable_sparse=disable_sparse)
+            run_as_root=False, disable_sparse=disable_sparse)
         self.assertEqual([], self.conversions())
 
 
@@ -103,10 +104,11 @@ class TestFreshThinVolume(ImageTestCase):
         self.download.assert_not_called()
 
     def test_conversion_fails(self):
-        self.machine.refused.add('prlimit')
+        self.machine.missing.add('prlimit')
         error = self.assertRaises(exception.VolumeBackendAPIException,
                                   self.copy)
-        self.assertIn('lvm-driver.filters', str(error))
+        self.assertIn("'prlimit' was not found", str(error))
+        self.assertEqual([], self.machine.on_loan)
 
 
 @ddt.ddt
@@ -188,8 +190,20 @@ class TestOtherVerbs(ImageTestCase):
 
     def test_copy_volume_to_image(self):
         upload = self.patch('upload_volume', volume_utils)
+        path = self.driver.local_path(self.fresh)
+        upload.side_effect = lambda *args, **kwargs: self.assertEqual(
+            [path], self.machine.on_loan)
         self.driver.copy_volume_to_image(self.context, self.fresh, 'service',
                                          {'id': 'image'})
         upload.assert_called_once_with(
-            self.context, 'service', {'id': 'image'},
-            self.driver.local_path(self.fresh), self.fresh)
+            self.context, 'service', {'id': 'image'}, path, self.fresh,
+            run_as_root=False)
+        self.assertEqual([], self.machine.on_loan)
+
+    def test_bandwidth_limit_needs_root(self):
+        upload = self.patch('upload_volume', volume_utils)
+        with mock.patch.object(throttling.Throttle, 'DEFAULT',
+                               mock.Mock(bps_limit=5)):
+            self.driver.copy_volume_to_image(
+                self.context, self.fresh, 'service', {'id': 'image'})
+        self.assertIs(True, upload.call_args.kwargs['run_as_root'])

@@ -73,6 +73,7 @@ class TestSetup(backend.BackendTestCase):
         self.assertEqual('other', made.vg.vg_name)
 
     def test_no_such_group(self):
+        self.machine.named_vgs.add('nope')
         self.assert_fails('VG nope was not found', 'volume_group',
                           volume_group='nope')
 
@@ -85,15 +86,18 @@ class TestSetup(backend.BackendTestCase):
         self.assert_fails('LVM is not installed', 'exec_dirs')
 
     def test_filter_file_is_missing(self):
-        self.machine.refused.add('lvremove')
+        self.machine.daemon_starts = False
+        self.machine.refused.add('cinder-lvm-root')
         self.assert_fails('lvm-driver.filters', 'filters_path')
+
+    def test_driver_is_not_where_rootwrap_looks(self):
+        self.machine.daemon_starts = False
+        self.machine.missing.add('cinder-lvm-root')
+        self.assert_fails("'cinder-lvm-root' was not found", 'exec_dirs')
 
     def test_daemon_does_not_start(self):
         self.machine.daemon_starts = False
-        made = self.set_up()
-        made.create_volume(self.volume())
-        self.assertEqual(1, self.log.output.count('WARNING cinder'))
-        self.assertEqual(self.machine.as_root, self.machine.one_by_one)
+        self.assert_fails('no rootwrap daemon could run')
 
     def test_thin_volumes_cannot_be_mirrored(self):
         self.assert_fails('lvm_mirrors', 'lvm_type', lvm_mirrors=1, **THIN)

@@ -51,7 +51,8 @@ class TestStats(backend.BackendTestCase):
                 {key: type(value) for key, value in mine.items()})
 
     def test_mirrored(self):
-        self.lvm.pvs = dict.fromkeys('abc', 100 * GIB)
+        self.lvm.pvs = dict.fromkeys(('/dev/a', '/dev/b', '/dev/c'),
+                                     100 * GIB)
         driver = self.make_driver(lvm_type='default', lvm_mirrors=1)
         driver.create_volume(self.volume(3))
         pool, = driver.get_volume_stats(refresh=True)['pools']

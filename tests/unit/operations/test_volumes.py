@@ -166,7 +166,7 @@ class VolumeVerbs:
         self.machine.refused.add('lvcreate')
         error = self.assertRaises(BACKEND_ERROR, self.driver.create_volume,
                                   self.volume())
-        self.assertIn('lvm-driver.filters', str(error))
+        self.assertIn("refused 'lvcreate'", str(error))
 
     def test_report_that_hangs(self):
         volume = self.create()

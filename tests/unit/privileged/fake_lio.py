@@ -32,8 +32,8 @@ _CONTENTS = (
     ('iscsi/[^/]+', {'fabric_statistics/': ''}),
     (r'iscsi/[^/]+/tpgt_\d+', {
         'enable': '0', 'dynamic_sessions': '', 'attrib/authentication': '1',
-        'attrib/generate_node_acls': '0', 'acls/': '', 'lun/': '',
-        'np/': ''}),
+        'attrib/generate_node_acls': '0', 'attrib/demo_mode_discovery': '1',
+        'acls/': '', 'lun/': '', 'np/': ''}),
     (r'.*/lun/lun_\d+', {'alua_tg_pt_gp': '', 'statistics/': ''}),
     ('.*/np/[^/]+', {'iser': '0'}),
     ('.*/acls/[^/]+', {

@@ -27,11 +27,16 @@ class TestContext(base.TestCase):
     def test_command_of_the_daemon(self):
         """What the filter file has to allow."""
         self.assertEqual(
-            ['privsep-helper', '--privsep_context',
-             'cinder_lvm_driver.privileged.context', '--privsep_sock_path',
-             '/tmp/x/privsep.sock'],
+            ['cinder-lvm-root', 'verbs', '/tmp/x/privsep.sock'],
             [word for word in privileged.context.helper_command(
                 '/tmp/x/privsep.sock') if word != 'sudo'])
+
+    def test_command_that_the_operator_has_chosen(self):
+        self.config.config(group='cinder_lvm_driver_privileged',
+                           helper_command='doas helper')
+        self.assertEqual(
+            ['doas', 'helper', '--privsep_context'],
+            privileged.context.helper_command('/tmp/x/privsep.sock')[:3])
 
     def test_only_the_verbs_can_be_called(self):
         self.assertEqual(
@@ -149,6 +154,11 @@ class TestList(fake_lio.LioTestCase):
         (self.tpg / 'attrib').write('generate_node_acls', '1')
         self.create()
         self.assertTrue(self.listed().closed)
+
+    def test_target_that_other_hosts_do_not_discover(self):
+        self.create()
+        self.assertEqual('0', (self.tpg / 'attrib').read(
+            'demo_mode_discovery'))
 
 
 class TestNoConfigfs(fake_lio.LioTestCase):

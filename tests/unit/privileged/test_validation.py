@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
 import os
-import pathlib
 import types
 from unittest import mock
 import zlib
@@ -11,6 +10,7 @@ import fixtures
 
 from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import ownership
 from cinder_lvm_driver.privileged import validation
 from tests import base
 
@@ -172,11 +172,11 @@ class TestDevice(base.TestCase):
         super().setUp()
         self.stat = mock.Mock(return_value=types.SimpleNamespace(
             st_mode=0o060660, st_rdev=os.makedev(253, 4)))
-        self.folder = types.SimpleNamespace(st_mode=0o040755, st_uid=0)
         self.useFixture(fixtures.MockPatchObject(
             validation, 'os', mock.Mock(
-                wraps=os, stat=lambda path: self.folder if isinstance(
-                    path, pathlib.PurePath) else self.stat(path))))
+                wraps=os, stat=self.stat)))
+        self.useFixture(fixtures.MockPatchObject(
+            ownership, 'is_only_roots', lambda path: path != '/dev/shm/vg'))
 
     @ddt.data('/dev/vg/volume-' + UUID, '/dev/mapper/a--b-volume--1',
               '/dev/vg.x+y/lv_z')
@@ -196,15 +196,17 @@ class TestDevice(base.TestCase):
                                       validation.device, '/dev/sda')
         self.assertEqual('device /dev/sda is not', str(error))
 
-    @ddt.data((0o041777, 0), (0o040775, 0), (0o040755, 1000))
-    @ddt.unpack
-    def test_others_than_root_could_change_the_path(self, mode, uid):
-        self.folder = types.SimpleNamespace(st_mode=mode, st_uid=uid)
+    def test_others_than_root_could_change_the_path(self):
         error = self.assertRaises(errors.DeviceNotUsable,
                                   validation.device, '/dev/shm/vg/lv')
-        self.assertEqual(
-            'device /dev/shm/vg/lv could be replaced by another user than '
-            'root: see the owner and the mode of /dev/shm/vg', str(error))
+        self.assertIn('the owners and the modes of /dev/shm/vg', str(error))
+
+    def test_lv_of_another_vg(self):
+        with mock.patch.object(ownership, 'is_own_lv', lambda path: False):
+            error = self.assertRaises(errors.DeviceNotUsable,
+                                      validation.device, '/dev/host/root')
+        self.assertIn('/dev/host/root is not in a VG of this driver',
+                      str(error))
 
     def test_a_file(self):
         self.stat.return_value = types.SimpleNamespace(

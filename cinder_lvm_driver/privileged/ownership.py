@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What belongs to this driver, as root finds it without asking its user.
+
+A VG is this driver's if a configuration file of Cinder names it as
+``volume_group``, also within ``lvm_pool``. A file that another user than root
+can change must not name a VG of the host itself: one with a file system that
+is mounted, or with swap.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import glob
+import os
+import pathlib
+import re
+import stat
+
+from cinder_lvm_driver import blockdev
+from cinder_lvm_driver import naming
+
+# cinder-volume reads its configuration from here.
+_FOLDERS = ('/etc/cinder', '/usr/share/cinder')
+# The names are those of lvm(8), VALID NAMES. Any other text could be taken for
+# an option of LVM.
+_SETTING = re.compile(
+    r'^[ \t]*(?:lvm_pool[ \t]*[=:](?:.*,)?[ \t]*)?volume_group[ \t]*[=:][ \t]*'
+    r'([\'"]?)([A-Za-z0-9+_.][A-Za-z0-9+_.-]*)\1[ \t]*(?:,|$)', re.MULTILINE)
+# Cinder's default of the option.
+_DEFAULT = 'cinder-volumes'
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_serves_root = False
+
+
+def serve_root() -> None:
+    """Regard each VG as this driver's: the user of this process is root."""
+    global _serves_root
+    _serves_root = True
+
+
+def volume_groups() -> frozenset[str]:
+    """Return the names of the VGs that this driver may use."""
+    trusted: set[str] = {_DEFAULT}
+    others: set[str] = set()
+    for path in _configuration():
+        # A link that leads nowhere, such as an editor's lock.
+        with contextlib.suppress(OSError), open(path,
+                                                errors='replace') as file:
+            names = {name for _quote, name in _SETTING.findall(file.read())}
+            (trusted if is_only_roots(path) else others).update(names)
+    return frozenset(trusted | (others - _vgs_of_host() if others else set()))
+
+
+def is_own_lv(path: str) -> bool:
+    """Return whether a path leads to an LV of such a VG, or a part of one."""
+    number = blockdev.number(path)
+    return (number is not None and blockdev.is_lv(number)
+            and (_serves_root or _vg_name(number) in volume_groups()))
+
+
+def is_only_roots(path: str) -> bool:
+    """Return whether no other user than root can change what a path is.
+
+    A path that does not exist is judged by its folders.
+    """
+    real = pathlib.PurePath(os.path.realpath(path))
+    given = pathlib.PurePath(os.path.abspath(path))
+    return all(map(_is_entry_of_root, {real, *real.parents,
+                                       given, *given.parents}))
+
+
+def _is_entry_of_root(path: pathlib.PurePath) -> bool:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return True
+    return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS
+
+
+def _configuration() -> Iterator[str]:
+    for top in _FOLDERS:
+        for folder, _folders, names in os.walk(top):
+            yield from (os.path.join(folder, name) for name in names
+                        if name.endswith('.conf'))
+
+
+def _vgs_of_host() -> set[str]:
+    """Return the VGs with LVs that are below a mount or swap."""
+    with open('/proc/self/mountinfo') as file:
+        mounts = [line.split() for line in file]
+    with open('/proc/swaps') as file:
+        swaps = [line.split()[0] for line in file]
+    # proc_pid_mountinfo(5): a file system on several devices, such as btrfs,
+    # has a number of its own, but a device as its source.
+    used = {words[2] for words in mounts}
+    for path in *(words[words.index('-') + 2] for words in mounts), *swaps:
+        number = blockdev.number(path)
+        if number is not None:
+            used.add('%d:%d' % number)
+    return {_vg_name(number) for text in used for number in _stack(text)
+            if blockdev.is_lv(number)}
+
+
+def _stack(text: str) -> Iterator[blockdev.Number]:
+    """Yield a device and those below it."""
+    major, _, minor = text.partition(':')
+    yield int(major), int(minor)
+    for path in glob.glob(f'/sys/dev/block/{text}/slaves/*/dev'):
+        with open(path) as file:
+            yield from _stack(file.read().strip())
+
+
+def _vg_name(number: blockdev.Number) -> str:
+    return naming.vg_name(blockdev.dm_name(number) or '')
