@@ -161,10 +161,14 @@ class PerHost(nvmet_mode.Mode):
 
 def _told(volume: base.Volume,
           connector: base.Connector) -> Mapping[str, Any]:
-    """Return the connection_info of a host, if Cinder has stored it."""
+    """Return the connection_info of a host, if Cinder has stored it.
+
+    A host on this node can have attached the volume without a target as well.
+    """
     for attachment in volume.volume_attachment:
-        if attachment.connection_info and nvmet_mode.are_same_host(
-                attachment.connector or {}, connector):
+        if (attachment.connection_info and not base.is_local(attachment)
+                and nvmet_mode.are_same_host(attachment.connector or {},
+                                             connector)):
             told: Mapping[str, Any] = attachment.connection_info
             return told
     return {}

@@ -107,6 +107,8 @@ class TestPerHost(NvmetTestCase):
     def test_the_id_that_the_host_knows(self):
         made = shared_volume()
         made.volume_attachment = [
+            fake_volume.attachment(HOST, connection_info={
+                'driver_volume_type': 'local', 'device_path': DEVICES[0]}),
             fake_volume.attachment(OTHER_HOST, connection_info={'ns_id': 7}),
             fake_volume.attachment(HOST, connection_info={'ns_id': '2000'})]
         self.assertEqual({}, self.target.ensure_exports(
