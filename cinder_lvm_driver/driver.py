@@ -75,13 +75,13 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
-        self._pool_settings = options.read_pools(self.configuration,
-                                                 self.settings)
-        self._runner = process.RootwrapRunner(self._execute,
-                                              utils.get_root_helper())
+        self.pool_settings = options.read_pools(self.configuration,
+                                                self.settings)
+        self.runner = process.RootwrapRunner(self._execute,
+                                             utils.get_root_helper())
         self.target_driver = targets.load(
             self.settings.target_helper, self.configuration, self._execute,
-            self._runner)
+            self.runner)
         self.protocol = self.target_driver.storage_protocol
         startup.check_target_options(self.settings, self.target_driver)
         workarounds.run_privileged_code_as_cinder_does()
@@ -100,8 +100,8 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             serve; the message says why and what to do
         """
         self._pools = backend.build(
-            pools=self._pool_settings, hostname=self.hostname,
-            runner=self._runner, target=self.target_driver,
+            pools=self.pool_settings, hostname=self.hostname,
+            runner=self.runner, target=self.target_driver,
             vg=self._given_vg)
         self.vg = self._pools[0].vg
         startup.start(self._pools, type(self))
@@ -117,16 +117,16 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
     def get_pool(self, volume: Volume) -> str:
         """Return the name of the pool that holds a volume's LV."""
-        if len(self._pool_settings) == 1:
-            return self._pool_settings[0].pool_name
+        if len(self.pool_settings) == 1:
+            return self.pool_settings[0].pool_name
         holder = self._pools.holding(volume.name) or self._pools[0]
         return holder.settings.pool_name
 
     def local_path(self, volume: Volume, vg: str | None = None) -> str:
         """Return the path of a volume's or snapshot's device."""
         if vg is None:
-            vg = (self._pool_settings[0].volume_group
-                  if len(self._pool_settings) == 1
+            vg = (self.pool_settings[0].volume_group
+                  if len(self.pool_settings) == 1
                   else self._pools.of(volume).vg.vg_name)
         return naming.device_mapper_path(
             vg, naming.snapshot_lv_name(volume.name))

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import dataclasses
 import logging
 import os
+import pwd
+import re
 import resource
 import subprocess
 import threading
@@ -28,6 +30,10 @@ LOG = logging.getLogger(__name__)
 # Exit codes of rootwrap itself, not of the command (oslo_rootwrap.cmd).
 _REFUSED = (rootwrap_cmd.RC_UNAUTHORIZED, rootwrap_cmd.RC_NOCOMMAND)
 _NOT_EXECUTABLE = rootwrap_cmd.RC_NOEXECFOUND
+
+# sudo, plugins/sudoers/logging.c and src/sudo.c; all end with status 1.
+_OF_SUDO = re.compile(
+    r'^(sudo: |Sorry, user )|is not (in the sudoers file|allowed to run sudo)')
 
 FILTER_FILE = 'lvm-driver.filters'
 # A daemon runs one command at a time: a copy that takes an hour must not
@@ -108,6 +114,19 @@ class CommandRefused(CommandFailed):
                 "*.conf below /etc/cinder that only root can change, and see "
                 "the page Security of the manual"
                 % (naming.ROOT_PROGRAM, program))
+
+
+class SudoRefused(CommandFailed):
+    """sudo does not run rootwrap for this user."""
+
+    def __str__(self) -> str:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        # sudo may say first how else it could ask for a password.
+        reason = self.stderr.splitlines()[-1].removeprefix('sudo: ')
+        return (f"sudo does not run cinder-rootwrap for user {user} "
+                f"({reason}): put '{user} ALL=(root) NOPASSWD: "
+                f"/usr/bin/cinder-rootwrap /etc/cinder/rootwrap.conf *' into "
+                f"a file in /etc/sudoers.d, with the paths of this node")
 
 
 class CommandTimedOut(errors.DriverError):
@@ -193,6 +212,8 @@ def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
         failure = CommandRefused
     elif exit_code in (_NOT_EXECUTABLE, 127):
         failure = CommandNotFound
+    elif _OF_SUDO.search(stderr):
+        failure = SudoRefused
     raise failure(argv, exit_code, stdout, stderr)
 
 

@@ -102,6 +102,14 @@ class Layout(abc.ABC):
         :raises lvm.LVMError: the VG cannot have such volumes
         """
 
+    def preparation(self, lvs: lvm.LogicalVolumes) -> str | None:
+        """Return what :meth:`prepare` would create; None for nothing.
+
+        :param lvs: all LVs of the VG
+        :raises lvm.LVMError: it would fail
+        """
+        return None
+
     @abc.abstractmethod
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create an LV of at least a size."""

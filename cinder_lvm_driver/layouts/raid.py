@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes over several PVs: striped and raid LVs with COW snapshots."""
 
-import logging
+from collections.abc import Iterator
 
 from cinder_lvm_driver import errors
 from cinder_lvm_driver.layouts import base
 from cinder_lvm_driver.layouts import thick
 from cinder_lvm_driver import lvm
-
-LOG = logging.getLogger(__name__)
 
 
 class Shaped(thick.Thick):
@@ -25,8 +23,9 @@ class Shaped(thick.Thick):
     def __str__(self) -> str:
         return f'{self.lvm_type} on {self._shape.images} PVs'
 
-    def prepare(self) -> None:
-        """Log a warning if there are too few PVs.
+    def advice(self, autoextension: lvm.Autoextension | None) -> \
+            Iterator[str]:
+        """Check that there are enough PVs.
 
         The service starts nevertheless, because redundant volumes work
         without one of their PVs.
@@ -34,12 +33,12 @@ class Shaped(thick.Thick):
         pvs = self._vg.get_physical_volumes()
         usable = _usable(pvs)
         if len(usable) < self._shape.images:
-            LOG.warning('VG %s has %d PVs, %d missing and %d can take '
-                        'volumes: no %s volume, which needs %d PVs, can be '
-                        'created until PVs are added or repaired',
-                        self._vg.vg_name, len(pvs),
-                        sum(pv.missing for pv in pvs), len(usable),
-                        self._shape.segtype, self._shape.images)
+            yield (f'VG {self._vg.vg_name} has {len(pvs)} PVs, '
+                   f'{sum(pv.missing for pv in pvs)} missing and '
+                   f'{len(usable)} can take volumes: no '
+                   f'{self._shape.segtype} volume, which needs '
+                   f'{self._shape.images} PVs, can be created until PVs are '
+                   f'added or repaired')
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create an LV, if possible on the PVs with most free space.

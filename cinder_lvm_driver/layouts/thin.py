@@ -53,11 +53,7 @@ class Thin(base.Layout):
                 self.reads_zeroes = True
                 return
             pool = self._vg.get_pool_or_volume(self._pool)
-        if not pool.is_thin_pool:
-            raise lvm.InvalidRequest(
-                f'LV {pool.full_name} is of type {pool.segtype}, and not a '
-                f'thin pool: rename it with lvrename, or set lvm_type to '
-                f'default')
+        _check_kind(pool)
         self.reads_zeroes = pool.zeroes_blocks
         # LVM would resume a suspended one.
         if not pool.active and not pool.is_suspended:
@@ -74,6 +70,18 @@ class Thin(base.Layout):
                            self._vg.settle_pool, self._pool)
         except lvm.LVMError as exc:
             LOG.debug('The stats report: %s', exc)
+
+    def preparation(self, lvs: lvm.LogicalVolumes) -> str | None:
+        """Return that the next start creates the pool, if it does."""
+        pool = lvs.get(self._pool)
+        if pool is not None:
+            _check_kind(pool)
+            return None
+        if _other_pools(lvs):
+            return None
+        if naming.NEW_POOL not in lvs:
+            self._vg.check_room_for_pool(self._pool)
+        return f'the next start of cinder-volume creates pool {self._pool}'
 
     def _create_pool(self, lvs: lvm.LogicalVolumes) -> bool:
         """Create the pool; return False if another back end has done so."""
@@ -189,6 +197,18 @@ class Thin(base.Layout):
         return health.pool_advice(
             pool, has_spare=self._vg.has_spare_metadata(),
             autoextension=autoextension)
+
+
+def _check_kind(pool: lvm.LogicalVolume) -> None:
+    """Check that the LV with the name of the pool is one.
+
+    :raises lvm.InvalidRequest: it is not
+    """
+    if not pool.is_thin_pool:
+        raise lvm.InvalidRequest(
+            f'LV {pool.full_name} is of type {pool.segtype}, and not a '
+            f'thin pool: rename it with lvrename, or set lvm_type to '
+            f'default')
 
 
 def _other_pools(lvs: lvm.LogicalVolumes) -> list[str]:

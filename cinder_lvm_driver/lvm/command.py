@@ -86,12 +86,19 @@ def installed_version(runner: process.Runner) -> tuple[int, ...]:
     return version
 
 
-def _lvmconfig(runner: process.Runner, system_dir: str,
-               *names: str) -> process.Completed:
-    """Print settings of lvm.conf and LVM's defaults (lvmconfig(8))."""
-    return runner.run_unprivileged(*_unprivileged(
+def settings(runner: process.Runner, system_dir: str,
+             *names: str) -> dict[str, str]:
+    """Return settings of lvm.conf, or LVM's defaults; needs no root.
+
+    :param names: settings with their sections, or whole sections
+        (lvmconfig(8))
+    :returns: the values as they are written, by names without sections
+    :raises process.CommandFailed: LVM cannot read its configuration
+    """
+    done = runner.run_unprivileged(*_unprivileged(
         *_environment(system_dir)[1:], 'lvmconfig', '--typeconfig', 'full',
         *names))
+    return dict(re.findall(r'^\s*(\w+)=(.*)$', done.stdout, re.MULTILINE))
 
 
 def autoextension(runner: process.Runner,
@@ -101,17 +108,16 @@ def autoextension(runner: process.Runner,
     :raises process.CommandFailed: LVM cannot read its configuration
     :raises errors.ReportError: lvmconfig does not print the settings
     """
-    done = _lvmconfig(
+    found = settings(
         runner, system_dir, 'activation/thin_pool_autoextend_threshold',
         'activation/monitoring')
-    found = dict(re.findall(r'^(\w+)=(\d+)$', done.stdout, re.MULTILINE))
     try:
         return types.Autoextension(
             threshold_percent=int(found['thin_pool_autoextend_threshold']),
             is_monitored=found['monitoring'] != '0')
-    except KeyError as exc:
+    except (KeyError, ValueError) as exc:
         raise errors.ReportError(
-            f'lvmconfig did not print {exc}: {done.stdout[:200]!r}') from exc
+            f'lvmconfig did not print {exc}: {found}') from exc
 
 
 def device_rules(runner: process.Runner,
@@ -121,11 +127,10 @@ def device_rules(runner: process.Runner,
     Those are LVM's defaults if LVM cannot read its configuration.
     """
     try:
-        done = _lvmconfig(runner, system_dir, 'devices')
+        found = settings(runner, system_dir, 'devices')
     except process.CommandFailed as exc:
         LOG.info('LVM cannot read which devices lvm.conf allows: %s', exc)
         return types.NO_DEVICE_RULES
-    found = dict(re.findall(r'^\s*(\w+)=(.*)$', done.stdout, re.MULTILINE))
     devices_file = os.path.join(system_dir, 'devices',
                                 found.get('devicesfile', '').strip('"'))
     return types.DeviceRules(

@@ -62,6 +62,13 @@ class LVM(questions.Questions):
             self.delete(naming.NEW_POOL)
             raise
 
+    def check_room_for_pool(self, name: str) -> None:
+        """Check that :meth:`create_thin_pool` finds free space.
+
+        :raises errors.InsufficientSpace: it does not
+        """
+        self._pool_extents(name)
+
     def _pool_extents(self, name: str) -> int:
         vg = self.get_vg()
         free = vg.free_bytes // vg.extent_size_bytes

@@ -49,7 +49,7 @@ def start(pools: backends.Pools, driver_class: type) -> None:
     cinder_conf.warn(target.configuration)
     target.check_for_setup_error()
     for backend in pools:
-        _check_names(backend.vg.vg_name, backend.layout)
+        check_names(backend.vg.vg_name, backend.layout)
     for backend in pools.one_per_vg():
         _resume(backend.vg)
     for backend in pools:
@@ -76,7 +76,7 @@ def _log_start(backend: backends.Backend, driver_class: type) -> None:
              ', '.join(map(str, backend.target.portals)) or 'unknown')
 
 
-def _check_names(vg_name: str, layout: layouts_base.Layout) -> None:
+def check_names(vg_name: str, layout: layouts_base.Layout) -> None:
     """Check that the name of the VG is short enough for its LVs.
 
     :raises lvm.NameTooLong: it is too long for volumes and snapshots, or for

@@ -9,6 +9,7 @@ import os
 import re
 import time
 import unittest
+from unittest import mock
 import uuid
 
 from cinder import context
@@ -131,7 +132,7 @@ class TestCase(unittest.TestCase):
         """Return a driver of a class that has been set up."""
         made = cls.construct_driver(driver_class, **settings)
         if issubclass(driver_class, driver.LVMVolumeDriver):
-            cls.share_daemons(made._runner)
+            cls.share_daemons(made.runner)
         made.do_setup(cls.context)
         made.check_for_setup_error()
         return made
@@ -159,7 +160,14 @@ class TestCase(unittest.TestCase):
     @classmethod
     def construct_driver(cls, driver_class=driver.LVMVolumeDriver,
                          group=None, **settings):
-        """Return a driver of a class that has only been constructed.
+        """Return a driver of a class that has only been constructed."""
+        config = cls.configure(group, **settings)
+        return driver_class(configuration=config,
+                            host=f'testvm@{config.config_group}')
+
+    @classmethod
+    def configure(cls, group=None, **settings):
+        """Return the configuration of a back end.
 
         :param group: a section of cinder.conf to take as it is
         """
@@ -177,7 +185,7 @@ class TestCase(unittest.TestCase):
              *options.OWN_OPTIONS], config_group=group)
         for option, value in values.items():
             CONF.set_override(option, value, group=group)
-        return driver_class(configuration=config, host=f'testvm@{group}')
+        return config
 
     # Cinder's objects -----------------------------------------------------
 
@@ -369,6 +377,22 @@ def wait_until(condition, what, seconds=300):
         if time.monotonic() > deadline:
             raise AssertionError(f'not so after {seconds} s: {what}')
         time.sleep(0.2)
+
+
+_start_daemon = process.RootwrapRunner.start_daemon
+
+
+def daemons_shared():
+    """Have all runners use the rootwrap daemons of the first one."""
+    def start_daemon(runner, probe):
+        TestCase.share_daemons(runner)
+        if 'start_daemon' in vars(runner):
+            runner.start_daemon(probe)
+        else:
+            _start_daemon(runner, probe)
+
+    return mock.patch.object(process.RootwrapRunner, 'start_daemon',
+                             start_daemon)
 
 
 def _adopt_daemons(runner, other, _probe):

@@ -77,6 +77,24 @@ class TestErrorTexts(base.TestCase):
         self.assertIn('volume_group', text)
 
 
+    @ddt.data('sudo: a password is required\n',
+              'sudo: a terminal is required\nsudo: a password is required\n',
+              'Sorry, user cinder is not allowed to execute X as root.\n',
+              'cinder is not in the sudoers file.\n')
+    def test_what_to_do_about_sudo(self, stderr):
+        failed = self.assertRaises(process.SudoRefused, process._checked,
+                                   PROBE, 1, '', stderr)
+        reason = stderr.splitlines()[-1].removeprefix('sudo: ')
+        self.assertIn(f'({reason}): put ',
+                      str(failed))
+        self.assertIn('ALL=(root) NOPASSWD: ', str(failed))
+
+    def test_lvm_that_speaks_of_sudo(self):
+        failed = self.assertRaises(process.CommandFailed, process._checked,
+                                   PROBE, 5, '', '  LV sudo: not found\n')
+        self.assertIs(process.CommandFailed, type(failed))
+
+
 class TestAlarm(base.TestCase):
 
     def test_daemon_that_has_ended(self):

@@ -55,18 +55,16 @@ class TestMirror(MirrorTestCase):
 
     def test_too_few_pvs(self):
         self.lvm.closed = {'/dev/a', '/dev/b'}
-        self.layout.prepare()
+        advice, = self.layout.advice(None)
         self.assertIn('VG vg has 3 PVs, 0 missing and 1 can '
                       'take volumes: no raid1 volume, which needs 2 PVs, can',
-                      self.log.output)
+                      advice)
         self.assertRaises(lvm.InsufficientSpace,
                           self.layout.create_volume, 'a', 8 * MIB)
         self.assertEqual(set(), self.names())
 
     def test_pvs_enough(self):
-        self.layout.prepare()
-        self.assertEqual('', self.log.output)
-        self.assertEqual(set(), self.names())
+        self.assertEqual([], list(self.layout.advice(None)))
 
     def test_clone(self):
         self.lvm.add('a', 8 * MIB, segtype='raid1', content='data')
@@ -147,9 +145,9 @@ class TestCapacity(MirrorTestCase):
 
     def test_pv_that_is_missing(self):
         self.lvm.missing = {'/dev/a'}
-        self.layout.prepare()
+        advice, = self.layout.advice(None)
         self.assertIn('VG vg has 3 PVs, 1 missing and 0 can ',
-                      self.log.output)
+                      advice)
         self.assertEqual((300 * MIB, 0), (
             self.capacity().total_bytes, self.capacity().free_bytes))
 

@@ -22,6 +22,40 @@ class ThinTestCase(layouts.LayoutTestCase):
 
 
 @ddt.ddt
+class TestPreparation(ThinTestCase):
+    """What the next start would do, without doing it."""
+
+    def preparation(self):
+        return self.layout.preparation(self.vg.get_volumes())
+
+    def test_pool_will_be_made(self):
+        self.assertIn('creates pool vg-pool', self.preparation())
+        self.assertEqual(set(), self.names())
+
+    def test_pool_will_be_completed(self):
+        self.lvm.add('cinder-new-pool', self.lvm.free_bytes)
+        self.assertIn('creates pool vg-pool', self.preparation())
+
+    def test_pool_is_there(self):
+        self.add_thin_pool()
+        self.assertIsNone(self.preparation())
+
+    def test_no_room(self):
+        self.lvm.add('a', self.lvm.free_bytes)
+        error = self.assertRaises(lvm.InsufficientSpace, self.preparation)
+        self.assertIn('add PVs with vgextend', str(error))
+
+    def test_another_lv_has_the_name(self):
+        self.lvm.add('vg-pool', 8 * MIB)
+        error = self.assertRaises(lvm.InvalidRequest, self.preparation)
+        self.assertIn('rename it with lvrename', str(error))
+
+    def test_another_pool(self):
+        self.lvm.add('pool', 8 * MIB, segtype='thin-pool')
+        self.assertIsNone(self.preparation())
+
+
+@ddt.ddt
 class TestPrepare(ThinTestCase):
 
     def test_pool_is_made(self):

@@ -159,7 +159,7 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
             # up.
             pools=[dataclasses.replace(
                 self.settings, lvm_type='thin' if is_thin else 'default')],
-            hostname=self.hostname, runner=self._runner,
+            hostname=self.hostname, runner=self.runner,
             target=self.target_driver, vg=self.vg)
         # What prepare() would have seen of the pool.
         self._pools[0].layout.reads_zeroes = is_thin
