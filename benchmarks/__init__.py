@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks of the driver, some against Cinder's own LVM driver."""
+"""What tools/bench runs in the test machine."""

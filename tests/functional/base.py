@@ -107,12 +107,14 @@ class TestCase(unittest.TestCase):
 
     :cvar seconds: roughly, of each test; the longest classes are run first
     :cvar direct: see ``fixtures.loop_device``
+    :cvar vg_options: of vgcreate
     """
 
     maxDiff = None
     seconds = 10
     pv_sizes = (2 * GIB,)
     direct = True
+    vg_options = ()
 
     @classmethod
     def setUpClass(cls):
@@ -122,7 +124,8 @@ class TestCase(unittest.TestCase):
         name = 'test-vg-%d' % next(_numbers)
         cls.vg_name = cls.enterClassContext(
             fixtures.volume_group(_agent, name, cls.pv_sizes,
-                                  direct=cls.direct))
+                                  direct=cls.direct,
+                                  options=cls.vg_options))
         cls.name_vg(name)
 
     # Drivers --------------------------------------------------------------

@@ -26,13 +26,14 @@ def loop_device(root, name, size_bytes, *, direct=True):
 
 
 @contextlib.contextmanager
-def volume_group(root, name, pv_sizes, *, direct=True):
+def volume_group(root, name, pv_sizes, *, direct=True, options=()):
     """Give a VG over loop devices; nothing of it is left behind.
 
     udev activates the LVs of a VG when it first sees all its PVs, which on a
     slow machine may be while a test has them deactivated: not these.
 
     :param direct: see ``loop_device``
+    :param options: more of vgcreate's
     """
     with contextlib.ExitStack() as cleanup:
         devices = [
@@ -40,7 +41,7 @@ def volume_group(root, name, pv_sizes, *, direct=True):
                                               direct=direct))
             for n, size in enumerate(pv_sizes)]
         root.run('vgcreate', '-qq', '--setautoactivation', 'n', '--devices',
-                 ','.join(devices), name, *devices)
+                 ','.join(devices), *options, name, *devices)
         cleanup.callback(_remove, root, name)
         yield name
 

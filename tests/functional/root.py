@@ -219,7 +219,8 @@ class Root:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def _ask(self, **request):
+    def ask(self, **request):
+        """Have the agent carry out a request; return its answer."""
         with self._lock:
             self._stream.write(json.dumps(request) + '\n')
             self._stream.flush()
@@ -230,8 +231,8 @@ class Root:
 
     def try_run(self, *argv, text=None):
         """Run a command as root and return how it ended."""
-        return Finished(**self._ask(verb='run', text=text,
-                                    argv=[str(word) for word in argv]))
+        return Finished(**self.ask(verb='run', text=text,
+                                   argv=[str(word) for word in argv]))
 
     def run(self, *argv, text=None):
         """Run a command as root and return its stdout.
@@ -262,7 +263,7 @@ class Root:
                             size=size)['sum']
 
     def _access(self, verb, **request):
-        answer = self._ask(verb=verb, **request)
+        answer = self.ask(verb=verb, **request)
         if 'error' in answer:
             raise CommandError(f'{verb} {request}: {answer["error"]}')
         return answer
@@ -273,7 +274,7 @@ class Root:
 
     def trace_programs(self):
         """Return a context in which executed programs are recorded."""
-        return ProgramTrace(self._ask)
+        return ProgramTrace(self.ask)
 
 
 class ProgramTrace:
@@ -297,17 +298,19 @@ class ProgramTrace:
         self.programs.update(last.values())
 
 
-def split(user):
+def split(user, agent=Agent):
     """Fork: return in the child as a user, stay behind as root's agent.
 
     The parent serves the child and then exits with its exit status.
+
+    :param agent: the class that serves it
     """
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child:
         theirs.close()
         with ours.makefile('rw') as stream:
-            Agent(stream).serve()
+            agent(stream).serve()
         _pid, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xff)
     ours.close()
