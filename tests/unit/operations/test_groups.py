@@ -12,6 +12,7 @@ import ddt
 from cinder_lvm_driver.privileged import errors as privileged_errors
 from tests.fakes import backend
 
+GIB = backend.GIB
 BACKEND_ERROR = exception.VolumeBackendAPIException
 CONSISTENT, GENERIC = (str(uuid.uuid4()) for _ in range(2))
 SPECS = {CONSISTENT: '<is> True', GENERIC: '<is> False'}
@@ -220,3 +221,34 @@ class TestGroupsOfThickVolumes(GroupTestCase):
         error = self.assertRaises(BACKEND_ERROR, self.create_snapshots)
         self.assertIn('only snapshots of thin LVs', str(error))
         self.assertEqual(self.names_of(self.volumes), self.names())
+
+
+class TestGroupsInPools(GroupTestCase):
+    """A back end with two thin pools, each in a VG of its own."""
+
+    def make_driver(self, **settings):
+        self.other = self.machine.add_vg('other', size_bytes=100 * GIB)
+        return super().make_driver(lvm_pool=[
+            'name:one', 'name:two,volume_group:other'], **settings)
+
+    def create(self, size=1, pool='one'):
+        volume = self.volume(size, host=f'host@backend#{pool}')
+        self.driver.create_volume(volume)
+        return volume
+
+    def test_one_vg(self):
+        self.volumes = [self.create(pool='two') for _ in range(2)]
+        snapshots = [self.snapshot(volume) for volume in self.volumes]
+        self.driver.create_group_snapshot(
+            self.context, self.group_snapshot(), snapshots)
+        self.assertEqual(
+            {'_' + snapshot.name for snapshot in snapshots},
+            {name for name in self.other.volumes if name.startswith('_')})
+
+    def test_several_vgs(self):
+        self.volumes = [self.create(), self.create(pool='two')]
+        error = self.assertRaises(
+            BACKEND_ERROR, self.driver.create_group_snapshot, self.context,
+            self.group_snapshot(),
+            [self.snapshot(volume) for volume in self.volumes])
+        self.assertIn('in VGs other and vg', str(error))
