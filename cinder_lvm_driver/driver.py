@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from cinder import context as cinder_context
 from cinder import interface
 from cinder import objects
+from cinder.objects import fields
 from cinder import utils
 from cinder.volume import driver
 from oslo_config import cfg
@@ -20,6 +21,7 @@ from cinder_lvm_driver import backend
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import exports
+from cinder_lvm_driver.operations import groups
 from cinder_lvm_driver.operations import images
 from cinder_lvm_driver.operations import manageable
 from cinder_lvm_driver.operations import managing
@@ -205,6 +207,78 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         A revert that fails leaves a thin volume as it was.
         """
         return any(pool.layout.lvm_type != 'thin' for pool in self._pools)
+
+    # Groups ---------------------------------------------------------------
+
+    def create_group(self, context: Context, group: objects.Group) -> \
+            dict[str, Any]:
+        """Accept a group; LVM has no groups.
+
+        :raises NotImplementedError: its type does not ask for consistent
+            snapshots; Cinder's own code then handles it. All verbs of groups
+            raise this.
+        """
+        groups.require_consistent(group)
+        return {'status': fields.GroupStatus.AVAILABLE}
+
+    def update_group(self, context: Context, group: objects.Group,
+                     add_volumes: list[Volume] | None = None,
+                     remove_volumes: list[Volume] | None = None) -> \
+            tuple[None, None, None]:
+        """Accept changes of a group; LVM has no groups."""
+        groups.require_consistent(group)
+        return None, None, None
+
+    @translate.cinder_errors()
+    def delete_group(self, context: Context, group: objects.Group,
+                     volumes: list[Volume]) -> groups.Updates:
+        """Delete a group with all its volumes.
+
+        :returns: updates of the group and of its volumes, if some are not
+            deleted
+        """
+        return groups.delete(self._pools, context, group, volumes)
+
+    @translate.cinder_errors()
+    def create_group_snapshot(self, context: Context,
+                              group_snapshot: objects.GroupSnapshot,
+                              snapshots: list[Snapshot]) -> groups.Updates:
+        """Create the snapshots of a group's volumes at one moment, or none.
+
+        :raises exception.VolumeBackendAPIException: not all could be taken
+            within ``lvm_group_snapshot_limit``, or a volume is not thin or
+            is being changed
+        """
+        return groups.create_snapshot(self._pools, group_snapshot,
+                                      snapshots)
+
+    @translate.cinder_errors()
+    def delete_group_snapshot(self, context: Context,
+                              group_snapshot: objects.GroupSnapshot,
+                              snapshots: list[Snapshot]) -> groups.Updates:
+        """Delete the snapshots of a group's volumes.
+
+        :returns: updates of the group snapshot and of its snapshots, if some
+            are not deleted
+        """
+        return groups.delete_snapshot(self._pools, group_snapshot,
+                                      snapshots)
+
+    @translate.cinder_errors()
+    def create_group_from_src(
+            self, context: Context, group: objects.Group,
+            volumes: list[Volume],
+            group_snapshot: objects.GroupSnapshot | None = None,
+            snapshots: list[Snapshot] | None = None,
+            source_group: objects.Group | None = None,
+            source_vols: list[Volume] | None = None) -> groups.Updates:
+        """Create the volumes of a group, all or none.
+
+        :param snapshots: the sources of the volumes, in the same order, or
+        :param source_vols: the sources, whose data of one moment is taken
+        """
+        return groups.create_from_source(self._pools, group, volumes,
+                                         snapshots, source_vols)
 
     # Exports of volumes ---------------------------------------------------
 

@@ -29,6 +29,8 @@ REVERT_TAG = 'cinder.revert_to='
 # The tag of a snapshot that is about to be merged into its volume.
 MERGE_TAG = 'cinder.merge='
 EXTEND_TAG = 'cinder.extend='
+# The tag of a snapshot until all snapshots of its set are complete.
+SNAPSHOT_SET_TAG = 'cinder.snapshot_set='
 # An incomplete copy of an LV of another VG.
 _ARRIVING = 'cinder-arriving-'
 # A thin pool until LVM has made all of it.
@@ -119,7 +121,13 @@ def reverted(lv_name: str) -> str | None:
 
 def is_tag_of_ours(tag: str) -> bool:
     """Return whether this driver has added a tag of an LV."""
-    return tag.startswith((REVERT_TAG, MERGE_TAG, EXTEND_TAG))
+    return tag.startswith((REVERT_TAG, MERGE_TAG, EXTEND_TAG,
+                           SNAPSHOT_SET_TAG))
+
+
+def snapshot_set_tag() -> str:
+    """Return a new tag for the snapshots of a set."""
+    return f'{SNAPSHOT_SET_TAG}{uuid.uuid4().hex[:8]}'
 
 
 def is_temporary(lv_name: str) -> bool:

@@ -59,6 +59,16 @@ OWN_OPTIONS = [
                max=100,
                help='Percentage of its size by which the driver extends the '
                     'thin pool at a time.'),
+    cfg.IntOpt('lvm_group_snapshot_limit',
+               default=2000,
+               min=10,
+               max=20000,
+               help='Milliseconds for which the driver may hold back writes '
+                    'to the volumes of a group while it takes their '
+                    'snapshots at one moment. If the snapshots are not '
+                    'complete after this time, the writes go on and the '
+                    'group snapshot fails. Has an effect only for group '
+                    'types with consistent_group_snapshot_enabled.'),
     cfg.StrOpt('lvm_nvme_key_file',
                help='JSON file with the DH-HMAC-CHAP keys of hosts for '
                     'target_helper nvmet: an object that maps each host NQN '
@@ -147,6 +157,7 @@ class Settings:
     :ivar system_dir: the directory of LVM's configuration
     :ivar report_timeout: in seconds
     :ivar autoextend_policy: None leaves the extension of thin pools to LVM
+    :ivar group_snapshot_limit: in milliseconds
     :ivar volume_clear_size: MiB to wipe at the start of an LV; 0 means all
     :ivar wipe_rate: in MiB per second; 0 means no limit
     """
@@ -160,6 +171,7 @@ class Settings:
     system_dir: str
     report_timeout: int
     autoextend_policy: lvm.AutoextendPolicy | None
+    group_snapshot_limit: int
     target_helper: str
     share_target: bool
     secondary_addresses: tuple[str, ...]
@@ -197,6 +209,7 @@ class Settings:
             autoextend_policy=_autoextend_policy(
                 get('lvm_thin_pool_autoextend_threshold'),
                 get('lvm_thin_pool_autoextend_percent')),
+            group_snapshot_limit=get('lvm_group_snapshot_limit'),
             target_helper=get('target_helper'),
             share_target=get('lvm_share_target'),
             secondary_addresses=tuple(get('target_secondary_ip_addresses')),

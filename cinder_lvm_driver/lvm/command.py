@@ -168,6 +168,7 @@ class Commands:
         :param kept: which VG it was before this service was started
         """
         self._runner = runner
+        self._system_dir = system_dir
         self._has_devices_option = version >= _DEVICES_OPTION_SINCE
         # Has lvreduce ignore the file systems of guests.
         self.ignore_fs = (
@@ -175,6 +176,19 @@ class Commands:
         self._environment = _environment(system_dir)
         self._report_timeout = report_timeout
         self._finder = finding.Finder(vg_name, self._list_pvs, rules, kept)
+
+    def locking_dir(self) -> str:
+        """Return the directory of LVM's locks; needs no root.
+
+        :raises errors.ReportError: lvmconfig does not print it
+        """
+        done = _lvmconfig(self._runner, self._system_dir,
+                          'global/locking_dir')
+        found = re.search('^locking_dir="(.+)"$', done.stdout, re.MULTILINE)
+        if found is None:
+            raise errors.ReportError('lvmconfig did not print locking_dir: '
+                                     f'{done.stdout[:200]!r}')
+        return found[1]
 
     def ask(self, command: Sequence[str]) -> str:
         """Run a report and return its stdout.

@@ -6,6 +6,8 @@ only in the middle of a change (kernel,
 Documentation/admin-guide/device-mapper/thin-provisioning.rst).
 """
 
+from collections.abc import Iterator, Sequence
+import contextlib
 import dataclasses
 
 from oslo_privsep import daemon
@@ -13,6 +15,7 @@ from oslo_privsep import daemon
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.privileged import device_mapper
+from cinder_lvm_driver.privileged import snapshot_set
 
 _SECTOR_BYTES = 512
 _PVMOVE = 'pvmove'
@@ -90,13 +93,32 @@ def mapped_bytes(vg_name: str, name: str) -> int:
     return 0
 
 
+def retake(lock_file: str, members: Sequence[snapshot_set.Member],
+           limit_ms: int) -> int:
+    """Take snapshots again, all of one moment.
+
+    :returns: milliseconds for which writes to the origins were held back
+    :raises errors.KernelSilent: the kernel cannot be asked
+    :raises privileged.errors.TargetError: see :func:`snapshot_set.retake`
+    """
+    with _asking(f'{len(members)} snapshots'):
+        held_ms: int = snapshot_set.retake(lock_file, members, limit_ms)
+    return held_ms
+
+
 def _stack(name: str) -> list[device_mapper.Device]:
-    try:
+    with _asking(name):
         devices: list[device_mapper.Device] = device_mapper.stack(name)
+    return devices
+
+
+@contextlib.contextmanager
+def _asking(what: str) -> Iterator[None]:
+    try:
+        yield
     # The privileged daemon does not start, or the kernel refuses.
     except (daemon.FailedToDropPrivileges, OSError) as exc:
         raise errors.KernelSilent(
-            f'device-mapper cannot be asked for {name}: {exc}. Check that the '
+            f'device-mapper cannot be asked for {what}: {exc}. Check that the '
             f'filter file of cinder-lvm-driver is in a directory that '
             f'filters_path in rootwrap.conf names') from exc
-    return devices

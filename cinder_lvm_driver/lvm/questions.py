@@ -173,6 +173,18 @@ class Questions:
                 f'LV {lv.name} is {openers.describe(lv.path)}: {remedy}')
         return lv
 
+    def thin_ids(self) -> dict[str, int]:
+        """Return the ids of all thin LVs in their pools, by name."""
+        return report.parse_thin_ids(self._commands.ask(
+            report.thin_ids_command(self.vg_name)))
+
+    def lock_file(self) -> str:
+        """Return the path of the file with which LVM locks the VG.
+
+        :raises errors.ReportError: LVM does not tell its directory
+        """
+        return f'{self._commands.locking_dir()}/V_{self.vg_name}'
+
     def get_vg(self) -> types.VolumeGroup:
         """Return the facts about the VG itself.
 

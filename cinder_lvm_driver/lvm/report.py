@@ -31,6 +31,7 @@ _LV_FIELDS = ('vg_name', 'lv_name', 'lv_size', 'origin_size', 'segtype',
 _VG_FIELDS = ('vg_name', 'vg_size', 'vg_free', 'vg_extent_size',
               'vg_mda_size', 'vg_mda_free', 'max_lv', 'lv_count', 'pv_name',
               'pv_uuid', 'pv_free', 'pv_allocatable', 'pv_missing')
+_THIN_ID_FIELDS = ('lv_name', 'thin_id')
 _RANGES = re.compile(r'(/[^, ]+):([0-9]+)-([0-9]+)')
 _PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
               'pv_missing')
@@ -66,6 +67,11 @@ def extents_command(vg_name: str, lv_name: str) -> list[str]:
     """Return the command that reports on which PVs an LV is."""
     return ['lvs', *_FORM, '-o', 'seg_pe_ranges', '-S',
             f'lv_name="{lv_name}"', vg_name]
+
+
+def thin_ids_command(vg_name: str) -> list[str]:
+    """Return the command that reports the ids of thin LVs in their pools."""
+    return ['lvs', *_FORM, '-o', ','.join(_THIN_ID_FIELDS), vg_name]
 
 
 def vg_command(vg_name: str) -> list[str]:
@@ -152,6 +158,13 @@ def parse_copies(stdout: str) -> int:
     """Return how many copies an LV has; 0 if there is no such LV."""
     return max((_number(row, 'stripes')
                 for row in _rows(stdout, 'lv', ('stripes',))), default=0)
+
+
+def parse_thin_ids(stdout: str) -> dict[str, int]:
+    """Return the ids of thin LVs in their pools, by name."""
+    return {row['lv_name']: _number(row, 'thin_id')
+            for row in _rows(stdout, 'lv', _THIN_ID_FIELDS)
+            if row['thin_id']}
 
 
 def parse_spare(stdout: str) -> bool:

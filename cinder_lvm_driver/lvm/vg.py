@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes to one VG, with the method names of os-brick's LVM class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import logging
 
 from cinder_lvm_driver import blockdev
@@ -204,12 +204,13 @@ class LVM(questions.Questions):
             self.delete(name)
 
     def create_thin_snapshot(self, name: str, origin: types.LogicalVolume, *,
-                             activate: bool) -> None:
+                             activate: bool, tags: Sequence[str] = ()) -> None:
         """Create a thin snapshot: a thin LV that shares blocks with another.
 
         :param activate: create a volume, which is active now and after every
             boot, and writable even if the origin is not; otherwise the
             snapshot is inactive (lvmthin(7), "Thin Snapshots") and read-only
+        :param tags: of the snapshot
         :raises errors.LogicalVolumeInUse: the pool is suspended or moving
         :raises errors.ThinPoolOutOfStep: LVM and the kernel disagree about
             the pool
@@ -219,16 +220,17 @@ class LVM(questions.Questions):
         modes = (('--permission', 'rw', '--setactivationskip', 'n')
                  if activate else
                  ('--permission', 'r', '--setactivationskip', 'y'))
+        tagged = [word for tag in tags for word in ('--addtag', tag)]
         try:
-            self._create_thin_snapshot(name, origin, modes)
+            self._create_thin_snapshot(name, origin, [*modes, *tagged])
         except errors.ThinIdTaken:
             self._take_next_id(origin.pool or '')
-            self._create_thin_snapshot(name, origin, modes)
+            self._create_thin_snapshot(name, origin, [*modes, *tagged])
 
     def _create_thin_snapshot(self, name: str, origin: types.LogicalVolume,
-                              modes: Sequence[str]) -> None:
+                              settings: Sequence[str]) -> None:
         self._commands.change(
-            'lvcreate', '--snapshot', *modes, '--name', name,
+            'lvcreate', '--snapshot', *settings, '--name', name,
             self._full_name(origin.name))
 
     def extend_volume(self, name: str, size_bytes: int) -> None:
@@ -321,8 +323,12 @@ class LVM(questions.Questions):
 
     def delete_tag(self, name: str, tag: str) -> None:
         """Delete a tag of an LV."""
+        self.delete_tag_of([name], tag)
+
+    def delete_tag_of(self, names: Iterable[str], tag: str) -> None:
+        """Delete a tag of several LVs."""
         self._commands.change_whole('lvchange', '--deltag', tag,
-                                    self._full_name(name))
+                                    *map(self._full_name, names))
 
     def convert_to_raid1(self, name: str, mirrors: int) -> None:
         """Convert an LV, which may be in use, to a number of raid1 copies.

@@ -14,6 +14,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
 from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import snapshot_set
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import cinder_conf
@@ -112,6 +113,8 @@ def _resume(vg: lvm.LVM) -> None:
 def _recover(backend: backends.Backend) -> None:
     """Complete or undo what the service was doing when it ended."""
     lvs = backend.vg.get_volumes()
+    if snapshot_set.recover(backend.vg, lvs):
+        lvs = backend.vg.get_volumes()
     backend.reverts.recover(lvs, functools.partial(
         managing.is_snapshot_of_cinder, cinder_context.get_admin_context()))
     backend.layout.recover(lvs.values())

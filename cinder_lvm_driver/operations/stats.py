@@ -18,10 +18,11 @@ def collect(pools: backends.Pools, *, driver_version: str,
     Cinder asks for them once a minute, which is also when the wiping of
     deleted LVs that were in use is tried again.
 
-    The keys of a pool are those of the in-tree driver, and three of our own
-    that tell how full an active thin pool and the VG's metadata area are.
-    Option lvm_pool adds ``lvm_layout``, for volume types. Capacities are in
-    GiB, rounded to two places.
+    The keys of a pool are those of the in-tree driver, the one by which group
+    types ask for consistent snapshots, and three of our own that tell how
+    full an active thin pool and the VG's metadata area are. Option lvm_pool
+    adds ``lvm_layout``, for volume types. Capacities are in GiB, rounded to
+    two places.
     """
     for backend in pools.one_per_vg():
         backend.remover.retry()
@@ -62,6 +63,7 @@ def _pool(backend: backends.Backend,
         'QoS_support': False,
         'thin_provisioning_support': is_thin,
         'thick_provisioning_support': not is_thin,
+        'consistent_group_snapshot_enabled': is_thin,
         'total_volumes': reading.volume_count,
         'multiattach': True,
         'backend_state': 'up' if reading.fault is None else 'down',

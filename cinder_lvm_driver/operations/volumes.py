@@ -29,10 +29,20 @@ def create_from_snapshot(backend: backends.Backend, volume: objects.Volume,
 
     :param holder: the pool of the snapshot
     """
+    create_from_lv(backend, volume, naming.snapshot_lv_name(snapshot.name),
+                   holder)
+
+
+def create_from_lv(backend: backends.Backend, volume: objects.Volume,
+                   snapshot_name: str, holder: backends.Backend) -> None:
+    """Create an LV with the data of a snapshot's LV.
+
+    :param holder: the pool of the snapshot
+    """
     size_bytes = _size_bytes(volume, volume.size)
 
     def step() -> None:
-        lv = holder.vg.get_volume(naming.snapshot_lv_name(snapshot.name))
+        lv = holder.vg.get_volume(snapshot_name)
         if holder.vg is backend.vg:
             backend.layout.create_from_snapshot(lv, volume.name, size_bytes)
         else:

@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to the kernel's device-mapper, which change nothing there.
-
-Format and numbers: linux/dm-ioctl.h. Unlike ``dmsetup``, which does the same,
-this starts no process.
-"""
+"""Questions to the kernel's device-mapper, which change nothing there."""
 
 from collections.abc import Iterator
-import dataclasses
-import errno
-import fcntl
-import os
-import struct
 from typing import TypedDict
 
 from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import validation
 
-_CONTROL = '/dev/mapper/control'
-_HEADER = struct.Struct('=3I2IIiIIIQ128s129s7x')
-_VERSION = (4, 0, 0)
-_ANSWER_BYTES = 64 * 1024
-_DEVICE_STATUS, _TABLE_DEPENDENCIES, _TABLE_STATUS = 7, 11, 12
-_SUSPENDED, _TABLE, _NO_FLUSH = 1 << 1, 1 << 4, 1 << 11
-_DEPENDENCIES = struct.Struct('=II')
-_TARGET = struct.Struct('=QQiI16s')
 # Others tell more than anybody needs to know, such as dm-crypt's key.
 _TOLD_TARGETS = ('thin', 'thin-pool')
 
@@ -38,14 +22,6 @@ class Device(TypedDict):
     status: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Answer:
-    flags: int
-    name: str
-    number: int
-    data: bytes
-
-
 @privileged.context.entrypoint
 def stack(name: str) -> list[Device]:
     """Return a device and those below it; empty if there is none.
@@ -58,72 +34,30 @@ def stack(name: str) -> list[Device]:
     """
     name = validation.device_mapper_name(name)
     try:
-        control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
+        with dm_control.opened() as control:
+            top = dm_control.ask(control, dm_control.Command.STATUS,
+                                 name=name)
+            return [] if top is None else list(_walk(control, top, set()))
     except FileNotFoundError:
         # The kernel module is not loaded.
         return []
-    try:
-        top = _ask(control, _DEVICE_STATUS, name=name)
-        return [] if top is None else list(_walk(control, top, set()))
-    finally:
-        os.close(control)
 
 
-def _walk(control: int, device: _Answer,
+def _walk(control: int, device: dm_control.Answer,
           seen: set[int]) -> Iterator[Device]:
     if device.number in seen:
         return
     seen.add(device.number)
-    target, status = _target(control, device.number, 0)
-    _target_again, table = _target(control, device.number, _TABLE)
+    target, status = dm_control.target(control, device.number)
+    _target_again, table = dm_control.target(control, device.number,
+                                             dm_control.Flag.TABLE)
+    is_told = target in _TOLD_TARGETS
     yield {'name': device.name, 'target': target,
-           'is_suspended': bool(device.flags & _SUSPENDED),
-           'table': table, 'status': status}
-    answer = _ask(control, _TABLE_DEPENDENCIES, number=device.number)
-    if answer is None:
-        return
-    count, _padding = _DEPENDENCIES.unpack_from(answer.data)
-    for number in struct.unpack_from(f'={count}Q', answer.data,
-                                     _DEPENDENCIES.size):
-        below = _ask(control, _DEVICE_STATUS, number=number)
+           'is_suspended': device.is_suspended,
+           'table': table if is_told else '',
+           'status': status if is_told else ''}
+    for number in dm_control.dependencies(control, device.number):
+        below = dm_control.ask(control, dm_control.Command.STATUS,
+                               number=number)
         if below is not None:
             yield from _walk(control, below, seen)
-
-
-def _target(control: int, number: int, flags: int) -> tuple[str, str]:
-    """Return the type of a device's first target, and its table or status."""
-    answer = _ask(control, _TABLE_STATUS, number=number,
-                  flags=flags | _NO_FLUSH)
-    if answer is None or len(answer.data) < _TARGET.size:
-        return '', ''
-    *_rest, kind = _TARGET.unpack_from(answer.data)
-    target = _text(kind)
-    return target, (_text(answer.data[_TARGET.size:])
-                    if target in _TOLD_TARGETS else '')
-
-
-def _ask(control: int, command: int, *, name: str = '', number: int = 0,
-         flags: int = 0) -> _Answer | None:
-    """Return the kernel's answer; None if there is no such device."""
-    buffer = bytearray(_ANSWER_BYTES)
-    _HEADER.pack_into(buffer, 0, *_VERSION, len(buffer), _HEADER.size, 0, 0,
-                      flags, 0, 0, number, name.encode(), b'')
-    try:
-        fcntl.ioctl(control, _request(command), buffer)
-    except OSError as exc:
-        if exc.errno == errno.ENXIO:
-            return None
-        raise
-    (*_version, _size, start, count, _opened, flags, _event, _padding,
-     number, found, _uuid) = _HEADER.unpack_from(buffer)
-    return _Answer(flags, _text(found), number,
-                   bytes(buffer[start:]) if count or start else b'')
-
-
-def _request(command: int) -> int:
-    """Return ``_IOWR(DM_IOCTL, command, struct dm_ioctl)``."""
-    return 3 << 30 | _HEADER.size << 16 | 0xfd << 8 | command
-
-
-def _text(data: bytes) -> str:
-    return data.split(b'\0', 1)[0].decode(errors='replace')

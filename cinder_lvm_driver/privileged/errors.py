@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of the targets in the kernel and of tgtd.
+"""Errors of the kernel, its targets, and tgtd.
 
 oslo.privsep builds an error of the daemon again in the service, from its
 class and ``args`` (``oslo_privsep.daemon``). So the fields are plain strings
@@ -158,6 +158,33 @@ class TargetBusy(TargetError):
                 'seconds: stop the I/O of its hosts, then try again')
     target: str
     seconds: int
+
+
+class VolumeGroupLocked(TargetError):
+    """LVM is at work in a VG and does not come to an end."""
+
+    template = ('LVM commands have held {lock_file} for {seconds} seconds: '
+                'wait until they end')
+    lock_file: str
+    seconds: int
+
+
+class SnapshotSetFailed(TargetError):
+    """The kernel did not take the snapshots of a set."""
+
+    template = ('snapshots of one moment could not be taken: {reason}. '
+                'Repair that, then take the group snapshot again')
+    reason: str
+
+
+class SnapshotSetTooSlow(TargetError):
+    """The snapshots of a set were not complete at the limit."""
+
+    template = (
+        'the snapshots were not complete after {limit_ms} ms, for which '
+        'writes to the volumes may be held back: take the group snapshot '
+        'when there is less I/O, or raise lvm_group_snapshot_limit')
+    limit_ms: int
 
 
 class TargetDaemonFailure(TargetError):

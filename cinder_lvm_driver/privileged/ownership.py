@@ -57,6 +57,11 @@ def is_own_lv(path: str) -> bool:
             and (_serves_root or _vg_name(number) in volume_groups()))
 
 
+def is_own_name(dm_name: str) -> bool:
+    """Return whether a name of device-mapper is that of such an LV."""
+    return _serves_root or naming.vg_name(dm_name) in volume_groups()
+
+
 def is_only_roots(path: str) -> bool:
     """Return whether no other user than root can change what a path is.
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import pathlib
 import re
 import stat
 import zlib
@@ -31,6 +32,11 @@ _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 # lvm(8), VALID NAMES; linux/dm-ioctl.h, DM_NAME_LEN with a NUL.
 _DEVICE_MAPPER_NAME = re.compile(r'[A-Za-z0-9+_.-]{1,127}')
+# lvm2, lib/locking/file_locking.c: V_ and the name of a VG.
+_LVM_LOCK_FILE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+/V_[A-Za-z0-9+_.-]+')
+# Kernel, drivers/md/dm-thin-metadata.h: MAX_DEV_ID is (1 << 24) - 1.
+_THIN_ID_LAST = 2 ** 24 - 1
+_MILLISECONDS_MOST = 60_000
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
 # The names that tgtd accepts for a target (tgt_target_create in usr/target.c
 # of tgt), as far as they are iSCSI names.
@@ -111,6 +117,39 @@ def device_mapper_name(value: object) -> str:
     """Return what can be device-mapper's name of a device of LVM."""
     return _matching(_DEVICE_MAPPER_NAME, 'device', value,
                      "device-mapper's name of an LV")
+
+
+def own_device_mapper_name(value: object) -> str:
+    """Return the name of a device of an LV that belongs to this driver."""
+    name = device_mapper_name(value)
+    if not ownership.is_own_name(name):
+        raise errors.InvalidArgument(
+            'device', f'{name} belongs to no VG that Cinder is configured '
+            f'for')
+    return name
+
+
+def lvm_lock_file(value: object) -> str:
+    """Return the path of the file of LVM's lock of a VG."""
+    path = pathlib.Path(_matching(
+        _LVM_LOCK_FILE, 'lock file', value, "the file of LVM's lock of a VG"))
+    folder = path.parent.resolve()
+    for each in (folder, *folder.parents):
+        if not _is_kept_by_root(each):
+            raise errors.InvalidArgument(
+                'lock file', f'{path} could be replaced by another user than '
+                f'root: see the owner and the mode of {each}')
+    return str(folder / path.name)
+
+
+def thin_id(value: object) -> int:
+    """Return the id of a thin LV in its pool."""
+    return _number('thin id', value, 0, _THIN_ID_LAST)
+
+
+def milliseconds(value: object) -> int:
+    """Return a time limit."""
+    return _number('limit', value, 1, _MILLISECONDS_MOST)
 
 
 def device_path(value: object) -> str:
@@ -301,3 +340,11 @@ def transport(value: object) -> str:
         raise errors.InvalidArgument(
             'transport', f"{value!r} is not 'iscsi' or 'iser'")
     return str(value)
+
+
+def _is_kept_by_root(folder: pathlib.PurePath) -> bool:
+    """Return whether no other user can replace what root has in a folder."""
+    status = os.stat(folder)
+    return status.st_uid == 0 and (
+        bool(status.st_mode & stat.S_ISVTX)
+        or not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

@@ -5,7 +5,13 @@ The cases need nothing but ``self.vg``, a VG of 508 MiB that is empty. They
 are run on the real LVM by ``tests/functional/test_contract.py``.
 """
 
+from unittest import mock
+
+import fixtures
+
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import kernel_thin
+from cinder_lvm_driver.lvm import snapshot_set
 from tests import base
 from tests.fakes import lvm as fake_lvm
 
@@ -340,6 +346,54 @@ class LVMContract(Looks):
         self.vg.delete('s')
         self.assertEqual({'pool'}, set(self.vg.get_volumes()))
 
+    def make_set(self):
+        """Create thin LVs a and b, and snapshots sa and sb of one moment."""
+        self.make_pool()
+        for name in 'ab':
+            self.vg.create_thin_volume(name, 8 * MIB, 'pool')
+            self.put(name, f'old {name}')
+        thin_ids = self.vg.thin_ids
+
+        def put_first():
+            # LVM has created the snapshots.
+            self.assertEqual({'pool', 'a', 'b', 'sa', 'sb'},
+                             set(self.vg.get_volumes()))
+            for name in 'ab':
+                self.put(name, f'new {name}')
+            return thin_ids()
+        with mock.patch.object(self.vg, 'thin_ids', put_first):
+            held_ms = snapshot_set.create(
+                self.vg, {f's{name}': self.vg.get_volume(name)
+                          for name in 'ab'}, 5000)
+        self.assertGreater(held_ms, 0)
+
+    def test_snapshot_set(self):
+        self.make_set()
+        for name in 'ab':
+            self.assertEqual(
+                (name, False, True, True, set()),
+                self.facts(f's{name}', 'origin', 'active',
+                           'skips_activation', 'is_read_only', 'tags'))
+        self.vg.activate_lv('sa', 'sb')
+        for name in 'ab':
+            taken = self.get(f's{name}')
+            self.assertEqual(self.get(name), taken)
+            self.put(name, 'after')
+            self.assertEqual(taken, self.get(f's{name}'))
+        self.vg.create_thin_snapshot('c', self.vg.get_volume('sa'),
+                                     activate=True)
+        self.assertEqual(self.get('sa'), self.get('c'))
+
+    def test_snapshot_set_that_exists_in_part(self):
+        self.make_set()
+        self.vg.delete('sa')
+        before = set(self.vg.get_volumes())
+        with self.assertRaises(lvm.LogicalVolumeExists):
+            snapshot_set.create(
+                self.vg, {f's{name}': self.vg.get_volume(name)
+                          for name in 'ab'}, 5000)
+        self.assertEqual(before, set(self.vg.get_volumes()))
+
     def test_make_writable(self):
         self.make_pool()
         self.vg.create_thin_volume('a', 8 * MIB, 'pool')
@@ -541,11 +595,19 @@ class TestFakeLVM(LVMContract, base.TestCase):
     def setUp(self):
         super().setUp()
         self.fake = fake_lvm.FakeLVM('vg')
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, 'retake', self.fake.retake))
         self.vg = lvm.LVM('vg', self.fake, version=(2, 3, 16))
 
     def fill(self, volume, size_bytes):
         pool = self.fake.volumes[volume.pool]
         pool.reported['data_percent'] = f'{100 * size_bytes / pool.size:.2f}'
+
+    def put(self, name, text):
+        self.fake.volumes[name].content = text
+
+    def get(self, name):
+        return self.fake.volumes[name].content
 
 
 class TestRaid1OfFakeLVM(Raid1Contract, base.TestCase):

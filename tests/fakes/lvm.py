@@ -6,6 +6,7 @@ truth. Beyond LVM it knows what is on an LV, as a text.
 """
 
 import dataclasses
+import itertools
 import json
 import re
 
@@ -13,6 +14,7 @@ import fixtures
 
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.privileged import errors as privileged_errors
 from cinder_lvm_driver import process
 
 EXTENT = 4 * 2 ** 20
@@ -49,6 +51,8 @@ class Volume:
     merged_later: str | None = None
     read_only: bool = False
     is_suspended: bool = False
+    thin_id: int = dataclasses.field(
+        default_factory=itertools.count(1).__next__)
     # Facts that the report gives as they are, whatever LVM would say.
     reported: dict = dataclasses.field(default_factory=dict)
     # Bytes of data by the PV they are on.
@@ -180,7 +184,19 @@ class FakeLVM:
             raise process.CommandFailed(argv, exit_code, '', text) from None
         return process.Completed(argv, stdout or '', '')
 
-    run_long = run
+    run_long = run_unprivileged = run
+
+    def retake(self, lock_file, members, limit_ms):
+        """Take thin snapshots again, as ``privileged.snapshot_set`` does."""
+        by_id = {volume.thin_id: volume for volume in self.volumes.values()
+                 if volume.segtype == 'thin'}
+        for member in members:
+            if by_id[member.snapshot_id].active:
+                raise privileged_errors.SnapshotSetFailed('it is active')
+        for member in members:
+            by_id[member.snapshot_id].content = (
+                by_id[member.origin_id].content)
+        return 40
 
     # Reports --------------------------------------------------------------
 
@@ -217,6 +233,9 @@ class FakeLVM:
             for name, volume in sorted(self.volumes.items())
             if wanted is None or wanted[1] == name
             or 'thin-pool' in options['-S'] and volume.segtype == 'thin-pool'])
+
+    def _lvmconfig(self, options, words):
+        return 'locking_dir="/run/lock/lvm"\n'
 
     def stack(self, name):
         """Return what device-mapper tells of the device of a name."""
@@ -282,6 +301,7 @@ class FakeLVM:
             'lv_metadata_size': EXTENT if is_pool else '',
             'lv_snapshot_invalid': '',
             'lv_suspended': 'suspended' * volume.is_suspended,
+            'thin_id': volume.thin_id * (volume.segtype == 'thin') or '',
             'transaction_id': self.transaction_id * (
                 volume.segtype == 'thin-pool') or '',
             'seg_pe_ranges': ','.join(f'{pv}:0-{size // EXTENT - 1}'
@@ -311,7 +331,8 @@ class FakeLVM:
                               'with device_id 2.')
             made = Volume(name, source.size, 'thin', origin, source.pool,
                           active=not skip, skip=skip, content=source.content,
-                          read_only=options.get('--permission') == 'r')
+                          read_only=options.get('--permission') == 'r',
+                          tags={options.get('--addtag')} - {None})
         elif source:
             made = Volume(name, extents(source.size + source.size // 256 + 1),
                           origin=origin, content=source.content)

@@ -77,7 +77,8 @@ class FakeMachine(fixtures.Fixture):
         self.on_loan = []
         self.unexpected = []
         self.lvm_conf = ('thin_pool_autoextend_threshold=70\n'
-                         'monitoring=1\n')
+                         'monitoring=1\n'
+                         'locking_dir="/run/lock/lvm"\n')
         self._steps_left = None
 
     def _setUp(self):
@@ -97,6 +98,8 @@ class FakeMachine(fixtures.Fixture):
             devices, '_attribute', self.block_attribute))
         self.useFixture(fixtures.MockPatchObject(
             kernel_thin, '_stack', self.stack))
+        self.useFixture(fixtures.MockPatchObject(
+            kernel_thin, 'retake', self.retake))
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'why_not_lv', self.why_not_lv))
         self.useFixture(fixtures.MockPatchObject(process, '_is_root',
@@ -240,6 +243,12 @@ class FakeMachine(fixtures.Fixture):
         """Return what device-mapper tells of the device of a name."""
         return [device for group in self.vgs.values()
                 for device in group.stack(name)]
+
+    def retake(self, lock_file, members, limit_ms):
+        """Take thin snapshots again, all of one moment."""
+        return self.vgs[lock_file.rpartition('/V_')[2]].retake(
+            lock_file, members, limit_ms)
+
     def why_not_lv(self, path):
         """Return why a path does not lead to an LV."""
         return None if self._device(path) else 'is not a block device'

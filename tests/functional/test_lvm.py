@@ -47,6 +47,12 @@ class LVMContractTest(test_lvm.LVMContract, LVMTestCase):
     def fill(self, volume, size_bytes):
         self.write(volume.path, 'data', size=size_bytes)
 
+    def put(self, name, text):
+        self.write(self.device(name), text)
+
+    def get(self, name):
+        return self.checksum(self.device(name))
+
 
 class Raid1ContractTest(test_lvm.Raid1Contract, LVMTestCase):
 

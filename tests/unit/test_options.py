@@ -87,13 +87,14 @@ class TestSettings(base.TestCase):
         settings = self.read()
         self.assertEqual(
             ('LVM', 'cinder-volumes', 'auto', 0, False, (), 'zero', 0, None,
-             '1M', 0, '20.0', 120),
+             '1M', 0, '20.0', 120, 2000),
             (settings.backend_name, settings.volume_group, settings.lvm_type,
              settings.lvm_mirrors, settings.share_target,
              settings.secondary_addresses, settings.volume_clear,
              settings.volume_clear_size, settings.volume_clear_ionice,
              settings.dd_blocksize, settings.reserved_percentage,
-             settings.max_over_subscription_ratio, settings.report_timeout))
+             settings.max_over_subscription_ratio, settings.report_timeout,
+             settings.group_snapshot_limit))
 
     def test_pools_are_extended_where_a_threshold_is_set(self):
         self.assertIsNone(self.read().autoextend_policy)

@@ -29,6 +29,7 @@ _CINDER = (
 )
 _UNITS = {
     'backend_stats_polling_interval': 'seconds',
+    'lvm_group_snapshot_limit': 'milliseconds',
     'lvm_mirrors': 'copies in addition to the first one',
     'lvm_report_timeout': 'seconds',
     'lvm_stripes': 'PVs',
@@ -47,6 +48,7 @@ _EXAMPLES = {
     'iscsi_target_flags': 'direct',
     'iscsi_write_cache': 'off',
     'lvm_conf_file': '/etc/cinder/lvm.conf',
+    'lvm_group_snapshot_limit': '500',
     'lvm_local_attach': 'true',
     'lvm_mirrors': '1',
     'lvm_nvme_key_file': '/etc/cinder/nvme-keys.json',

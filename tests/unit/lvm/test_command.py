@@ -268,6 +268,25 @@ class TestFailures(CommandTestCase):
         hanging.assert_called_once_with(('/dev/a',))
 
 
+class TestLockingDir(CommandTestCase):
+
+    def ask(self, stdout):
+        self.useFixture(fixtures.EnvironmentVariable('PATH', '/bin'))
+        self.runner.expect(
+            'env', 'PATH=/bin:/usr/sbin:/sbin', *ENVIRONMENT[1:],
+            'lvmconfig', '--typeconfig', 'full', 'global/locking_dir',
+            stdout=stdout)
+        return self.commands.locking_dir()
+
+    def test_printed(self):
+        self.assertEqual('/run/lock/lvm',
+                         self.ask('locking_dir="/run/lock/lvm"\n'))
+
+    def test_not_printed(self):
+        for stdout in '', 'locking_dir=""\n':
+            self.assertRaises(lvm.ReportError, self.ask, stdout)
+
+
 @ddt.ddt
 class TestDeviceRules(base.TestCase):
 

@@ -112,3 +112,21 @@ class TestMappedBytes(KernelTestCase):
                 ([device('vg-a', 'thin', '2048 2047')], 2 ** 20)):
             self.having(*devices)
             self.assertEqual(mapped, kernel_thin.mapped_bytes('vg', 'a'))
+
+
+class TestRetake(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.retake = self.useFixture(fixtures.MockPatchObject(
+            kernel_thin.snapshot_set, 'retake')).mock
+
+    def test_well(self):
+        self.assertIs(self.retake.return_value,
+                      kernel_thin.retake('/run/V_vg', [], 5))
+        self.retake.assert_called_once_with('/run/V_vg', [], 5)
+
+    def test_daemon_that_does_not_start(self):
+        self.retake.side_effect = daemon.FailedToDropPrivileges('no')
+        self.assertRaises(errors.KernelSilent, kernel_thin.retake,
+                          '/run/V_vg', [], 5)

@@ -54,6 +54,13 @@ class TestReports(test_vg.CommandTestCase):
                         'vg', stdout='{"report": [{"lv": [%s]}]}' % rows)
             self.assertEqual(copies, self.vg.count_copies('a'))
 
+    def test_thin_ids(self):
+        self.expect('lvs', *FORM, '-o', 'lv_name,thin_id', 'vg',
+                    stdout='{"report": [{"lv": ['
+                    '{"lv_name": "a", "thin_id": "7"}, '
+                    '{"lv_name": "pool", "thin_id": ""}]}]}')
+        self.assertEqual({'a': 7}, self.vg.thin_ids())
+
     def test_extents_by_pv(self):
         self.expect('lvs', *FORM, '-o', 'seg_pe_ranges', '-S', 'lv_name="a"',
                     'vg', stdout=json.dumps({'report': [{'lv': [

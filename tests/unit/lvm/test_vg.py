@@ -110,6 +110,8 @@ class TestVerbs(CommandTestCase):
          '--addtag', 't', 'vg/a', *WHOLE)),
         (('delete_tag', 'a', 't'), ('lvchange', '--config', 'log/silent=0',
          '--deltag', 't', 'vg/a', *WHOLE)),
+        (('delete_tag_of', 'ab', 't'), ('lvchange', '--config',
+         'log/silent=0', '--deltag', 't', 'vg/a', 'vg/b', *WHOLE)),
         (('rename_volume', 'a', 'b'), ('lvrename', 'vg', 'a', 'b')),
         (('activate_lv', 'a', 'b'), ('lvchange', '--yes', '--activate', 'y',
          '--ignoreactivationskip', 'vg/a', 'vg/b')),

@@ -243,3 +243,20 @@ class TestThinRecovery(backend.DriverTestCase):
         self.lvm.volumes[lv.name] = lv
         self.make_driver()
         self.assertEqual('data', self.lv(volume).content)
+
+    def test_incomplete_set_of_snapshots_is_removed(self):
+        volume = self.create()
+        snapshot = self.create_snapshot(volume, tags={'cinder.snapshot_set=0'})
+        self.lv(volume).is_suspended = True
+        resumed = []
+        activate = self.lvm._lvchange
+
+        def resume(options, words):
+            if '--activate' in options:
+                resumed.extend(words)
+            return activate(options, words)
+
+        self.lvm._lvchange = resume
+        self.make_driver()
+        self.assertNotIn(snapshot.name, str(self.machine.names()))
+        self.assertEqual([f'vg/{volume.name}'], resumed)

@@ -11,6 +11,7 @@ from tests.fakes import backend
 GIB = backend.GIB
 PERCENTAGES = ('lvm_thin_pool_data_percent',
                'lvm_thin_pool_metadata_percent', 'lvm_vg_metadata_percent')
+OWN_KEYS = (*PERCENTAGES, 'consistent_group_snapshot_enabled')
 
 
 @ddt.ddt
@@ -41,7 +42,7 @@ class TestStats(backend.BackendTestCase):
         ours = driver.get_volume_stats(refresh=True)
         theirs = self.in_tree_stats(**settings)
         ours['driver_version'] = theirs['driver_version']
-        for key in PERCENTAGES:
+        for key in OWN_KEYS:
             ours['pools'][0].pop(key, None)
         self.assertEqual(theirs, ours)
         for mine, other in ((ours, theirs),
@@ -82,6 +83,13 @@ class TestStats(backend.BackendTestCase):
         pool, = driver.get_volume_stats(refresh=True)['pools']
         self.assertEqual(percentages,
                          [pool.get(key) for key in PERCENTAGES[:2]])
+
+    @ddt.data(('thin', True), ('default', False))
+    @ddt.unpack
+    def test_snapshots_of_one_moment(self, lvm_type, enabled):
+        driver = self.make_driver(lvm_type=lvm_type)
+        pool, = driver.get_volume_stats(refresh=True)['pools']
+        self.assertIs(enabled, pool['consistent_group_snapshot_enabled'])
 
     def test_copies_are_not_sparse_in_a_pool_that_does_not_zero(self):
         for zero in 'zero', '':

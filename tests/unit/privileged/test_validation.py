@@ -165,6 +165,52 @@ class TestValidation(base.TestCase):
         self.assertNotIn(repr(key), repr(error) + str(error))
 
 
+    def test_more_numbers(self):
+        for check, most in ((validation.thin_id, 2 ** 24 - 1),
+                            (validation.milliseconds, 60_000)):
+            self.assertEqual(most, check(most))
+            for number in (-1, most + 1, '1', True, None):
+                self.assertRaises(errors.InvalidArgument, check, number)
+
+
+@ddt.ddt
+class TestLockFile(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folders = {}
+        self.useFixture(fixtures.MockPatchObject(
+            validation, 'os', mock.Mock(wraps=os, stat=self.stat)))
+
+    def stat(self, path):
+        mode, uid = self.folders.get(str(path), (0o040755, 0))
+        return types.SimpleNamespace(st_mode=mode, st_uid=uid)
+
+    @ddt.data('/run/lock/lvm/V_vg', '/srv/locks/V_my-vg_1.x+y')
+    def test_lock_file(self, path):
+        self.assertEqual(path, validation.lvm_lock_file(path))
+
+    def test_folder_in_one_that_all_users_share(self):
+        self.folders['/srv/lock'] = 0o041777, 0
+        path = '/srv/lock/lvm/V_vg'
+        self.assertEqual(path, validation.lvm_lock_file(path))
+
+    @ddt.data((0o040777, 0), (0o040775, 0), (0o040755, 1000),
+              (0o041777, 1000))
+    def test_folder_of_others(self, folder):
+        self.folders['/srv/lock'] = folder
+        error = self.assertRaises(errors.InvalidArgument,
+                                  validation.lvm_lock_file,
+                                  '/srv/lock/lvm/V_vg')
+        self.assertIn('see the owner and the mode of /srv/lock', str(error))
+
+    @ddt.data('/run/lock/lvm/vg', '/run/lock/lvm/V_', 'V_vg', '/V_vg',
+              '/run/lock/lvm/V_a/b', '/run/lock/lvm/V_vg\n', *HOSTILE)
+    def test_no_lock_file(self, path):
+        self.assertRaises(errors.InvalidArgument, validation.lvm_lock_file,
+                          path)
+
+
 @ddt.ddt
 class TestDevice(base.TestCase):
 
