@@ -182,13 +182,12 @@ class Commands:
 
         :raises errors.ReportError: lvmconfig does not print it
         """
-        done = _lvmconfig(self._runner, self._system_dir,
-                          'global/locking_dir')
-        found = re.search('^locking_dir="(.+)"$', done.stdout, re.MULTILINE)
-        if found is None:
-            raise errors.ReportError('lvmconfig did not print locking_dir: '
-                                     f'{done.stdout[:200]!r}')
-        return found[1]
+        found = settings(self._runner, self._system_dir, 'global/locking_dir')
+        try:
+            return found['locking_dir'].strip('"')
+        except KeyError as exc:
+            raise errors.ReportError(
+                f'lvmconfig did not print {exc}: {found}') from exc
 
     def ask(self, command: Sequence[str]) -> str:
         """Run a report and return its stdout.
