@@ -183,11 +183,11 @@ class Commands:
         :raises errors.ReportError: lvmconfig does not print it
         """
         found = settings(self._runner, self._system_dir, 'global/locking_dir')
-        try:
-            return found['locking_dir'].strip('"')
-        except KeyError as exc:
+        folder = found.get('locking_dir', '').strip('"')
+        if not folder:
             raise errors.ReportError(
-                f'lvmconfig did not print {exc}: {found}') from exc
+                f'lvmconfig did not print locking_dir: {found}')
+        return folder
 
     def ask(self, command: Sequence[str]) -> str:
         """Run a report and return its stdout.

@@ -38,6 +38,8 @@ lvcreate --type thin --virtualsize {bytes} --name {lv} --thinpool {lv} {vg}
 lvcreate --yes --snapshot --size {bytes} --name {lv} {vg/lv}
 lvcreate --snapshot --permission {mode} --setactivationskip {switch} \
 --name {lv} {vg/lv}
+lvcreate --snapshot --permission {mode} --setactivationskip {switch} \
+--addtag {tag} --name {lv} {vg/lv}
 lvextend --size {bytes} {vg/lv}
 lvextend --use-policies {vg/lv}
 lvextend --extents +{number} {vg/lv}
@@ -58,8 +60,8 @@ lvchange --permission {mode} {vg/lv} --select vg_missing_pv_count=0
 lvchange --permission r --setactivationskip y {vg/lv}
 lvchange --addtag {tag} {vg/lv}
 lvchange --addtag {tag} {vg/lv} --select vg_missing_pv_count=0
-lvchange --deltag {tag} {vg/lv}
-lvchange --deltag {tag} {vg/lv} --select vg_missing_pv_count=0
+lvchange --deltag {tag} {vg/lv}*
+lvchange --deltag {tag} {vg/lv}* --select vg_missing_pv_count=0
 lvchange --activate n {vg/lv}
 lvchange --yes --activate y --poll y {vg/lv}
 lvchange --yes --activate y --ignoreactivationskip {vg/lv}*
@@ -118,7 +120,8 @@ _WORDS = {
     'mode': 'rw?',
     'switch': '[yn]',
     'tag': '(?:%s)[A-Za-z0-9+_.-]+' % '|'.join(map(re.escape, (
-        naming.REVERT_TAG, naming.MERGE_TAG, naming.EXTEND_TAG))),
+        naming.REVERT_TAG, naming.MERGE_TAG, naming.EXTEND_TAG,
+        naming.SNAPSHOT_SET_TAG))),
     'path': _PATH,
     'device': _PATH,
     'module': '(?:target_core_mod|iscsi_target_mod|nvmet(?:_tcp|_rdma)?)',

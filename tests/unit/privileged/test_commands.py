@@ -317,6 +317,11 @@ class TestTable(CommandsTestCase):
                 method(*arguments)
         for activate in True, False:
             vg.create_thin_snapshot('a', lv, activate=activate)
+        tag = naming.SNAPSHOT_SET_TAG + '0a1b2c3d'
+        vg.create_thin_snapshot('a', lv, activate=False, tags=[tag])
+        vg.delete_tag_of(['a', 'b'], tag)
+        with contextlib.suppress(lvm.LVMError):
+            vg.thin_ids()
         with mock.patch.object(blockdev, 'has_nodes', return_value=False), \
                 contextlib.suppress(lvm.DeviceNodeWrong):
             vg.ensure_nodes('a', 'b')

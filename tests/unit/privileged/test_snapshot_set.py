@@ -14,6 +14,7 @@ import fixtures
 
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lvm_lock
+from cinder_lvm_driver.privileged import ownership
 from cinder_lvm_driver.privileged import snapshot_set
 from cinder_lvm_driver.privileged import validation
 from tests import base
@@ -47,6 +48,7 @@ class TestRetake(base.TestCase):
         self.hangs = False
         for owner, attribute, value in (
                 (lvm_lock, 'held', mock.MagicMock()),
+                (ownership, 'volume_groups', lambda: frozenset({'vg'})),
                 (validation, 'lvm_lock_file', lambda path: path),
                 (snapshot_set, '_start', self.start),
                 (signal, 'signal', mock.Mock()),
