@@ -115,7 +115,7 @@ _WORDS = {
     'shape': r'--type\0(?:striped|raid1|raid10|raid5|raid6)'
              r'(?:\0--mirrors\0[0-9]+)?(?:\0--stripes\0[0-9]+)?',
     'number': '[0-9]+',
-    'bytes': '[0-9]+b',
+    'bytes': '-?[0-9]+b',
     'size': '[0-9]+[KMG]?',
     'mode': 'rw?',
     'switch': '[yn]',

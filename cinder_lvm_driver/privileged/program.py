@@ -14,6 +14,7 @@ environment, and no configuration but that of rootwrap, which is root's.
 """
 
 import configparser
+import logging
 import os
 import sys
 
@@ -64,6 +65,9 @@ def _serve_commands() -> None:
         wrapper.setup_syslog(
             naming.ROOT_PROGRAM, config.syslog_log_facility,
             config.syslog_log_level)
+    else:
+        # The daemon logs what it refuses, and its stderr is closed.
+        logging.getLogger().addHandler(logging.NullHandler())
     rootwrap_daemon.daemon_start(
         config, [Filter(program, 'root') for program in commands.PROGRAMS])
 

@@ -12,10 +12,14 @@ import fixtures
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import snapshot_set
+from cinder_lvm_driver import naming
 from tests import base
 from tests.fakes import lvm as fake_lvm
 
 MIB = 2 ** 20
+EXTEND = naming.EXTEND_TAG + '1_x-1'
+MERGE = naming.MERGE_TAG + 'tag'
+REVERT = naming.REVERT_TAG + 'two'
 
 
 class Looks:
@@ -138,14 +142,14 @@ class LVMContract(Looks):
 
     def test_tags(self):
         self.vg.create_volume('a', 4 * MIB)
-        for tag in 'cinder.one=_x-1', 'two':
+        for tag in EXTEND, REVERT:
             self.vg.add_tag('a', tag)
         self.vg.rename_volume('a', 'b')
-        self.assertEqual(({'cinder.one=_x-1', 'two'},),
+        self.assertEqual(({EXTEND, REVERT},),
                          self.facts('b', 'tags'))
-        self.vg.delete_tag('b', 'two')
-        self.vg.delete_tag('b', 'never-there')
-        self.assertEqual(({'cinder.one=_x-1'},), self.facts('b', 'tags'))
+        self.vg.delete_tag('b', REVERT)
+        self.vg.delete_tag('b', MERGE)
+        self.assertEqual(({EXTEND},), self.facts('b', 'tags'))
 
     def test_activation(self):
         for name in 'ab':
@@ -235,25 +239,25 @@ class LVMContract(Looks):
         self.vg.deactivate_lv('a')
         self.vg.extend_volume('a', 16 * MIB)
         self.vg.activate_lv('a')
-        self.vg.merge_tagged('tag')
+        self.vg.merge_tagged(MERGE)
         self.assertEqual({'a', 's', 't'}, set(self.vg.get_volumes()))
-        self.vg.add_tag('s', 'tag')
-        self.vg.merge_tagged('tag')
+        self.vg.add_tag('s', MERGE)
+        self.vg.merge_tagged(MERGE)
         # No longer, the origin keeps what it was extended by.
         self.assertEqual((False, 16 * MIB, True),
                          self.facts('a', 'is_merging', 'size_bytes',
                                     'is_cow_origin'))
         self.assertEqual({'a', 't'}, set(self.vg.get_volumes()))
         self.vg.resume_merge('a')
-        self.vg.add_tag('a', 'tag')
-        self.assert_all_raise(lvm.LVMError, (self.vg.merge_tagged, 'tag'))
+        self.vg.add_tag('a', MERGE)
+        self.assert_all_raise(lvm.LVMError, (self.vg.merge_tagged, MERGE))
 
     def test_merge_that_is_put_off(self):
         self.vg.create_volume('a', 8 * MIB)
         self.snapshot('s', 'a')
         self.vg.deactivate_lv('a')
-        self.vg.add_tag('s', 'tag')
-        self.vg.merge_tagged('tag')
+        self.vg.add_tag('s', MERGE)
+        self.vg.merge_tagged(MERGE)
         self.assertEqual((True,), self.facts('a', 'is_merging'))
         self.assertEqual({'a'}, set(self.vg.get_volumes()))
         self.vg.resume_merge('a')
@@ -433,8 +437,8 @@ class LVMContract(Looks):
             (self.vg.split_snapshot, 'x'),
             (self.vg.resume_merge, 'x'),
             (self.vg.reduce_volume, 'x', 8 * MIB),
-            (self.vg.add_tag, 'x', 'tag'),
-            (self.vg.delete_tag, 'x', 'tag'),
+            (self.vg.add_tag, 'x', MERGE),
+            (self.vg.delete_tag, 'x', MERGE),
             (self.vg.activate_lv, 'pool', 'x'),
             (self.vg.deactivate_lv, 'x'))
 

@@ -104,7 +104,8 @@ class BothWays:
                         for driver in (self.driver, self.upstream))
         for key in ('lvm_thin_pool_data_percent',
                     'lvm_thin_pool_metadata_percent',
-                    'lvm_vg_metadata_percent'):
+                    'lvm_vg_metadata_percent',
+                    'consistent_group_snapshot_enabled'):
             ours['pools'][0].pop(key, None)
         for key in ('total_capacity_gb', 'free_capacity_gb',
                     'provisioned_capacity_gb'):

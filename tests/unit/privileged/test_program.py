@@ -74,6 +74,17 @@ class TestProgram(base.TestCase):
         self.assertEqual(list(commands.PROGRAMS),
                          [each.exec_path for each in filters])
 
+    def test_refusals_are_logged_nowhere_without_syslog(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        with open(f'{folder}/rootwrap.conf', 'w') as file:
+            file.write('[DEFAULT]\nfilters_path=/etc/x\n')
+        root = self.useFixture(fixtures.MockPatchObject(
+            program.logging, 'getLogger')).mock
+        with mock.patch.object(program, '_CONFIGURATION', file.name):
+            self.run_with('commands')
+        handler, = root.return_value.addHandler.call_args[0]
+        self.assertIsInstance(handler, program.logging.NullHandler)
+
     def test_filter(self):
         judge = self.useFixture(fixtures.MockPatchObject(
             commands, 'is_allowed', return_value=True)).mock
