@@ -60,8 +60,8 @@ class Watch:
         Extends a thin pool first, if it fills up and the policy asks for it.
 
         Never raises when LVM fails: Cinder would continue to give the last
-        good state to the scheduler. A back end with a fault reports no free
-        space, because the scheduler ignores ``backend_state``.
+        good state to the scheduler. A back end with a fault reports no
+        capacity, because the scheduler ignores ``backend_state``.
 
         :param target_fault: why no volume can be attached
         """
@@ -89,8 +89,7 @@ class Watch:
                        or target_fault))
         if reading.fault is not None:
             reading = dataclasses.replace(
-                reading, capacity=dataclasses.replace(
-                    reading.capacity, free_bytes=0))
+                reading, capacity=_none_left(reading.capacity, layout))
         self._log_change(reading.fault)
         self._last = reading
         return reading
@@ -144,6 +143,18 @@ class Watch:
             errors.attempt(f'LV {lvs[name].full_name} cannot be refreshed',
                            vg.refresh, name)
         return bool(new)
+
+
+def _none_left(capacity: layouts_base.Capacity,
+               layout: layouts_base.Layout) -> layouts_base.Capacity:
+    """Return a capacity with which the scheduler chooses no back end.
+
+    For thin back ends, its ``CapacityFilter`` looks at the total only.
+    """
+    is_thin = layout.segtype == lvm.THIN
+    return dataclasses.replace(
+        capacity, free_bytes=0,
+        total_bytes=0 if is_thin else capacity.total_bytes)
 
 
 def _follow_disks(vg: lvm.LVM) -> str | None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scheduler and the log are told when storage is in trouble."""
 
+from cinder.scheduler.filters import capacity_filter
+from cinder.scheduler import host_manager
 import ddt
 import fixtures
 
@@ -96,6 +98,21 @@ class TestState(HealthTestCase):
         # The rest is what was known before.
         self.assertEqual((1, 100), (pool['total_volumes'],
                                     pool['total_capacity_gb']))
+
+    def test_scheduler_chooses_no_back_end_that_is_down(self):
+        self.lvm.missing.add('/dev/lost')
+        for lvm_type in 'default', 'thin':
+            self.lvm.missing.clear()
+            driver = self.make_driver(lvm_type=lvm_type)
+            for missing, passes in (set(), True), ({'/dev/lost'}, False):
+                self.lvm.missing = missing
+                state = host_manager.BackendState('host', None)
+                state.update_from_volume_capability({
+                    **driver.get_volume_stats(refresh=True),
+                    'timestamp': None})
+                self.assertIs(
+                    passes, capacity_filter.CapacityFilter().backend_passes(
+                        state.pools['backend'], {'size': 1}), lvm_type)
 
     def test_lvm_that_could_never_be_asked(self):
         self.machine.missing.add('lvs')
