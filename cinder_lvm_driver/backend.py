@@ -20,6 +20,7 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver import options
+from cinder_lvm_driver.privileged import commands
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base as targets_base
 from cinder_lvm_driver.targets import this_node
@@ -124,6 +125,12 @@ def build(*, pools: Iterable[options.Settings], hostname: str,
     """
     pools = list(pools)
     system_dir = pools[0].system_dir
+    if not commands.is_configuration_of_root(system_dir):
+        raise errors.ConfigurationError(
+            f'Another user than root can change LVM\'s configuration in '
+            f'{system_dir}, where option lvm_conf_file has it, and root runs '
+            f'programs that it names: run chown root and chmod go-w for '
+            f'{system_dir}, its lvm.conf and the directories above')
     try:
         version = lvm_command.installed_version(runner)
         runner.start_daemon(lvm_command.probe(system_dir))

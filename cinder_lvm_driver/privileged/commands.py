@@ -141,7 +141,7 @@ def is_allowed(argv: Sequence[str], vg_names: Collection[str]) -> bool:
     lvm, data, other = _patterns(frozenset(vg_names))
     text = _END.join(argv)
     if found := lvm.fullmatch(text):
-        return (_is_configuration_of_root(found['system_dir'])
+        return (is_configuration_of_root(found['system_dir'])
                 and not any(_can_hold_any_pv(path, vg_names)
                             for path in _pvs(argv)))
     if data.fullmatch(text):
@@ -181,7 +181,8 @@ def _repeated(word: str, star: str) -> str:
     return f'{word}(?:{_END}{word})*' if star else word
 
 
-def _is_configuration_of_root(folder: str) -> bool:
+def is_configuration_of_root(folder: str) -> bool:
+    """Return whether only root can change LVM's configuration in a folder."""
     return all(ownership.is_only_roots(f'{folder}/{name}')
                for name in _LVM_CONFIGURATION)
 

@@ -87,7 +87,8 @@ class CheckTestCase(base.TestCase):
     @contextlib.contextmanager
     def lvm_conf(self, text, devices=None):
         """Give another lvm.conf than that of the machine."""
-        folder = self.root.run('mktemp', '-d').strip()
+        # Not below /tmp: LVM must not read what others than root can change.
+        folder = self.root.run('mktemp', '-d', '-p', '/etc').strip()
         self.root.run('chmod', '755', folder)
         self.root.run('tee', f'{folder}/lvm.conf', text=text)
         if devices is not None:

@@ -35,6 +35,7 @@ class LVMTestCase(base.TestCase):
         self.addCleanup(self.root.run, 'lvremove', '-ff', '-y', self.vg_name)
 
     def make_vg(self, name, version=None):
+        self.name_vg(name)
         return lvm.LVM(name, self.runner, version=version or self.version)
 
 
@@ -141,6 +142,7 @@ class LVMTest(LVMTestCase):
     def test_other_devices_are_not_looked_at(self):
         other = self.enterContext(
             fixtures.volume_group(self.root, 'other-vg', (128 * MIB,)))
+        self.name_vg(other)
         with self.assertRaises(lvm.VolumeGroupNotFound):
             self.vg._commands.ask(['vgs', other])
 

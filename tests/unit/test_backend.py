@@ -4,7 +4,9 @@
 import dataclasses
 
 from cinder import exception
+import fixtures
 
+from cinder_lvm_driver.privileged import commands
 from tests.fakes import backend
 
 GIB = backend.GIB
@@ -26,6 +28,17 @@ class TestBackend(backend.DriverTestCase):
         self.machine.as_root.clear()
         self.assertEqual(GIB, other.get_vg().size_bytes)
         self.assertNotEqual([], self.machine.as_root)
+
+
+class TestConfigurationOfLVM(backend.BackendTestCase):
+
+    def test_another_user_can_change_it(self):
+        self.useFixture(fixtures.MockPatchObject(
+            commands, 'is_configuration_of_root', return_value=False))
+        error = self.assertRaises(exception.VolumeBackendAPIException,
+                                  self.make_driver)
+        self.assertIn("Another user than root can change LVM's "
+                      'configuration in /etc/lvm', str(error))
 
 
 class TestPools(backend.BackendTestCase):
