@@ -119,8 +119,8 @@ class NodeTest(CheckTestCase):
                        f'{ETC}/rootwrap.d')
 
     def test_old_filter_file(self):
-        with self.changed(FILTERS, 'sed', '-i', '/^lvm-driver-ss:/d'):
-            self.fails('lacks or changes lvm-driver-ss: copy /')
+        with self.changed(FILTERS, 'sed', '-i', '/^lvm-driver-verbs:/d'):
+            self.fails('lacks or changes lvm-driver-verbs: copy /')
 
     def test_filter_file_of_another_user(self):
         with self.changed(FILTERS, 'chown', 'cinder'):

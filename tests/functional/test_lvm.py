@@ -144,7 +144,9 @@ class LVMTest(LVMTestCase):
             fixtures.volume_group(self.root, 'other-vg', (128 * MIB,)))
         self.name_vg(other)
         with self.assertRaises(lvm.VolumeGroupNotFound):
-            self.vg._commands.ask(['vgs', other])
+            self.vg._commands.ask([
+                'vgs', '--reportformat', 'json', '--units', 'b',
+                '--nosuffix', '-o', 'vg_name', other])
 
     def test_device_mapper_path_is_the_one_that_lvm_names(self):
         self.vg.create_volume('volume-a-b--c', 8 * MIB)
