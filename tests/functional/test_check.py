@@ -163,8 +163,10 @@ class RootTest(CheckTestCase):
                           's#^exec_dirs=[^,]*,#exec_dirs=#'):
             code, lines = self.check()
         self.assertLess(0, code)
-        self.assertTrue(any('The rootwrap daemon does not start' in line
-                            for line in lines), lines)
+        self.assertTrue(any(
+            "root access: 'cinder-lvm-root' was not found: install it, and "
+            'add its directory to exec_dirs' in line for line in lines),
+            lines)
 
 
 class VolumeGroupTest(CheckTestCase):
