@@ -116,7 +116,7 @@ class CommandsTest(HostileTestCase):
         name = f'{self.vg_name}/{volume.name}'
         copy = ('bs=1M', 'count=4096', 'iflag=count_bytes,direct',
                 'oflag=direct', 'conv=nocreat')
-        run = self.driver._runner.run
+        run = self.driver.runner.run
         # This is what must not fail for another reason.
         run(*lvm, 'lvchange', '--refresh', name)
         run('dd', f'if={own}', f'of={own}', *copy)
@@ -177,7 +177,7 @@ class CommandsTest(HostileTestCase):
         os.symlink('/etc/shadow', link)
         self.addCleanup(os.remove, link)
         writer = devices.DeviceWriter(self.driver.settings,
-                                      self.driver._runner)
+                                      self.driver.runner)
         with lending.lent(device), self.assert_raises_with(
                 process.CommandFailed, 'Permission denied'):
             writer.write_image(link, 'raw', device)
@@ -251,7 +251,7 @@ class ConfigurationTest(HostileTestCase):
             file.write(f'volume_group = {HOST_VG}\n')
 
     def refresh(self):
-        return self.driver._runner.run(
+        return self.driver.runner.run(
             *command._environment('/etc/lvm'), 'lvchange', '--refresh',
             f'{HOST_VG}/secret')
 
@@ -263,7 +263,7 @@ class ConfigurationTest(HostileTestCase):
         with open('/etc/cinder/hostile.conf', 'a') as file:
             file.write(f'volume_group = {option}\n')
         self.assertRaises(
-            process.CommandRefused, self.driver._runner.run,
+            process.CommandRefused, self.driver.runner.run,
             *command._environment('/etc/lvm'), 'lvs', '--reportformat',
             'json', '--units', 'b', '--nosuffix', '-o', 'lv_name', option)
 
