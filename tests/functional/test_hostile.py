@@ -332,11 +332,13 @@ class Hardened(test_images.ImageVerbs):
         self.driver.get_volume_stats(refresh=True)
 
 
+@base.slow
 class HardenedThickTest(Hardened, HostileTestCase):
     settings = {'lvm_type': 'default'}
     pv_sizes = (base.GIB,)
 
 
+@base.slow
 class HardenedThinTest(Hardened, HostileTestCase):
     settings = {'lvm_type': 'thin'}
     pv_sizes = (base.GIB,)
