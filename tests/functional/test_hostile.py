@@ -183,6 +183,7 @@ class CommandsTest(HostileTestCase):
             writer.write_image(link, 'raw', device)
 
 
+@base.slow
 class VerbsTest(HostileTestCase):
 
     def test_devices(self):
