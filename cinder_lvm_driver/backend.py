@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dataclasses
 import logging
 import os
+from typing import Any
 
 from cinder import objects
 from cinder.volume import volume_utils
@@ -93,19 +94,22 @@ class Pools(tuple[Backend, ...]):
         return next((each for each in self.one_per_vg()
                      if each.vg.find_volume(lv_name)), None)
 
-    def sorted(self, volumes: Iterable[objects.Volume]) -> \
-            Iterable[tuple[Backend, list[objects.Volume]]]:
-        """Return the pools with their volumes; log volumes without a pool."""
-        found: list[tuple[Backend, list[objects.Volume]]] = [
-            (pool, []) for pool in self]
-        for volume in volumes:
+    def with_own(self, things: Iterable[Any]) -> \
+            Iterable[tuple[Backend, list[Any]]]:
+        """Return the pools with what they hold; log what has no pool.
+
+        :param things: volumes, or snapshots
+        """
+        found: dict[str, tuple[Backend, list[Any]]] = {
+            pool.settings.pool_name: (pool, []) for pool in self}
+        for thing in things:
             try:
-                pool = self.of(volume)
+                name = self.of(thing).settings.pool_name
             except errors.ConfigurationError as exc:
-                LOG.error('Volume %s cannot be served: %s', volume.id, exc)
+                LOG.error('Volume %s cannot be served: %s', thing.id, exc)
                 continue
-            found[self.index(pool)][1].append(volume)
-        return found
+            found[name][1].append(thing)
+        return found.values()
 
     def one_per_vg(self) -> Iterable[Backend]:
         """Return a pool of each VG: several pools can share one."""

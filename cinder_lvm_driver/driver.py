@@ -306,9 +306,9 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
 
         :returns: no updates of volumes and of snapshots
         """
-        for pool, own in self._pools.sorted(volumes):
+        for pool, own in self._pools.with_own(volumes):
             exports.serve_all(pool, own)
-        for pool, own in self._pools.sorted(snapshots):
+        for pool, own in self._pools.with_own(snapshots):
             snapshot_exports.remove_unused(pool, own)
         return [], []
 

@@ -64,7 +64,10 @@ class Remover:
         lvm.check_answering(lv)
         # What is suspended is often open as well: udev waits for its data.
         self._vg.check_changeable(lv)
-        self._vg.check_changeable(self._vg.require_closed(lv))
+        closed = self._vg.require_closed(lv)
+        if closed is not lv:
+            # It may have changed during the wait.
+            self._vg.check_changeable(closed)
         if lv.is_thin or not self._writer.wipes:
             self._vg.delete(lv.name)
             return

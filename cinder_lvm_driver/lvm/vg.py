@@ -417,8 +417,7 @@ class LVM(questions.Questions):
                     'has left it so', lv.full_name)
         if lv.pool is not None:
             self._pools.check_answering(lv.pool)
-        self._commands.change('lvchange', '--yes', '--activate', 'y',
-                              '--ignoreactivationskip', lv.full_name)
+        self._activate(lv.name)
 
     def ensure_nodes(self, *lv_names: str) -> None:
         """Have the device paths of active LVs lead to their devices.

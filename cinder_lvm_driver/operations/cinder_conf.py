@@ -17,6 +17,7 @@ LOG = logging.getLogger(__name__)
 
 # Name and values of each option as they are written.
 Section = Mapping[str, list[str]]
+_VG_OF_POOL = re.compile(r'\bvolume_group:([^,\s]+)')
 _SHARED = cinder_configuration.SHARED_CONF_GROUP
 
 
@@ -109,9 +110,8 @@ def _vg_names(sections: Mapping[str, Section], name: str) -> set[str]:
     """Return the VGs of a section's pools."""
     vg_name = _value(sections, name, 'volume_group')
     pools = sections.get(name, {}).get('lvm_pool', [])
-    return {next((found[1] for found in re.finditer(
-        r'\bvolume_group:([^,\s]+)', pool)), vg_name)
-        for pool in pools} or {vg_name}
+    return {found[1] if (found := _VG_OF_POOL.search(pool)) else vg_name
+            for pool in pools} or {vg_name}
 
 
 def _value(sections: Mapping[str, Section], name: str, option: str) -> str:

@@ -81,6 +81,14 @@ def _is_entry_of_root(path: pathlib.PurePath) -> bool:
     return status.st_uid == 0 and not status.st_mode & _WRITABLE_BY_OTHERS
 
 
+def keeps_what_is_roots(folder: pathlib.PurePath) -> bool:
+    """Return whether no other user can replace what root has in a folder."""
+    status = os.stat(folder)
+    return status.st_uid == 0 and (
+        bool(status.st_mode & stat.S_ISVTX)
+        or not status.st_mode & _WRITABLE_BY_OTHERS)
+
+
 def _configuration() -> Iterator[str]:
     for top in _FOLDERS:
         for folder, _folders, names in os.walk(top):

@@ -135,7 +135,7 @@ def lvm_lock_file(value: object) -> str:
         _LVM_LOCK_FILE, 'lock file', value, "the file of LVM's lock of a VG"))
     folder = path.parent.resolve()
     for each in (folder, *folder.parents):
-        if not _is_kept_by_root(each):
+        if not ownership.keeps_what_is_roots(each):
             raise errors.InvalidArgument(
                 'lock file', f'{path} could be replaced by another user than '
                 f'root: see the owner and the mode of {each}')
@@ -340,11 +340,3 @@ def transport(value: object) -> str:
         raise errors.InvalidArgument(
             'transport', f"{value!r} is not 'iscsi' or 'iser'")
     return str(value)
-
-
-def _is_kept_by_root(folder: pathlib.PurePath) -> bool:
-    """Return whether no other user can replace what root has in a folder."""
-    status = os.stat(folder)
-    return status.st_uid == 0 and (
-        bool(status.st_mode & stat.S_ISVTX)
-        or not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

@@ -180,7 +180,7 @@ class TestLockFile(base.TestCase):
         super().setUp()
         self.folders = {}
         self.useFixture(fixtures.MockPatchObject(
-            validation, 'os', mock.Mock(wraps=os, stat=self.stat)))
+            ownership, 'os', mock.Mock(wraps=os, stat=self.stat)))
 
     def stat(self, path):
         mode, uid = self.folders.get(str(path), (0o040755, 0))
