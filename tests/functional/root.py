@@ -270,7 +270,7 @@ class Root:
 
     def leaks(self, secrets):
         """Return where any user of this machine could have seen a secret."""
-        return self._ask(verb='leaks', secrets=sorted(secrets))
+        return self.ask(verb='leaks', secrets=sorted(secrets))
 
     def trace_programs(self):
         """Return a context in which executed programs are recorded."""

@@ -65,6 +65,8 @@ class PoolsTestCase(base.BackendTestCase):
         cls.other = 'other-pools-vg'
         cls.enterClassContext(fixtures.volume_group(
             base._agent, cls.other, (4 * GIB,)))
+        cls.root = base._agent
+        cls.name_vg(cls.other)
         cls.settings = {**cls.settings, 'lvm_pool': [
             'name:plain', 'name:mirrored,lvm_mirrors:1',
             'name:parity,lvm_type:raid5',
