@@ -262,8 +262,8 @@ class FullArchiveTest(test_health.HealthTestCase):
         super().setUp()
         self.addCleanup(self.root.run, 'lvremove', '-ff', '-y', self.vg_name)
         self.root.run('mkdir', '-p', SYSTEM_DIR)
-        self.root.run('mount', '-t', 'tmpfs', '-o', 'size=2m', 'none',
-                      SYSTEM_DIR)
+        self.root.run('mount', '-t', 'tmpfs', '-o', 'size=2m,mode=755',
+                      'none', SYSTEM_DIR)
         self.addCleanup(self.root.run, 'umount', SYSTEM_DIR)
         self.root.run('cp', '-a', '/etc/lvm/lvm.conf', '/etc/lvm/profile',
                       SYSTEM_DIR)

@@ -30,6 +30,16 @@ class LogTest(unittest.TestCase):
         for argv in evidence('commands'):
             self.assertIsNone(words.search(' '.join(argv)), argv)
 
+    def test_no_user_of_the_machine_could_see_a_secret(self):
+        for leaks in evidence('leaks'):
+            self.assertGreater(leaks['started'], 100)
+            self.assertEqual([], leaks['files'])
+            # os-brick gives secrets to iscsiadm on the attaching host, and
+            # tgt-admin to tgtadm when tgtd starts.
+            self.assertEqual([], [
+                argv for argv in leaks['argv']
+                if not re.search('iscsiadm|tgtadm', argv)])
+
 
 def evidence(kind):
     """Return what all test machines have seen of a kind."""
