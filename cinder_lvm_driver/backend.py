@@ -174,4 +174,5 @@ def _open_vg(vg_name: str, settings: options.Settings,
                                                   settings.system_dir),
                    kept=record.Record(os.path.join(
                        cfg.CONF.state_path, 'lvm-driver',
-                       f'{vg_name}.json')))
+                       f'{vg_name}.json')),
+                   pool_limits=settings.pool_limits)

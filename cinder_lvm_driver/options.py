@@ -69,6 +69,21 @@ OWN_OPTIONS = [
                     'complete after this time, the writes go on and the '
                     'group snapshot fails. Has an effect only for group '
                     'types with consistent_group_snapshot_enabled.'),
+    cfg.IntOpt('lvm_thin_pool_reserve_percent',
+               default=0,
+               min=0,
+               max=90,
+               help='Percentage of the data and of the metadata of the thin '
+                    'pool that is kept for the volumes that exist: with less '
+                    'free than that, nothing is created or extended in the '
+                    'pool.'),
+    cfg.BoolOpt('lvm_thin_pool_overcommit',
+                default=True,
+                help='Let the volumes and snapshots in the thin pool be '
+                     'larger in total than the pool, as far as '
+                     'max_over_subscription_ratio allows it. Otherwise '
+                     'nothing is created or extended beyond the size of the '
+                     'pool, and every write has its space.'),
     cfg.StrOpt('lvm_nvme_key_file',
                help='JSON file with the DH-HMAC-CHAP keys of hosts for '
                     'target_helper nvmet: an object that maps each host NQN '
@@ -172,6 +187,7 @@ class Settings:
     report_timeout: int
     autoextend_policy: lvm.AutoextendPolicy | None
     group_snapshot_limit: int
+    pool_limits: lvm.PoolLimits
     target_helper: str
     share_target: bool
     secondary_addresses: tuple[str, ...]
@@ -210,6 +226,9 @@ class Settings:
                 get('lvm_thin_pool_autoextend_threshold'),
                 get('lvm_thin_pool_autoextend_percent')),
             group_snapshot_limit=get('lvm_group_snapshot_limit'),
+            pool_limits=lvm.PoolLimits(
+                reserve_percent=get('lvm_thin_pool_reserve_percent'),
+                overcommit=get('lvm_thin_pool_overcommit')),
             target_helper=get('target_helper'),
             share_target=get('lvm_share_target'),
             secondary_addresses=tuple(get('target_secondary_ip_addresses')),
@@ -220,7 +239,9 @@ class Settings:
             wipe_rate=get('lvm_wipe_rate'),
             dd_blocksize=_block_size(get('volume_dd_blocksize')),
             reserved_percentage=get('reserved_percentage'),
-            max_over_subscription_ratio=get('max_over_subscription_ratio'))
+            max_over_subscription_ratio=(
+                get('max_over_subscription_ratio')
+                if get('lvm_thin_pool_overcommit') else '1.0'))
 
 
 def read_pools(configuration: cinder_configuration.Configuration,

@@ -147,7 +147,8 @@ class Layout(abc.ABC):
     def create_snapshot(self, origin: lvm.LogicalVolume, name: str) -> None:
         """Create a thin snapshot of a thin LV, a COW snapshot of any other."""
         if origin.is_thin:
-            self._vg.create_thin_snapshot(name, origin, activate=False)
+            with self._vg.space.claimed(origin.pool, origin.size_bytes):
+                self._vg.create_thin_snapshot(name, origin, activate=False)
         else:
             self._vg.check_changeable(origin)
             self._vg.create_cow_snapshot(name, origin.name,
@@ -258,7 +259,8 @@ class Layout(abc.ABC):
         :raises lvm.LogicalVolumeInUse: it is open and has COW snapshots, or
             an interrupted extension is still being completed
         """
-        extending.extend(self._vg, lv, size_bytes, self._zero_from)
+        with self._vg.space.claimed(lv.pool, size_bytes - lv.size_bytes):
+            extending.extend(self._vg, lv, size_bytes, self._zero_from)
 
     def recover(self, lvs: Iterable[lvm.LogicalVolume]) -> None:
         """Undo or complete the extensions that a crash has interrupted."""

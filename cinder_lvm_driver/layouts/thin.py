@@ -113,7 +113,8 @@ class Thin(base.Layout):
 
     def create_volume(self, name: str, size_bytes: int) -> None:
         """Create a thin LV."""
-        self._vg.create_thin_volume(name, size_bytes, self._pool)
+        with self._vg.space.claimed(self._pool, size_bytes):
+            self._vg.create_thin_volume(name, size_bytes, self._pool)
 
     def create_from_snapshot(self, snapshot: lvm.LogicalVolume, name: str,
                              size_bytes: int) -> None:
@@ -133,7 +134,9 @@ class Thin(base.Layout):
 
     def _branch(self, source: lvm.LogicalVolume, name: str,
                 size_bytes: int) -> None:
-        with rollback.Undo() as undo:
+        with (self._vg.space.claimed(self._pool,
+                                     max(size_bytes, source.size_bytes)),
+              rollback.Undo() as undo):
             self._vg.create_thin_snapshot(name, source, activate=True)
             undo.later(self._discard, name)
             if source.size_bytes < size_bytes:

@@ -27,6 +27,7 @@ from cinder_lvm_driver.lvm.errors import VolumeGroupExported
 from cinder_lvm_driver.lvm.errors import VolumeGroupForeign
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.names import check_vg_name
+from cinder_lvm_driver.lvm.space import Limits as PoolLimits
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
@@ -71,6 +72,7 @@ __all__ = (
     'PhysicalVolumeDuplicate',
     'PhysicalVolumeMissing',
     'Picture',
+    'PoolLimits',
     'RAID1',
     'REFRESH_NEEDED',
     'ReportError',

@@ -6,7 +6,7 @@ only in the middle of a change (kernel,
 Documentation/admin-guide/device-mapper/thin-provisioning.rst).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 
@@ -40,6 +40,9 @@ class ThinPool(Device):
     transaction_id: int | None
     block_bytes: int
     zeroes_blocks: bool
+    # How full its metadata and its data are; none of a pool that has failed.
+    used_percent: Mapping[str, float] = dataclasses.field(
+        default_factory=dict)
 
 
 def thin_pool(vg_name: str, name: str) -> ThinPool | None:
@@ -59,7 +62,15 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
         block_bytes=int(block_sectors) * _SECTOR_BYTES,
         zeroes_blocks='skip_block_zeroing' not in features,
         suspended=_suspended(devices),
-        is_moving=_has_pvmove(vg_name, devices))
+        is_moving=_has_pvmove(vg_name, devices),
+        used_percent=dict(zip(('metadata', 'data'), map(_percent, status[1:3]),
+                              strict=False)))
+
+
+def _percent(counts: str) -> float:
+    """Return how many percent of all blocks are used, of ``used/all``."""
+    used, total = map(int, counts.split('/'))
+    return 100 * used / total
 
 
 def device(vg_name: str, name: str) -> Device:

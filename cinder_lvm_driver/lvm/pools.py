@@ -7,7 +7,7 @@ it forgets a deleted thin LV that the kernel keeps, or leaves devices
 suspended, and reports success.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import logging
 
 from cinder_lvm_driver.lvm import errors
@@ -62,6 +62,15 @@ class ThinPools:
         :raises errors.LogicalVolumeSuspended: I/O to the pool waits
         """
         self._check(name, kernel_thin.thin_pool(self._vg_name, name), None)
+
+    def usage(self, name: str) -> Mapping[str, float]:
+        """Return how full the data and metadata of a pool are, in percent.
+
+        :returns: nothing for a pool that is inactive or has failed
+        :raises errors.KernelSilent: the kernel cannot be asked
+        """
+        pool = kernel_thin.thin_pool(self._vg_name, name)
+        return {} if pool is None else pool.used_percent
 
     def _check(self, name: str, pool: kernel_thin.ThinPool | None,
                transaction_id: int | None) -> None:

@@ -13,6 +13,7 @@ from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import pools
 from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.lvm import report
+from cinder_lvm_driver.lvm import space
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import openers
 from cinder_lvm_driver import process
@@ -22,14 +23,18 @@ _POLL_SECONDS = 0.5
 
 
 class Questions:
-    """Asks LVM about one VG; remembers nothing about its LVs."""
+    """Asks LVM about one VG; remembers nothing about its LVs.
+
+    :ivar space: in the thin pools of the VG
+    """
 
     def __init__(self, vg_name: str, runner: process.Runner, *,
                  version: tuple[int, ...],
                  system_dir: str = '/etc/lvm',
                  report_timeout: float = 120,
                  rules: types.DeviceRules = types.NO_DEVICE_RULES,
-                 kept: record.Record | None = None) -> None:
+                 kept: record.Record | None = None,
+                 pool_limits: space.Limits = space.NO_LIMITS) -> None:
         """Run no command yet.
 
         :param version: that of the installed LVM, see
@@ -45,6 +50,8 @@ class Questions:
                                           system_dir, report_timeout,
                                           rules, kept)
         self._pools = pools.ThinPools(vg_name, self.find_volume)
+        self.space = space.Space(pool_limits, self._pools.usage,
+                                 self.get_volumes)
 
     @property
     def has_lost_disks(self) -> bool:

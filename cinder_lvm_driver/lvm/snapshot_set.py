@@ -33,6 +33,7 @@ def create(vg: lvm_vg.LVM, origins: Mapping[str, types.LogicalVolume],
     :param origins: thin LVs, by the names of their snapshots
     :param limit_ms: milliseconds for which writes may be held back
     :returns: milliseconds for which they were held back
+    :raises errors.InsufficientSpace: the limits of the pool forbid it
     :raises errors.LogicalVolumeInUse: an origin is being changed
     :raises errors.LogicalVolumeOfWrongKind: an origin is not thin
     """
@@ -43,7 +44,9 @@ def create(vg: lvm_vg.LVM, origins: Mapping[str, types.LogicalVolume],
     with rollback.Undo(_COMPLAINT) as undo:
         undo.later(_take_back, vg, tag, created)
         for name, origin in origins.items():
-            vg.create_thin_snapshot(name, origin, activate=False, tags=[tag])
+            with vg.space.claimed(origin.pool, origin.size_bytes):
+                vg.create_thin_snapshot(name, origin, activate=False,
+                                        tags=[tag])
             created.add(name)
         held_ms = kernel_thin.retake(vg.lock_file(), _members(vg, origins),
                                      limit_ms)

@@ -32,9 +32,11 @@ class LayoutTestCase(base.TestCase):
     :ivar repeated_after: so many LVM commands are run before one that is run
         twice, because nobody knows what became of it; None for none
     :cvar layout_class: its class
+    :cvar pool_limits: of the thin pools
     """
 
     layout_class = None
+    pool_limits = lvm.PoolLimits()
 
     def setUp(self):
         super().setUp()
@@ -42,7 +44,8 @@ class LayoutTestCase(base.TestCase):
         self.lvm = fake_lvm.FakeLVM('vg')
         self.useFixture(fixtures.MockPatchObject(
             kernel_thin, '_stack', self.lvm.stack))
-        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16),
+                          pool_limits=self.pool_limits)
         self.copies = []
         self.zeroed = []
         self.fill_error = None

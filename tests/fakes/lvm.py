@@ -243,8 +243,11 @@ class FakeLVM:
             device = naming.device_mapper_name(self.vg_name, volume.name)
             is_pool = volume.segtype == 'thin-pool'
             if volume.active and name == device + '-tpool' * is_pool:
-                status = (str(self.kernel_transaction_id) if is_pool else
-                          f'{len(volume.content) and 128} -')
+                used = [float(volume.reported.get(f'{part}_percent', 0) or 0)
+                        for part in ('metadata', 'data')]
+                status = (' '.join([str(self.kernel_transaction_id), *(
+                    f'{percent * 100:.0f}/10000' for percent in used)])
+                    if is_pool else f'{len(volume.content) and 128} -')
                 return [{'name': name, 'target': volume.segtype,
                          'table': '253:0 253:1 128 0 0', 'status': status,
                          'is_suspended': volume.is_suspended}, *({

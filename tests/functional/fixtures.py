@@ -7,6 +7,11 @@ import os
 _FOLDER = '/var/tmp/cinder-lvm-driver'
 
 
+def path_of(name):
+    """Return the file that a loop device is on."""
+    return os.path.join(_FOLDER, name)
+
+
 @contextlib.contextmanager
 def loop_device(root, name, size_bytes, *, direct=True):
     """Give a loop device over a sparse file on the test machine's disk.
@@ -14,7 +19,7 @@ def loop_device(root, name, size_bytes, *, direct=True):
     :param direct: past the page cache, which is twice as fast, but for the
         small pieces that dm-snapshot copies
     """
-    path = os.path.join(_FOLDER, name)
+    path = path_of(name)
     root.run('truncate', '-s', size_bytes, path)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(root.run, 'rm', '-f', path)

@@ -103,6 +103,14 @@ class TestSettings(base.TestCase):
             self.read(lvm_thin_pool_autoextend_threshold=80,
                       lvm_thin_pool_autoextend_percent=5).autoextend_policy)
 
+    def test_limits_of_the_pool(self):
+        self.assertEqual(lvm.PoolLimits(), self.read().pool_limits)
+        settings = self.read(lvm_thin_pool_reserve_percent=10,
+                             lvm_thin_pool_overcommit=False)
+        self.assertEqual(
+            (lvm.PoolLimits(reserve_percent=10, overcommit=False), '1.0'),
+            (settings.pool_limits, settings.max_over_subscription_ratio))
+
     def test_values_of_the_back_end(self):
         settings = self.read(
             volume_backend_name='fast', volume_group='ssd', lvm_type='thin',

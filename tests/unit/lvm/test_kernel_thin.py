@@ -40,7 +40,8 @@ class TestThinPool(KernelTestCase):
         self.assertEqual(
             kernel_thin.ThinPool(transaction_id=3, block_bytes=65536,
                             zeroes_blocks=True, suspended=(),
-                            is_moving=False),
+                            is_moving=False, used_percent={
+                                'metadata': 11.1328125, 'data': 0.0}),
             kernel_thin.thin_pool('my-vg', 'pool'))
         self.stack.assert_called_once_with('my--vg-pool-tpool')
 

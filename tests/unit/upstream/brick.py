@@ -15,6 +15,7 @@ from oslo_concurrency import processutils
 
 from cinder_lvm_driver.layouts import base as layouts
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver.lvm import space
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 from cinder_lvm_driver import process
@@ -128,6 +129,7 @@ class Brick:
         self.known_sizes = {}
         self.known_origins = {}
         self.owner = owner
+        self.space = space.Space(space.NO_LIMITS, None, None)
         # Their names before they were deleted, by those they have now.
         self._doomed = {}
 
