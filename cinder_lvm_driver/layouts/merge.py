@@ -5,7 +5,7 @@ The merge removes the snapshot, so that a new one of the result replaces it.
 A tag of the origin names the snapshot from before the merge until then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 import functools
 import logging
 import threading
@@ -65,7 +65,8 @@ class Merge:
         # activation and then discards what was written since.
         self._vg.require_closed(snapshot)
         self._vg.check_changeable(snapshot)
-        self._check_room(lv, snapshot)
+        store = self._vg.get_extents(snapshot.name)
+        self._check_room(lv, snapshot, store)
         if not lv.active:
             self._vg.activate_lv(lv.name)
         self._vg.add_tag(lv.name, tag(snapshot.name))
@@ -79,10 +80,10 @@ class Merge:
             if merged.is_merging:
                 self._merge_deferred(merged)
             undo.keep()
-        self._create_again(lv, snapshot.name)
+        self._create_again(lv, snapshot.name, store)
 
-    def _check_room(self, lv: lvm.LogicalVolume,
-                    snapshot: lvm.LogicalVolume) -> None:
+    def _check_room(self, lv: lvm.LogicalVolume, snapshot: lvm.LogicalVolume,
+                    store: Iterable[lvm.Extents]) -> None:
         """Check that the snapshot can be created again after the merge.
 
         What it frees on PVs that are closed (``pvchange --allocatable n``)
@@ -92,8 +93,7 @@ class Merge:
         open_pvs = {pv.path for pv in self._vg.get_physical_volumes()
                     if pv.allocatable}
         freed_bytes = vg.free_bytes + vg.extent_size_bytes * sum(
-            extents for path, extents in self._vg.extents_by_pv(
-                snapshot.name).items() if path in open_pvs)
+            extents.count for extents in store if extents.path in open_pvs)
         needed_bytes = lvm.full_cow_store_bytes(lv.size_bytes)
         if freed_bytes < needed_bytes:
             raise lvm.InsufficientSpace(
@@ -177,16 +177,17 @@ class Merge:
         while self._vg.get_volume(lv.name).is_merging:
             threading.Event().wait(_MERGE_POLL_SECONDS)
 
-    def _create_again(self, lv: lvm.LogicalVolume,
-                      snapshot_name: str) -> None:
+    def _create_again(self, lv: lvm.LogicalVolume, snapshot_name: str,
+                      store: Sequence[lvm.Extents] = ()) -> None:
         """Create the snapshot of the reverted LV.
 
         After a failure this is not repeated, because the data of the LV may
         then have changed.
+
+        :param store: the extents that the merge has freed, if known
         """
         try:
-            self._vg.create_cow_snapshot(snapshot_name, lv.name,
-                                         lv.size_bytes)
+            self._create_in(store, lv, snapshot_name)
         except lvm.LogicalVolumeExists:
             LOG.info('Snapshot %s was created by another back end',
                      snapshot_name)
@@ -197,6 +198,27 @@ class Merge:
             errors.attempt(_complaint(lv), self._settle, lv, snapshot_name)
             raise
         self._settle(lv, snapshot_name)
+
+    def _create_in(self, store: Sequence[lvm.Extents], lv: lvm.LogicalVolume,
+                   snapshot_name: str) -> None:
+        """Create a snapshot where the old one was, if possible.
+
+        There is data of the volume in these extents. Readers of a snapshot
+        see nothing of it, and it is wiped with the snapshot.
+        """
+        if store:
+            try:
+                self._vg.create_cow_snapshot(snapshot_name, lv.name,
+                                             lv.size_bytes, store)
+                return
+            except lvm.LogicalVolumeExists:
+                raise
+            except lvm.LVMError as exc:
+                LOG.warning('Extents that LV %s does not use any more have '
+                            'data of the volume, and are not wiped: snapshot '
+                            '%s is created again in other extents: %s',
+                            lv.name, snapshot_name, exc)
+        self._vg.create_cow_snapshot(snapshot_name, lv.name, lv.size_bytes)
 
     def _settle(self, lv: lvm.LogicalVolume, snapshot_name: str) -> None:
         self._vg.delete_tag(lv.name, tag(snapshot_name))

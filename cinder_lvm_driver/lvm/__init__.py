@@ -33,6 +33,7 @@ from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
 from cinder_lvm_driver.lvm.types import check_kind
 from cinder_lvm_driver.lvm.types import check_removable
+from cinder_lvm_driver.lvm.types import Extents
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
 from cinder_lvm_driver.lvm.types import LINEAR
 from cinder_lvm_driver.lvm.types import LogicalVolume
@@ -52,6 +53,7 @@ __all__ = (
     'CommandOfLVMFailed',
     'DeviceHangs',
     'DeviceNodeWrong',
+    'Extents',
     'InsufficientSpace',
     'InvalidRequest',
     'LINEAR',

@@ -202,8 +202,8 @@ class Questions:
             report.parse_vg(done.stdout, errors.duplicates(done.stderr)),
             read_only_pvs=self._commands.read_only_devices)
 
-    def extents_by_pv(self, name: str) -> dict[str, int]:
-        """Return how many extents an LV has on each PV, by device path."""
+    def get_extents(self, name: str) -> list[types.Extents]:
+        """Return the extents of an LV whose segments are on PVs."""
         return report.parse_extents(self._commands.ask(
             report.extents_command(self.vg_name, name)))
 

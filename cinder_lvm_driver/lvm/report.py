@@ -145,13 +145,11 @@ def parse_vg(stdout: str,
         max_lvs=_number(row, 'max_lv'), lv_count=_number(row, 'lv_count'))
 
 
-def parse_extents(stdout: str) -> dict[str, int]:
-    """Return how many extents an LV has on each PV, by device path."""
-    extents: dict[str, int] = {}
-    for row in _rows(stdout, 'lv', ('seg_pe_ranges',)):
-        for path, first, last in _RANGES.findall(row['seg_pe_ranges']):
-            extents[path] = extents.get(path, 0) + int(last) - int(first) + 1
-    return extents
+def parse_extents(stdout: str) -> list[types.Extents]:
+    """Return where the segments of an LV are."""
+    return [types.Extents(path=path, first=int(first), last=int(last))
+            for row in _rows(stdout, 'lv', ('seg_pe_ranges',))
+            for path, first, last in _RANGES.findall(row['seg_pe_ranges'])]
 
 
 def parse_copies(stdout: str) -> int:

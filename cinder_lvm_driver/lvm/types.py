@@ -376,6 +376,23 @@ class AutoextendPolicy:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Extents:
+    """Extents of one PV that follow each other."""
+
+    path: str
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        """Return the argument of LVM's commands (lvcreate(8))."""
+        return f'{self.path}:{self.first}-{self.last}'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class PhysicalVolume:
     """One PV of a VG."""
 

@@ -168,8 +168,8 @@ class LVM(questions.Questions):
         else:
             self._set_aside(name, pool)
 
-    def create_cow_snapshot(self, name: str, origin: str,
-                            size_bytes: int) -> None:
+    def create_cow_snapshot(self, name: str, origin: str, size_bytes: int,
+                            extents: Iterable[types.Extents] = ()) -> None:
         """Create a COW snapshot that cannot overflow.
 
         Its size is not given as ``100%ORIGIN``, because that is an upper
@@ -177,13 +177,14 @@ class LVM(questions.Questions):
         overflows (2.03.16: 52 MiB of 76).
 
         :param size_bytes: of the origin
-        :raises errors.InsufficientSpace: the VG has too few free extents
+        :param extents: those to use; empty for any
+        :raises errors.InsufficientSpace: too few of them are free
         """
         try:
             self._commands.change(
                 'lvcreate', '--yes', '--snapshot',
                 '--size', f'{types.full_cow_store_bytes(size_bytes)}b',
-                '--name', name, self._full_name(origin))
+                '--name', name, self._full_name(origin), *map(str, extents))
         except errors.LogicalVolumeExists:
             raise
         except errors.LVMError:

@@ -36,6 +36,7 @@ lvcreate --yes --wipesignatures y {shape} --size {bytes} --name {lv} {vg} \
 {path}*
 lvcreate --type thin --virtualsize {bytes} --name {lv} --thinpool {lv} {vg}
 lvcreate --yes --snapshot --size {bytes} --name {lv} {vg/lv}
+lvcreate --yes --snapshot --size {bytes} --name {lv} {vg/lv} {extents}*
 lvcreate --snapshot --permission {mode} --setactivationskip {switch} \
 --name {lv} {vg/lv}
 lvcreate --snapshot --permission {mode} --setactivationskip {switch} \
@@ -91,6 +92,7 @@ _NAME = '[A-Za-z0-9+_.][A-Za-z0-9+_.-]*'
 _PATH = '/dev(?:/[A-Za-z0-9_+.#@%:=-]+)+'
 # The same as re.escape() spells it.
 _ESCAPED_PATH = r'/dev(?:/(?:[A-Za-z0-9_@%:=]|\\[+.#-])+)+'
+_RANGE = ':[0-9]+-[0-9]+'
 # What --config may set, on any LVM that this driver supports.
 _SETTING = '|'.join((
     'report/[a-z_]+=(?:0|""|",")', 'log/command_names=0', 'log/prefix="  "',
@@ -123,6 +125,7 @@ _WORDS = {
         naming.REVERT_TAG, naming.MERGE_TAG, naming.EXTEND_TAG,
         naming.SNAPSHOT_SET_TAG))),
     'path': _PATH,
+    'extents': _PATH + _RANGE,
     'device': _PATH,
     'module': '(?:target_core_mod|iscsi_target_mod|nvmet(?:_tcp|_rdma)?)',
     'port': 'sport = :[0-9]+',
@@ -191,7 +194,7 @@ def _pvs(argv: Sequence[str]) -> Iterator[str]:
     """Yield the paths that LVM is to use."""
     for word in argv:
         if word.startswith('/dev/'):
-            yield from word.split(',')
+            yield from re.sub(f'{_RANGE}$', '', word).split(',')
         for text in re.findall(rf'\^({_ESCAPED_PATH})\$', word):
             yield re.sub(r'\\(.)', r'\1', text)
 

@@ -349,8 +349,9 @@ class FakeLVM:
             self.orphan = None
         else:
             made = Volume(name, extents(options['--size']), kind or 'linear')
+        # Of extents, only the PV counts.
         self._place(made, made.size, int(options.get('--mirrors', 0)),
-                    words[1:])
+                    [word.partition(':')[0] for word in words[1:]])
         self.volumes[name] = made
 
     def _lvextend(self, options, words):

@@ -64,6 +64,29 @@ class TestMerge(test_revert.Cases, test_revert.RevertTestCase):
         del self.lvm.volumes['w']
         self.assert_reverted()
 
+    def test_store_of_the_snapshot_is_used_again(self):
+        """It has data of the volume, which is wiped with the snapshot."""
+        with mock.patch.object(self.vg, 'create_cow_snapshot') as create:
+            self.revert()
+        create.assert_called_once_with(
+            's2', 'v', 16 * MIB,
+            [lvm.Extents(path='/dev/vg-0', first=0, last=5)])
+
+    def test_store_of_the_snapshot_was_taken_meanwhile(self):
+        create = self.vg.create_cow_snapshot
+
+        def create_elsewhere(name, origin, size_bytes, extents=()):
+            if extents:
+                raise lvm.InsufficientSpace('taken')
+            create(name, origin, size_bytes)
+
+        with mock.patch.object(self.vg, 'create_cow_snapshot',
+                               create_elsewhere):
+            self.revert()
+        self.assert_reverted()
+        self.assertIn('are not wiped: snapshot s2 is created again in other',
+                      self.log.output)
+
     def test_snapshot_in_use(self):
         """LVM would merge it at some later time."""
         self.lvm.volumes['s2'].is_open = True

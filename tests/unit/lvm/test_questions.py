@@ -61,13 +61,15 @@ class TestReports(test_vg.CommandTestCase):
                     '{"lv_name": "pool", "thin_id": ""}]}]}')
         self.assertEqual({'a': 7}, self.vg.thin_ids())
 
-    def test_extents_by_pv(self):
+    def test_extents(self):
         self.expect('lvs', *FORM, '-o', 'seg_pe_ranges', '-S', 'lv_name="a"',
                     'vg', stdout=json.dumps({'report': [{'lv': [
                         {'seg_pe_ranges': '/dev/sda:8-9,/dev/mapper/b:0-0'},
                         {'seg_pe_ranges': '/dev/sda:1-3'}]}]}))
-        self.assertEqual({'/dev/sda': 5, '/dev/mapper/b': 1},
-                         self.vg.extents_by_pv('a'))
+        extents = self.vg.get_extents('a')
+        self.assertEqual(['/dev/sda:8-9', '/dev/mapper/b:0-0',
+                          '/dev/sda:1-3'], list(map(str, extents)))
+        self.assertEqual([2, 1, 3], [each.count for each in extents])
 
     def test_find_volume(self):
         self.expect('lvs', *FORM, '-o', FIELDS, '-S',

@@ -34,6 +34,8 @@ SCANNED = json.dumps({'report': [{'vg': [
 # Part of changes that LVM allows in a VG with missing PVs.
 WHOLE = '--select', 'vg_missing_pv_count=0'
 THIN = dataclasses.replace(test_types.LINEAR, segtype='thin', pool='pool')
+EXTENTS = [lvm.Extents(path='/dev/a', first=0, last=3),
+           lvm.Extents(path='/dev/b', first=7, last=7)]
 POLICY = lvm.AutoextendPolicy(threshold_percent=80, percent=20)
 VG = ('{"report": [{"vg": [{"vg_name": "vg", "vg_size": "8388608000", '
       '"vg_free": "419430400", "vg_extent_size": "4194304", '
@@ -90,6 +92,9 @@ class TestVerbs(CommandTestCase):
          'vg')),
         (('create_cow_snapshot', 's', 'a', 128), ('lvcreate', '--yes',
          '--snapshot', '--size', '8321b', '--name', 's', 'vg/a')),
+        (('create_cow_snapshot', 's', 'a', 128, EXTENTS), ('lvcreate',
+         '--yes', '--snapshot', '--size', '8321b', '--name', 's', 'vg/a',
+         '/dev/a:0-3', '/dev/b:7-7')),
         (('extend_volume', 'a', 5), ('lvextend', '--size', '5b', 'vg/a')),
         (('extend_pool', test_types.LINEAR, POLICY), ('lvextend', '--config',
          'activation{thin_pool_autoextend_threshold=80 '

@@ -169,6 +169,14 @@ class TestLVM(CommandsTestCase):
         self.assertFalse(self.lvm('lvs', '--devices', paths, *REPORT.split(),
                                   'vg'))
 
+    def test_extents(self):
+        create = ('lvcreate --yes --snapshot --size 5b --name a vg/b '
+                  '/dev/sda:0-1 ')
+        for wanted, extents in (
+                (True, '/dev/sda:5-9'), (False, '/dev/vg/volume-1:5-9'),
+                (False, '/dev/sda'), (False, '/dev/shm/link:5-9')):
+            self.assertIs(wanted, self.lvm(create + extents), extents)
+
     def test_selections(self):
         for wanted, selection in (
                 (True, 'lv_name="volume-1"'), (True, 'lv_role=spare'),
@@ -297,6 +305,8 @@ class TestTable(CommandsTestCase):
                 (vg.create_thin_volume, 'a', 5, 'p'), (vg.settle_pool, 'p'),
                 (vg._set_aside, 'a', 'p'), (vg.create_cow_snapshot, 'a', 'b',
                                             5),
+                (vg.create_cow_snapshot, 'a', 'b', 5,
+                 ['/dev/sda:0-1', '/dev/sda:5-9']),
                 (vg.extend_volume, 'a', 5), (vg.extend_pool, lv, policy),
                 (vg.reduce_volume, 'a', 5), (vg.delete, 'a'),
                 (vg.split_snapshot, 'a'), (vg.merge_tagged,
@@ -309,7 +319,7 @@ class TestTable(CommandsTestCase):
                 (vg.make_writable, 'a'), (vg.activate_lv, 'a', 'b'),
                 (vg.refresh, 'a'), (vg.follow_disks,),
                 (vg.deactivate_lv, 'a'), (vg.get_volumes,),
-                (vg.get_volume, 'a'), (vg.extents_by_pv, 'a'),
+                (vg.get_volume, 'a'), (vg.get_extents, 'a'),
                 (vg.get_physical_volumes,), (vg.has_spare_metadata,),
                 (vg._commands._list_pvs, ['/dev/sda']),
                 (vg._commands._list_pvs, [])):

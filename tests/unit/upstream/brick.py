@@ -205,8 +205,10 @@ class Brick:
             path='/dev/sda', size_bytes=0, free_bytes=0, allocatable=True,
             missing=False)]
 
-    def extents_by_pv(self, name):
-        return {'/dev/sda': GIB // self._facts().extent_size_bytes}
+    def get_extents(self, name):
+        return [types.Extents(
+            path='/dev/sda', first=0,
+            last=GIB // self._facts().extent_size_bytes - 1)]
 
     def has_spare_metadata(self):
         return True
@@ -231,7 +233,7 @@ class Brick:
         self._run(self.owner._create_volume, name, _sizestr(size_bytes),
                   'thin', 0)
 
-    def create_cow_snapshot(self, name, origin, size_bytes):
+    def create_cow_snapshot(self, name, origin, size_bytes, extents=()):
         self.known_origins[name] = origin
         self._run(self.fake.create_lv_snapshot, name, origin,
                   self.owner.configuration.lvm_type)
