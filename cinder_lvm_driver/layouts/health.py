@@ -34,6 +34,11 @@ def vg_fault(vg: lvm.VolumeGroup) -> str | None:
                 f'({", ".join(vg.read_only_pvs)}), and LVM changes nothing '
                 f'in it: find out in the kernel log why, and make their '
                 f'devices writable, as with blockdev --setrw')
+    if vg.shrunk_pvs:
+        return (f'Devices of VG {vg.name} are smaller than the PVs on them '
+                f'({", ".join(vg.shrunk_pvs)}), and LVs at their end have '
+                f'lost data: give the devices their old size again, or move '
+                f'away what is left with pvmove')
     if vg.lacks_metadata:
         return (f'The metadata area of VG {vg.name} is full, so that LVM can '
                 f'describe no more LVs: delete volumes and snapshots, or move '

@@ -294,6 +294,9 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
 # WARNING: PV UUID prefers device /dev/a because ...
 _UNUSED = re.compile(r'Not using device (\S+) for PV ([\w-]+)')
 _PREFERRED = re.compile(r'PV ([\w-]+) prefers device (\S+) because')
+# 2.03.16: WARNING: Device /dev/a has size of 8 sectors which is smaller than
+# corresponding PV size of 16 sectors. Was device resized?
+_TOO_SMALL = re.compile(r'Device (\S+) has size of .* smaller than .* PV size')
 
 
 def duplicates(stderr: str) -> dict[str, tuple[str, ...]]:
@@ -304,6 +307,11 @@ def duplicates(stderr: str) -> dict[str, tuple[str, ...]]:
     for pv_uuid, path in _PREFERRED.findall(stderr):
         found.setdefault(pv_uuid, set()).add(path)
     return {pv_uuid: tuple(sorted(paths)) for pv_uuid, paths in found.items()}
+
+
+def shrunk_devices(stderr: str) -> tuple[str, ...]:
+    """Return the devices that are smaller than the PVs on them."""
+    return tuple(dict.fromkeys(_TOO_SMALL.findall(stderr)))
 
 
 def lacks_device(stderr: str) -> bool:

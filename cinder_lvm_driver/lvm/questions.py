@@ -200,7 +200,8 @@ class Questions:
         done = self._commands.report(report.vg_command(self.vg_name))
         return dataclasses.replace(
             report.parse_vg(done.stdout, errors.duplicates(done.stderr)),
-            read_only_pvs=self._commands.read_only_devices)
+            read_only_pvs=self._commands.read_only_devices,
+            shrunk_pvs=errors.shrunk_devices(done.stderr))
 
     def get_extents(self, name: str) -> list[types.Extents]:
         """Return the extents of an LV whose segments are on PVs."""

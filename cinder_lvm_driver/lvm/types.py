@@ -310,6 +310,9 @@ class VolumeGroup:
         default_factory=dict)
     # Paths of PVs whose devices accept no writes.
     read_only_pvs: tuple[str, ...] = ()
+    # Paths of PVs whose devices are smaller than when LVM saw them first. LVM
+    # makes LVs in what is missing, and cannot activate them.
+    shrunk_pvs: tuple[str, ...] = ()
 
     @property
     def missing_pvs(self) -> int:

@@ -426,6 +426,31 @@ class ReadOnlyDiskTest(DevicesTestCase):
         self.assertEqual(set(), self.lv_names())
 
 
+class ShrunkDiskTest(DevicesTestCase):
+    """A disk that has become smaller, as a LUN or a partition can."""
+
+    def test_down(self):
+        volume = self.volume()
+        self.small_lv(volume.name)
+        pv, = self.pvs()
+        path = self.backing_file(pv)
+        size = int(self.root.run('stat', '-c', '%s', path))
+        self.resize(path, pv, size // 2)
+        try:
+            self.assert_down(self.driver, f'smaller.*{pv}.*old size')
+            again = self.make_driver(**THICK)
+            self.assert_down(again, 'smaller')
+            again.delete_volume(volume)
+        finally:
+            self.resize(path, pv, size)
+        self.assert_up(self.driver)
+        self.assertEqual(set(), self.lv_names())
+
+    def resize(self, path, pv, size):
+        self.root.run('truncate', '-s', size, path)
+        self.root.run('losetup', '-c', pv)
+
+
 class RenamedDiskTest(DevicesTestCase):
     """A SCSI disk that goes and comes back under another name."""
 

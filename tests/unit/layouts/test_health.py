@@ -68,6 +68,7 @@ class TestFaults(base.TestCase):
               ({'duplicate_pvs': {'uuid-a': ('/dev/a', '/dev/b')}},
                'uuid-a.*/dev/a and /dev/b.*multipath'),
               ({'read_only_pvs': ('/dev/a',)}, 'read-only.*/dev/a.*--setrw'),
+              ({'shrunk_pvs': ('/dev/a',)}, 'smaller.*/dev/a.*old size'),
               ({'metadata_free_bytes': 4095}, 'metadata area.*is full'),
               ({'metadata_free_bytes': 4096}, None),
               ({'max_lvs': 3}, None),

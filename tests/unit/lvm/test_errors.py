@@ -77,6 +77,19 @@ def recorded(version):
         for name, answer in answers.items()}
 
 
+class TestWarnings(base.TestCase):
+
+    def test_shrunk_devices(self):
+        line = ('  WARNING: Device %s has size of 1048576 sectors which is '
+                'smaller than corresponding PV size of 4194304 sectors. Was '
+                'device resized?\n')
+        self.assertEqual(('/dev/b', '/dev/a'), errors.shrunk_devices(
+            line % '/dev/b' + line % '/dev/a' + line % '/dev/b' +
+            '  WARNING: One or more devices used as PVs in VG vg have changed '
+            'sizes.\n'))
+        self.assertEqual((), errors.shrunk_devices(''))
+
+
 @ddt.ddt
 class TestClassify(base.TestCase):
 
