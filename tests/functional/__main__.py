@@ -7,6 +7,7 @@ folder of its name there.
 """
 
 import collections
+import faulthandler
 import logging
 import os
 import pwd
@@ -18,6 +19,8 @@ import unittest
 from tests.functional import root
 
 _PREFIX = 'tests.functional.'
+# In seconds: no test takes as long, unless it hangs.
+_MOST_SECONDS = 600
 
 
 class Result(unittest.TestResult):
@@ -31,6 +34,12 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self._started = time.monotonic()
         logging.getLogger(__name__).info('==== %s', test.id())
+        # Tells where a test hangs, before the test machine is stopped.
+        faulthandler.dump_traceback_later(_MOST_SECONDS, file=sys.stdout)
+
+    def stopTest(self, test):
+        faulthandler.cancel_dump_traceback_later()
+        super().stopTest(test)
 
     def _line(self, word, test):
         print('%-5s %6.1f s  %s' % (
