@@ -6,7 +6,6 @@ import functools
 import itertools
 import json
 import os
-import re
 import time
 import unittest
 from unittest import mock
@@ -289,10 +288,15 @@ class TestCase(unittest.TestCase):
 
     @contextlib.contextmanager
     def assert_raises_with(self, error, pattern):
-        """Fail unless a block raises an error whose text matches."""
+        """Fail unless a block raises an error whose text matches.
+
+        The text is one line that starts with the reason.
+        """
         with self.assertRaises(error) as caught:
             yield caught
-        self.assertRegex(str(caught.exception), re.compile(pattern, re.S))
+        text = str(caught.exception)
+        self.assertRegex(text, pattern)
+        self.assertNotRegex(text, '\n|^Bad or unexpected')
 
 
 class BackendTestCase(TestCase):

@@ -34,6 +34,13 @@ class HealthTestCase(base.TestCase):
             self.assertEqual('down', self.pool(driver)['backend_state'])
         return pool
 
+    def assert_serves(self, driver, volume):
+        """Fail unless a volume can be exported."""
+        found = driver.create_export(self.context, volume, None)
+        name = found['provider_location'].split()[1]
+        self.root.run('test', '-d', f'/sys/kernel/config/target/iscsi/{name}')
+        driver.remove_export(self.context, volume)
+
     def assert_up(self, driver):
         pool = self.pool(driver)
         self.assertEqual('up', pool['backend_state'])

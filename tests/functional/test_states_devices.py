@@ -7,9 +7,11 @@ the same name; disks that guests write to, and disks that do not answer.
 
 import contextlib
 import os
+from unittest import mock
 
 from cinder import exception
 
+from cinder_lvm_driver import devices
 from cinder_lvm_driver import lvm
 from tests.functional import base
 from tests.functional import fixtures
@@ -204,6 +206,25 @@ class GrownTest(DevicesTestCase):
         self.assert_whole()
         self.assertEqual({'b', 'new'}, self.lv_names())
 
+    def test_wipe(self):
+        """The VG is extended while the volume is wiped."""
+        volume = self.volume()
+        self.vg.rename_volume('a', volume.name)
+        more = self.disk('more')
+        wipe = devices.DeviceWriter.wipe
+
+        def extend_and_wipe(writer, device):
+            self.root.run('vgextend', '-qq', self.vg_name, more)
+            self.small_lv('newer', more)
+            wipe(writer, device)
+
+        with mock.patch.object(devices.DeviceWriter, 'wipe',
+                               extend_and_wipe):
+            self.make_driver(lvm_type='default').delete_volume(volume)
+            base.wait_until(lambda: self.lv_names() == {'b', 'new', 'newer'},
+                            'the volume is wiped and removed')
+        self.assert_whole()
+
     def test_tags(self):
         self.vg.add_tag('a', 'some')
         self.assert_whole()
@@ -267,19 +288,25 @@ class ReturnTest(DevicesTestCase):
         for volume in self.volumes:
             self.driver.delete_volume(volume)
 
-    @base.slow
     def test_volume_was_deleted_meanwhile(self):
         with self.lost():
             self.driver.delete_volume(self.volumes[0])
-            self.assert_down(self.driver, 'lacks the devices')
-            self.make_driver(**THICK).delete_volume(self.volumes[1])
-        advice = f'vgextend --restoremissing {self.vg_name} {self.second}'
-        self.assert_down(self.driver, advice)
-        self.assert_down(self.make_driver(**THICK), advice)
-        self.root.run(*advice.split())
+        self.assert_down(self.driver, self.advice)
+        self.root.run(*self.advice.split())
         self.assert_up(self.driver)
-        self.assert_up(self.make_driver(**THICK))
         self.assertIsNone(self.vg.get_volume('on-second').health)
+
+    @base.slow
+    def test_volume_was_deleted_by_a_service_that_was_started_meanwhile(self):
+        with self.lost():
+            self.make_driver(**THICK).delete_volume(self.volumes[1])
+        self.assert_down(self.make_driver(**THICK), self.advice)
+        self.root.run(*self.advice.split())
+        self.assert_up(self.make_driver(**THICK))
+
+    @property
+    def advice(self):
+        return f'vgextend --restoremissing {self.vg_name} {self.second}'
 
 
 class GuestDiskTest(DevicesTestCase):
@@ -532,11 +559,12 @@ class RenamedDiskTest(DevicesTestCase):
         volume = self.volume()
         driver.create_volume(volume)
         self.rename()
-        pool = self.pool(driver)
-        if pool['backend_state'] == 'up':
+        if self.pool(driver)['backend_state'] == 'up':
             self.checksum(f'/dev/scsi-vg/{volume.name}')
         else:
-            self.assertEqual(0, pool['free_capacity_gb'])
+            self.assert_down(
+                self.make_driver(volume_group='scsi-vg'),
+                'failed|no longer exist')
 
 
 class TrueReasonTest(DevicesTestCase):

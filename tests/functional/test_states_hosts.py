@@ -13,7 +13,10 @@ class SharedNameCases:
 
     def test_live_migration_between_hosts_of_one_name(self):
         volume = self.export()
-        source = self.attach(volume, host='source')
+        with self.assertLogs(exports.LOG, 'INFO') as logged:
+            source = self.attach(volume, host='source')
+        self.assertIn(f'{volume.id}: host source is allowed in',
+                      logged.output[-1])
         with self.assertLogs(exports.LOG, 'WARNING') as logged:
             connection = self.attach(volume, host='destination')
         self.assertRegex(logged.output[0], 'destination and source have the '
@@ -26,7 +29,9 @@ class SharedNameCases:
                 volume, dict(self.connector, host='source')))
             del volume.volume_attachment.objects[0]
             io.wait_for_more('after the source has left')
-        self.driver.terminate_connection(volume, self.connector)
+        with self.assertLogs(exports.LOG, 'INFO') as logged:
+            self.driver.terminate_connection(volume, self.connector)
+        self.assertRegex(logged.output[-1], f'{volume.id}: host .* is denied')
 
 
 class LioSharedNameTest(SharedNameCases, test_attach.AttachTestCase):

@@ -17,7 +17,6 @@ GIB = base.GIB
 TEMPLATE = 'openstack-production-eu-west-1-volume-%s'
 
 
-@base.slow
 class VgNamesTest(base.TestCase):
 
     def vg(self, name, size=3 * GIB):
@@ -52,10 +51,12 @@ class VgNamesTest(base.TestCase):
                 'lvs', '--noheadings', '-o', 'lv_name', name)),
             'all is deleted')
 
+    @base.slow
     def test_longest_name_for_a_pool(self):
         # 56 for reverts, which is less than 57 for the pool.
         self.assert_all_verbs_work(self.vg('p' * 56))
 
+    @base.slow
     def test_longest_name_for_thick_volumes(self):
         name = self.vg('t' * 51, 6 * GIB)
         self.assert_all_verbs_work(name, lvm_type='default',

@@ -10,6 +10,7 @@ from cinder_lvm_driver import health
 from cinder_lvm_driver import layouts
 from cinder_lvm_driver.lvm import vg as lvm_vg
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import startup
 from tests.functional import base
 from tests.functional import test_health
 
@@ -247,7 +248,8 @@ class OutOfStepTest(PoolTestCase):
     def test_pool_that_cannot_be_activated(self):
         """As after a reboot; thick volumes are served nevertheless."""
         self.driver.create_volume(self.volume())
-        self.root.run('lvcreate', '-qq', '-L', '8M', '-n', 'thick',
+        thick = self.volume()
+        self.root.run('lvcreate', '-qq', '-L', '8M', '-n', thick.name,
                       self.vg_name)
         kernel, _reported = self.ids()
         self.message(f'set_transaction_id {kernel} {kernel + 1}')
@@ -255,8 +257,8 @@ class OutOfStepTest(PoolTestCase):
         driver = self.make_driver()
         self.assert_down(driver, 'inactive.*transaction_id is '
                                  f'{kernel + 1}, while expected {kernel}')
-        driver._pools[0].vg.bring_up('thick')
-        self.assertEqual(('active',), self.lv('thick', 'lv_active'))
+        self.assert_serves(driver, thick)
+        self.assertEqual(('active',), self.lv(thick.name, 'lv_active'))
 
 
 class OrphanTest(PoolTestCase):
@@ -419,7 +421,8 @@ class DamagedPoolTest(PoolTestCase):
     def test_thick_volumes_are_served(self):
         volume = self.volume()
         self.driver.create_volume(volume)
-        self.root.run('lvcreate', '-qq', '-L', '8M', '-n', 'thick',
+        thick = self.volume()
+        self.root.run('lvcreate', '-qq', '-L', '8M', '-n', thick.name,
                       self.vg_name)
         device = dict(self.lvs('lv_name,devices', '-a'))[
             f'[{self.pool_name}_tmeta]']
@@ -430,7 +433,7 @@ class DamagedPoolTest(PoolTestCase):
         driver = self.make_driver()
         self.assert_down(driver, 'inactive.*Check of pool.*lvconvert '
                                  '--repair')
-        driver._pools[0].vg.bring_up('thick')
+        self.assert_serves(driver, thick)
         with self.assertRaises(API_EXCEPTION):
             driver.create_volume(self.volume())
 
@@ -512,21 +515,28 @@ class OtherPoolTest(test_health.HealthTestCase):
         again = self.make_driver()
         self.assertEqual({'renamed', volume.name}, self.lv_names())
         self.assert_down(again, pattern)
-        again._pools[0].vg.bring_up(volume.name)
+        self.assert_serves(again, volume)
         self.root.run('lvrename', self.vg_name, 'renamed', pool)
         self.assert_up(again)
         again.delete_volume(volume)
 
     def test_choice_of_auto_is_logged(self):
-        for setup, pattern in (
-                ((), 'thin: the VG is empty'),
-                (('-L', '8M', '-n', 'other'), 'thin: the VG has thin pool'),
-                (None, 'thick: the VG has LVs, such as other, and no thin')):
+        for setup, pattern, layout in (
+                ((), 'thin: the VG is empty', 'thin in pool'),
+                (('-L', '8M', '-n', 'other'), 'thin: the VG has thin pool',
+                 'thin in pool'),
+                (None, 'thick: the VG has LVs, such as other, and no thin',
+                 'default')):
             if setup is None:
                 self.root.run('lvremove', '-ff', '-y', f'{self.vg_name}/'
                               f'{self.vg_name}-pool')
             elif setup:
                 self.root.run('lvcreate', '-qq', *setup, self.vg_name)
-            with self.assertLogs(layouts.LOG, 'INFO') as logged:
+            with (self.assertLogs(layouts.LOG, 'INFO') as logged,
+                  self.assertLogs(startup.LOG, 'INFO') as started):
                 self.make_driver(lvm_type='auto')
             self.assertRegex(logged.output[0], pattern)
+            self.assertRegex(
+                '\n'.join(started.output),
+                f'VG {self.vg_name}, LVs {layout}.*'
+                'lvm_type = auto.*target_helper lioadm, portals 127.0.0.1')

@@ -3,12 +3,13 @@
 
 import contextlib
 import os
+from unittest import mock
 
 from cinder import exception
 
 from cinder_lvm_driver import health
-from cinder_lvm_driver.layouts import revert
 from cinder_lvm_driver.lvm import vg as lvm_vg
+from cinder_lvm_driver.operations import managing
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import test_health
@@ -21,11 +22,12 @@ API_EXCEPTION = exception.VolumeBackendAPIException
 SYSTEM_DIR = '/run/test-lvm'
 
 
-@base.slow
 class FullMetadataTest(test_health.HealthTestCase):
 
-    seconds = 60
+    seconds = 20
     pv_sizes = (24 * GIB,)
+    # By default it is four times as large.
+    vg_options = ('--metadatasize', '256k')
 
     def setUp(self):
         super().setUp()
@@ -67,7 +69,7 @@ class FullMetadataTest(test_health.HealthTestCase):
             for volume in volumes:
                 driver.create_volume(volume)
         self.assert_up(driver)
-        self.fill(48 * 1024)
+        self.fill(8192)
         with self.assertLogs(health.LOG, 'WARNING') as logged:
             self.assert_up(driver)
         self.assertRegex(logged.output[0], 'metadata area.*90 % full')
@@ -175,8 +177,8 @@ class RevertRoomTest(base.BackendTestCase):
         self.assertEqual(names, self.lv_names())
 
 
-class LateMergeTest(base.BackendTestCase):
-    """The service is killed, and LVM's command is not."""
+class KilledMergeTest(base.BackendTestCase):
+    """The service is killed, or LVM's command, or both."""
 
     seconds = 40
     settings = RevertRoomTest.settings
@@ -193,8 +195,8 @@ class LateMergeTest(base.BackendTestCase):
         self.now = self.checksum(self.device(self.volume_.name))
         self.names = self.lv_names()
 
-    def check(self, *, before_the_recovery):
-        """Let the command run before, or after the next start looks."""
+    def revert(self):
+        """Have the service killed at the merge; return the command."""
         commands = self.driver.vg._commands
         runner = commands._runner
         self.addCleanup(setattr, commands, '_runner', runner)
@@ -204,28 +206,66 @@ class LateMergeTest(base.BackendTestCase):
             self.driver.revert_to_snapshot(self.context, self.volume_,
                                            self.taken)
         commands._runner = runner
-        if before_the_recovery:
-            runner.run_long(*late.argv)
-        revert.Reverts(self.driver.vg).recover(
-            self.driver.vg.get_volumes(), lambda name: True)
-        if not before_the_recovery:
-            runner.run_long(*late.argv)
+        return late.argv
+
+    def start(self):
+        with mock.patch.object(managing, 'is_snapshot_of_cinder',
+                               return_value=True):
+            self.driver.check_for_setup_error()
+
+    def assert_recovered(self, *contents):
+        """Fail unless the volume has one of some contents."""
         base.wait_until(
             lambda: self.lv_names() == self.names
             and self.lv(self.volume_.name, 'lv_tags') == ('',),
             'no trace is left of the interrupted revert')
         self.root.run('lvchange', '-y', '-ay',
                       self.device('_' + self.taken.name))
-        self.assertEqual(
-            [self.then if before_the_recovery else self.now, self.then],
-            [self.checksum(self.device(name)) for name in (
-                self.volume_.name, '_' + self.taken.name)])
+        self.assertEqual(self.then, self.checksum(
+            self.device('_' + self.taken.name)))
+        self.assertIn(self.checksum(self.device(self.volume_.name)), contents)
 
     def test_command_that_begins_after_the_next_start(self):
-        self.check(before_the_recovery=False)
+        command = self.revert()
+        self.start()
+        self.driver.runner.run_long(*command)
+        self.assert_recovered(self.now)
 
     def test_command_that_ends_before_the_next_start(self):
-        self.check(before_the_recovery=True)
+        self.driver.runner.run_long(*self.revert())
+        self.start()
+        self.assert_recovered(self.then)
+
+    def test_command_that_is_killed_while_it_merges(self):
+        command = self.revert()
+        calls = test_states_pools.dm_calls(self.root, *command)
+        self.start()
+        self.assert_recovered(self.then)
+        self.write(self.device(self.volume_.name), 'now')
+        # The one after which the kernel merges, and those beside it.
+        last = max(number for number, call in calls.items()
+                   if call == 'DM_DEV_SUSPEND')
+        self.revert()
+        test_states_pools.kill_at(self.root, last + 1, *command)
+        self.start()
+        self.assert_recovered(self.then)
+
+    @base.slow
+    def test_command_that_is_killed_at_any_step(self):
+        command = self.revert()
+        calls = test_states_pools.dm_calls(self.root, *command)
+        steps = [number for number, call in calls.items() if call in (
+            'DM_TABLE_LOAD', 'DM_DEV_SUSPEND', 'DM_DEV_REMOVE')]
+        self.assertGreater(len(steps), 5)
+        for step in steps:
+            self.start()
+            self.assert_recovered(self.then, self.now)
+            self.write(self.device(self.volume_.name), 'now')
+            self.revert()
+            with self.subTest(step=step):
+                test_states_pools.kill_at(self.root, step, *command)
+        self.start()
+        self.assert_recovered(self.then, self.now)
 
 
 class LateRunner:
@@ -345,8 +385,3 @@ class ReturningLegTest(test_health.HealthTestCase):
     def of(self, name, field):
         return self.root.run('lvs', '--noheadings', '-o', field, '-S',
                              'lv_name=both', name).strip()
-
-    def of_volume(self, name):
-        volume = self.volume()
-        self.root.run('lvrename', self.vg_name, name, volume.name)
-        return volume
