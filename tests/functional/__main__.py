@@ -103,8 +103,10 @@ def class_suites(tests):
 
 def is_slow(test):
     """Tell whether a test or its class is marked as slow."""
-    method = getattr(test, test.id().rpartition('.')[2])
-    return getattr(method, 'slow', False) or getattr(test, 'slow', False)
+    name = test.id().rpartition('.')[2]
+    return (getattr(test, 'slow', False)
+            or getattr(getattr(test, name), 'slow', False)
+            or name in getattr(test, 'slow_tests', ()))
 
 
 def is_ours(suite, claims):

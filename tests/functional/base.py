@@ -105,12 +105,14 @@ class TestCase(unittest.TestCase):
     """A test with root's help and one VG, which all tests of a class use.
 
     :cvar seconds: roughly, of each test; the longest classes are run first
+    :cvar slow_tests: inherited ones that are marked as slow in this class
     :cvar direct: see ``fixtures.loop_device``
     :cvar vg_options: of vgcreate
     """
 
     maxDiff = None
     seconds = 10
+    slow_tests = ()
     pv_sizes = (2 * GIB,)
     direct = True
     vg_options = ()

@@ -375,6 +375,11 @@ class ISCSICases:
 
 class ThinAttachTest(ISCSICases, AttachCases, AttachTestCase):
 
+    slow_tests = (
+        'test_copy_of_a_volume_has_no_export_to_remove',
+        'test_two_volumes_whose_names_begin_alike',
+    )
+
     def assert_is(self, volume, path):
         wwid = self.root.run('/lib/udev/scsi_id', '-g', '-u', path)
         self.assertIn(volume.id.replace('-', '')[:25], wwid)

@@ -178,11 +178,13 @@ class VolumeGroupTest(CheckTestCase):
         return self.root.run('vgs', '--noheadings', '-o', 'pv_name',
                              self.vg_name).split()
 
+    @base.slow
     def test_no_such_vg(self):
         self.fails('volume group: VG nope was not found: create it with '
                    'vgcreate, or set option volume_group',
                    volume_group='nope')
 
+    @base.slow
     def test_foreign_system_id(self):
         self.root.run('vgchange', '-qq', '-y', '--systemid', 'other-host',
                       self.vg_name)
@@ -194,6 +196,7 @@ class VolumeGroupTest(CheckTestCase):
                 'global{system_id_source="lvmlocal"} '
                 'local{system_id="other-host"}', self.vg_name)
 
+    @base.slow
     def test_exported(self):
         self.root.run('vgexport', '-qq', self.vg_name)
         try:
@@ -201,11 +204,13 @@ class VolumeGroupTest(CheckTestCase):
         finally:
             self.root.run('vgimport', '-qq', self.vg_name)
 
+    @base.slow
     def test_hidden_by_a_filter(self):
         with self.lvm_conf('devices{global_filter=["r|.*loop.*|"]}') as path:
             self.fails('filter in lvm.conf rejects: accept it there',
                        lvm_conf_file=path)
 
+    @base.slow
     def test_hidden_by_the_devices_file(self):
         with self.lvm_conf('devices{use_devicesfile=1}',
                            'VERSION=1.1.1\n') as path:
@@ -220,6 +225,7 @@ class VolumeGroupTest(CheckTestCase):
             'Failure .* lvm.conf: LVM cannot read .*lvm.conf.*Correct', line)
             for line in lines), lines)
 
+    @base.slow
     def test_volume_list(self):
         with self.lvm_conf('activation{volume_list=["other"]}') as path:
             self.fails('activates no LV of VG .*volume_list.*: add "',
@@ -255,6 +261,7 @@ class VolumeGroupTest(CheckTestCase):
             self.root.run('losetup', '-d', second)
             self.root.run('udevadm', 'settle')
 
+    @base.slow
     def test_too_few_pvs_for_the_copies(self):
         self.warns('no raid1 volume, which needs 3 PVs, can be created',
                    lvm_mirrors=2)

@@ -35,11 +35,13 @@ class LIOContractTest(Contract, base.TestCase):
     VARIABLE = 'LIO_DEVICES'
 
 
+@base.slow
 class NvmetContractTest(Contract, base.TestCase):
     MODULE = 'tests.functional.nvmet_on_kernel'
     VARIABLE = 'NVMET_DEVICES'
 
 
+@base.slow
 class TgtContractTest(Contract, base.TestCase):
     MODULE = 'tests.functional.tgt_on_daemon'
     VARIABLE = 'TGT_DEVICES'

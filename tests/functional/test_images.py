@@ -124,6 +124,7 @@ class ThinImagesTest(ImageVerbs, base.BackendTestCase):
         self.assertEqual('0.00', *self.lv(volume.name, 'data_percent'))
 
 
+@base.slow
 class ThickImagesTest(ImageVerbs, base.BackendTestCase):
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (3 * GIB,)

@@ -133,6 +133,7 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
             self.assertEqual(
                 0, float(self.lv(volume.name, 'data_percent')[0]))
 
+    @base.slow
     def test_detached_while_a_process_has_it_open(self):
         volume = self.create()
         self.attach_here(volume)
@@ -168,6 +169,7 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
         self.assertFalse(self.detach(volume, self.node))
         self.assertEqual(1, len(self.targets()))
 
+    @base.slow
     def test_in_tree_driver_detaches(self):
         volume = self.create()
         self.write(self.device(volume.name), 'data')
@@ -178,6 +180,7 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
         self.detach(volume, self.node, upstream)
         self.assertEqual(before, self.checksum(self.device(volume.name)))
 
+    @base.slow
     def test_snapshot_is_read_and_not_written(self):
         volume = self.create()
         self.write(self.device(volume.name), 'before')
@@ -209,6 +212,7 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
 
 class ThickLocalAttachTest(LocalCases, LocalAttachTestCase):
 
+    slow_tests = ('test_life_of_an_attachment',)
     settings = test_thick.THICK
 
     def test_snapshot_has_a_target_that_refuses_writes(self):

@@ -70,6 +70,14 @@ class NvmetTestCase(test_attach.AttachTestCase):
 
 
 class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
+    slow_tests = (
+        'test_all_hosts_are_detached',
+        'test_copy_of_a_volume_has_no_export_to_remove',
+        'test_missing_lv_does_not_keep_others_from_being_served',
+        'test_second_attachment_of_a_host_keeps_its_access',
+        'test_snapshot_is_read_and_not_written',
+    )
+
     OTHER_HOST = {'nqn': 'nqn.2014-08.org.nvmexpress:uuid:'
                          'bbbbbbbb-2222-3333-4444-555555555555'}
 
@@ -102,6 +110,7 @@ class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
         self.assertNotIn(nqn, self.root.try_run(
             *ask, self.OTHER_HOST['nqn']).stdout)
 
+    @base.slow
     def test_locked_out_while_connected(self):
         volume = self.export(multiattach=True)
         connection = self.attach(volume)

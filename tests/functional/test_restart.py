@@ -128,6 +128,7 @@ class NvmetRestartTest(RestartCases, test_nvmet.NvmetTestCase):
         return self.inodes(f'{test_nvmet.CONFIGFS}/subsystems', 'nqn.iqn*')
 
 
+@base.slow
 class TgtRestartTest(ISCSIRestartCases, test_tgt.TgtTestCase):
 
     def identities(self):

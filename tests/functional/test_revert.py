@@ -119,6 +119,7 @@ class RevertVerbs:
 
 class ThinRevertTest(RevertVerbs, base.BackendTestCase):
 
+    slow_tests = ('test_volume_in_use',)
     settings = {'lvm_type': 'thin'}
     larger = 2
 
@@ -128,6 +129,7 @@ class ThinRevertTest(RevertVerbs, base.BackendTestCase):
 
 class ThickRevertTest(RevertVerbs, base.BackendTestCase):
 
+    slow_tests = ('test_end_of_the_service_at_any_step',)
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     pv_sizes = (6 * GIB,)
     direct = False
@@ -137,6 +139,7 @@ class ThickRevertTest(RevertVerbs, base.BackendTestCase):
         # Its snapshots cost as much again each.
         return self.create_small()
 
+    @base.slow
     def test_merge_that_nobody_waits_for(self):
         contents = self.contents()
         names = self.lv_names()

@@ -64,6 +64,7 @@ class SetupTest(base.TestCase):
         self.assert_refused('target_ip_address', target_ip_address='no ip')
         self.assertEqual(set(), self.lv_names())
 
+    @base.slow
     def test_lv_in_the_place_of_the_pool(self):
         name = self.vg_name + '-pool'
         self.root.run('lvcreate', '-qq', '-L', '8M', '-n', name,
@@ -75,6 +76,7 @@ class SetupTest(base.TestCase):
                       self.vg_name)
         self.assert_refused('no free space', lvm_type='thin')
 
+    @base.slow
     def test_auto_is_thick_beside_other_lvs(self):
         self.root.run('lvcreate', '-qq', '-L', '8M', '-n', 'other',
                       self.vg_name)
@@ -83,6 +85,7 @@ class SetupTest(base.TestCase):
         self.assertTrue(pool['thick_provisioning_support'])
         self.assertEqual({'other'}, self.lv_names())
 
+    @base.slow
     def test_auto_is_thin_on_an_empty_group_and_on_its_pool(self):
         for _ in 'empty', 'with the pool':
             driver = self.make_driver(lvm_type='auto')

@@ -31,6 +31,7 @@ class BusyTest(test_attach.AttachTestCase):
                           f'0 2048 linear {self.device(volume.name)} 0')
             self.assert_busy(volume, 'in use by device on-top')
 
+    @base.slow
     def test_volume_that_is_swapped_to(self):
         volume = self.create()
         device = self.device(volume.name)
@@ -39,6 +40,7 @@ class BusyTest(test_attach.AttachTestCase):
             self.root.run('swapon', device)
             self.assert_busy(volume, 'in use by swap')
 
+    @base.slow
     def test_volume_below_a_loop_device(self):
         volume = self.create()
         loop = self.root.run('losetup', '-f', '--show',
@@ -57,6 +59,7 @@ class BusyTest(test_attach.AttachTestCase):
         with base.opened(self.root, self.device(volume.name)):
             self.assert_busy(volume, "in use by a process.*'fuser -v /dev/")
 
+    @base.slow
     def test_volume_that_our_process_has_open(self):
         volume = self.create()
         device = self.device(volume.name)

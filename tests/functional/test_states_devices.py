@@ -225,6 +225,7 @@ class GrownTest(DevicesTestCase):
                             'the volume is wiped and removed')
         self.assert_whole()
 
+    @base.slow
     def test_tags(self):
         self.vg.add_tag('a', 'some')
         self.assert_whole()
@@ -232,6 +233,7 @@ class GrownTest(DevicesTestCase):
         self.vg.delete_tag('a', 'some')
         self.assertEqual(set(), self.vg.get_volume('a').tags)
 
+    @base.slow
     def test_permission(self):
         self.root.run('lvchange', '-qq', '--permission', 'r',
                       f'{self.vg_name}/a')
@@ -382,6 +384,7 @@ class HangingDiskTest(DevicesTestCase):
             driver.create_volume(volume)
             driver.delete_volume(volume)
 
+    @base.slow
     def test_pv_of_somebody_else(self):
         device = self.device_on(self.disk('else'), 'other-pv')
         self.root.run('vgcreate', '-qq', '--devices', device, 'other-vg',

@@ -129,6 +129,7 @@ class NvmetNodesTest(ServedCases, test_nvmet.NvmetTestCase):
     pass
 
 
+@base.slow
 class TgtNodesTest(ServedCases, test_tgt.TgtTestCase):
     pass
 

@@ -203,6 +203,7 @@ class MovingVolumeTest(base.BackendTestCase):
             self.assertEqual(names, self.lv_names())
 
 
+@base.slow
 class MovingMirrorTest(base.BackendTestCase):
 
     seconds = 30
@@ -242,6 +243,7 @@ class OutOfStepTest(PoolTestCase):
     def test_kernel_is_behind(self):
         self.check(-1)
 
+    @base.slow
     def test_kernel_is_ahead(self):
         self.check(1)
 
@@ -307,6 +309,7 @@ class OrphanTest(PoolTestCase):
             self.driver.create_snapshot(self.snapshot(self.source))
         self.assert_set_aside(logged)
 
+    @base.slow
     def test_clone(self):
         clone = self.volume()
         with self.assertLogs(lvm_vg.LOG, 'ERROR') as logged:
@@ -315,6 +318,7 @@ class OrphanTest(PoolTestCase):
                          self.checksum(self.device(clone.name)))
         self.assert_set_aside(logged)
 
+    @base.slow
     def test_revert(self):
         """LVM deletes the data itself if the origin is inactive."""
         self.driver.revert_to_snapshot(self.context, self.source, self.origin)
@@ -409,6 +413,7 @@ class KilledRemovalTest(PoolTestCase):
             self.driver.delete_volume(volume)
         self.assertEqual({self.pool_name}, self.lv_names())
 
+    @base.slow
     def test_before_it_is_deleted(self):
         self.check(0)
 

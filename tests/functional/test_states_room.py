@@ -90,6 +90,7 @@ class FullMetadataTest(test_health.HealthTestCase):
         for volume in volumes:
             driver.delete_volume(volume)
 
+    @base.slow
     def test_thin(self):
         self.check(lvm_type='thin')
 
@@ -334,6 +335,7 @@ class FullArchiveTest(test_health.HealthTestCase):
     def test_thin(self):
         self.check(lvm_type='thin')
 
+    @base.slow
     def test_thick(self):
         self.check(lvm_type='default', volume_clear='none')
 

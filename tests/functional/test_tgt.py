@@ -79,6 +79,15 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
                     test_attach.RecoveryCases, test_attach.LifeCases,
                     TgtTestCase):
 
+    slow_tests = (
+        'test_all_hosts_are_detached',
+        'test_copy_of_a_volume_has_no_export_to_remove',
+        'test_missing_lv_does_not_keep_others_from_being_served',
+        'test_second_attachment_of_a_host_keeps_its_access',
+        'test_snapshot_is_read_and_not_written',
+        'test_two_volumes_whose_names_begin_alike',
+    )
+
     def assert_is(self, volume, path):
         self.assertEqual(
             '36e0' + volume.id[:29].replace('-', '0'),
@@ -109,6 +118,7 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
                 'oflag=direct').code)
         self.assertEqual(before, self.checksum(self.device(volume.name)))
 
+    @base.slow
     def test_two_hosts(self):
         volume = self.export(multiattach=True)
         connection = self.attach(volume)
@@ -157,6 +167,7 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
         self.root.run(*node, '--login')
         self.addCleanup(self.root.try_run, *node, '--logout')
 
+    @base.slow
     def test_daemon_is_started_before_us(self):
         volume = self.export()
         with self.connected(self.attach(volume)) as (_brick, path):

@@ -61,6 +61,7 @@ class ThickCases:
 
 class ThickAttachTest(ThickCases, test_attach.SnapshotAttachCases,
                       test_attach.AttachTestCase):
+    slow_tests = ('test_snapshot_is_read_and_not_written',)
     settings = THICK
 
     def test_extend_in_use_with_snapshot_is_refused(self):
@@ -75,6 +76,7 @@ class ThickAttachTest(ThickCases, test_attach.SnapshotAttachCases,
                          self.lv(volume.name, 'lv_size,lv_active'))
 
 
+@base.slow
 class NvmetThickTest(ThickCases, test_attach.SnapshotAttachCases,
                      test_nvmet.NvmetTestCase):
     settings = {**test_nvmet.NvmetTestCase.settings, **THICK}
@@ -82,6 +84,7 @@ class NvmetThickTest(ThickCases, test_attach.SnapshotAttachCases,
     snapshot_stays_as_it_is = False
 
 
+@base.slow
 class TgtThickTest(ThickCases, test_tgt.TgtTestCase):
     settings = {**test_tgt.TgtTestCase.settings, **THICK}
 
@@ -104,6 +107,7 @@ class MirroredCases(ThickCases):
         """Leave out snapshots, which test_volumes has."""
 
 
+@base.slow
 class MirroredAttachTest(MirroredCases, test_attach.AttachTestCase):
     settings = MIRRORED
 
@@ -112,5 +116,6 @@ class NvmetMirroredTest(MirroredCases, test_nvmet.NvmetTestCase):
     settings = {**test_nvmet.NvmetTestCase.settings, **MIRRORED}
 
 
+@base.slow
 class TgtMirroredTest(MirroredCases, test_tgt.TgtTestCase):
     settings = {**test_tgt.TgtTestCase.settings, **MIRRORED}

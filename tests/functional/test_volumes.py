@@ -211,6 +211,10 @@ class VolumeVerbs:
 
 
 class ThinVolumesTest(VolumeVerbs, base.BackendTestCase):
+    slow_tests = (
+        'test_mounted_volume_is_busy',
+        'test_volume_whose_name_begins_another',
+    )
     settings = {'lvm_type': 'thin'}
     segtype = 'thin'
 
@@ -265,6 +269,16 @@ class ThickLVs:
 
 
 class ThickVolumesTest(ThickLVs, VolumeVerbs, base.BackendTestCase):
+    slow_tests = (
+        'test_copy_over_an_existing_volume_leaves_nothing',
+        'test_delete_snapshot_twice',
+        'test_larger_volume_from_snapshot_and_from_volume',
+        'test_manage_keeps_every_byte_of_an_odd_size',
+        'test_manage_snapshot_of_the_right_volume_only',
+        'test_mounted_volume_is_busy',
+        'test_references_that_cannot_be_managed',
+        'test_volume_whose_name_begins_another',
+    )
     settings = {'lvm_type': 'default', 'volume_clear': 'none'}
     segtype = 'linear'
     pv_sizes = (12 * GIB,)
@@ -465,6 +479,8 @@ class MirroredVolumesTest(base.BackendTestCase):
     settings = {'lvm_type': 'default', 'lvm_mirrors': 1,
                 'volume_clear': 'none'}
     segtype = 'raid1'
+    slow_tests = ('test_create_and_delete',
+                  'test_snapshot_keeps_data_that_the_volume_loses')
     pv_sizes = (6 * GIB,) * 3
     direct = False
 
