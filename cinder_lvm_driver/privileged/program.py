@@ -22,14 +22,12 @@ import sys
 import types
 from typing import Any
 
-from oslo_privsep import daemon as privsep_daemon
 from oslo_rootwrap import daemon as rootwrap_daemon
 from oslo_rootwrap import filters
 from oslo_rootwrap import subprocess
 from oslo_rootwrap import wrapper
 
 from cinder_lvm_driver import naming
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import commands
 from cinder_lvm_driver.privileged import ownership
 
@@ -119,6 +117,11 @@ def _serve_commands() -> None:
 
 
 def _serve_verbs(path: str) -> None:
-    sys.argv[1:] = ['--privsep_context', privileged.context.pypath,
+    # They import eventlet, which takes longer than all else here and doubles
+    # the memory of this process.
+    from oslo_privsep import daemon
+
+    from cinder_lvm_driver.privileged import verbs
+    sys.argv[1:] = ['--privsep_context', verbs.context.pypath,
                     '--privsep_sock_path', path]
-    privsep_daemon.helper_main()
+    daemon.helper_main()

@@ -7,6 +7,7 @@ from unittest import mock
 
 import ddt
 import fixtures
+from oslo_privsep import daemon
 from oslo_rootwrap import wrapper
 
 from cinder_lvm_driver.privileged import commands
@@ -25,7 +26,7 @@ class TestProgram(base.TestCase):
         self.commands = self.useFixture(fixtures.MockPatchObject(
             program.rootwrap_daemon, 'daemon_start')).mock
         self.verbs = self.useFixture(fixtures.MockPatchObject(
-            program.privsep_daemon, 'helper_main')).mock
+            daemon, 'helper_main')).mock
         self.useFixture(fixtures.MockPatchObject(wrapper, 'subprocess'))
 
     def run_with(self, *arguments):
@@ -42,8 +43,8 @@ class TestProgram(base.TestCase):
     def test_verbs(self):
         self.assertEqual(
             ['cinder-lvm-root', '--privsep_context',
-             'cinder_lvm_driver.privileged.context', '--privsep_sock_path',
-             '/tmp/x/privsep.sock'],
+             'cinder_lvm_driver.privileged.verbs.context',
+             '--privsep_sock_path', '/tmp/x/privsep.sock'],
             self.run_with('verbs', '/tmp/x/privsep.sock'))
         self.verbs.assert_called_once_with()
         self.commands.assert_not_called()
