@@ -18,8 +18,8 @@ import sys
 import tempfile
 from unittest import mock
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import snapshot_set
+from cinder_lvm_driver.privileged import verbs
 from tests.functional import fixtures
 
 MEMBERS = 2, 4, 16
@@ -114,7 +114,7 @@ def measure(count, rounds):
 
 def main(rounds='200'):
     os.makedirs('/var/tmp/cinder-lvm-driver', exist_ok=True)
-    with mock.patch.object(privileged.context, 'client_mode', False), \
+    with mock.patch.object(verbs.context, 'client_mode', False), \
             fixtures.volume_group(ROOT, VG, (4 * 2 ** 30,)):
         for count in MEMBERS:
             measure(count, int(rounds))

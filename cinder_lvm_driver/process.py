@@ -11,12 +11,14 @@ import dataclasses
 import logging
 import os
 import pwd
+import queue
 import re
 import resource
 import subprocess
 import threading
 import time
 from typing import Any, Protocol
+import weakref
 
 from oslo_concurrency import processutils
 from oslo_rootwrap import client as rootwrap_client
@@ -57,6 +59,7 @@ class _NotAlarming(logging.Filter):
 rootwrap_client.LOG.addFilter(_NotAlarming())
 
 Execute = Callable[..., tuple[str, str]]
+_Request = Callable[[rootwrap_client.Client], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,13 +220,41 @@ def _checked(argv: tuple[str, ...], exit_code: int, stdout: str,
     raise failure(argv, exit_code, stdout, stderr)
 
 
+class _Daemon:
+    """A rootwrap daemon, and a thread of its own that asks it.
+
+    A client opens a connection for each thread that calls it, which costs as
+    much as a short command, and keeps it as long as that thread lives.
+    """
+
+    def __init__(self, start_command: list[str]) -> None:
+        """Start the thread; the first command starts the daemon.
+
+        :raises RuntimeError: this host has no more threads
+        """
+        asked: queue.Queue[_Request | None] = queue.Queue()
+        client = rootwrap_client.Client(start_command)
+        threading.Thread(target=_serve, args=[asked, client],
+                         daemon=True).start()
+        weakref.finalize(self, asked.put, None)
+        self.ask = asked.put
+
+
+def _serve(asked: queue.Queue[_Request | None],
+           client: rootwrap_client.Client) -> None:
+    while (request := asked.get()) is not None:
+        request(client)
+        # The next one may come much later.
+        del request
+
+
 class _Daemons:
     """Rootwrap daemons of one kind, started on demand up to a limit."""
 
     def __init__(self, start_command: list[str], limit: int) -> None:
         self._start_command = start_command
         self._free = threading.Semaphore(limit)
-        self._idle: list[rootwrap_client.Client] = []
+        self._idle: list[_Daemon] = []
         # Another object after each command.
         self._last_ended = object()
 
@@ -234,63 +265,56 @@ class _Daemons:
         A command that timed out keeps its daemon until it ends, so that no
         more commands hang than there are daemons.
         """
-        self._lease(argv, timeout)
+        daemon = self._lease(argv, timeout)
         answer: list[tuple[int, str, str] | BaseException] = []
-        # Not Thread.join: with eventlet and Python 3.13 that raises
-        # eventlet.Timeout, which no 'except Exception' catches.
         ended = threading.Event()
 
-        def ask() -> None:
+        def ask(client: rootwrap_client.Client) -> None:
             try:
-                answer.append(self._call(argv))
+                answer.append(client.execute(list(argv)))
             # The waiting thread raises it again.
             except BaseException as exc:  # noqa: BLE001
                 answer.append(exc)
+            self._return(daemon)
             ended.set()
 
-        # In a thread of its own, also without a timeout: a client opens a
-        # connection for each thread that calls it, and closes it when that
-        # thread ends, not when the daemon does.
-        thread = threading.Thread(target=ask, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as exc:
-            # This host has no more threads; the daemon stays idle.
-            self._free.release()
-            raise DaemonFailed(argv, exc) from exc
+        daemon.ask(ask)
         if not ended.wait(timeout):
             raise CommandTimedOut(argv, timeout or 0)
+        if isinstance(answer[0], Exception):
+            # A bare Exception, EOFError, OSError, RemoteError, ...
+            raise DaemonFailed(argv, answer[0]) from answer[0]
         if isinstance(answer[0], BaseException):
             raise answer[0]
         return _checked(argv, *answer[0])
 
-    def _lease(self, argv: tuple[str, ...], timeout: float | None) -> None:
+    def _lease(self, argv: tuple[str, ...],
+               timeout: float | None) -> _Daemon:
         """Wait for an idle daemon, as long as other commands end.
 
         :raises CommandTimedOut: no command ended before the timeout: all
             hang
+        :raises DaemonFailed: there can be no more daemons
         """
         last = self._last_ended
         while not self._free.acquire(timeout=timeout):
             if self._last_ended is last:
                 raise CommandTimedOut(argv, timeout or 0)
             last = self._last_ended
-
-    def _call(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         try:
-            client = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            client = rootwrap_client.Client(self._start_command)
+            pass
         try:
-            exit_code, stdout, stderr = client.execute(list(argv))
-            return exit_code, stdout, stderr
-        # A bare Exception, EOFError, OSError, RemoteError, ...
-        except Exception as exc:
-            raise DaemonFailed(argv, exc) from exc
-        finally:
-            self._idle.append(client)
-            self._last_ended = object()
+            return _Daemon(self._start_command)
+        except RuntimeError as exc:
             self._free.release()
+            raise DaemonFailed(argv, exc) from exc
+
+    def _return(self, daemon: _Daemon) -> None:
+        self._idle.append(daemon)
+        self._last_ended = object()
+        self._free.release()
 
 
 class RootwrapRunner:

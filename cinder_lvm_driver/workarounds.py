@@ -14,8 +14,8 @@ from cinder.image import image_utils
 from cinder import privsep
 from cinder import utils
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import ownership
+from cinder_lvm_driver.privileged import verbs
 
 
 class KeptExport:
@@ -122,7 +122,7 @@ def run_privileged_code_as_cinder_does() -> None:
     whole process, so that no privsep daemon ever starts.
     """
     if not privsep.sys_admin_pctxt.client_mode:
-        privileged.context.set_client_mode(False)
+        verbs.context.set_client_mode(False)
         ownership.serve_root()
 
 

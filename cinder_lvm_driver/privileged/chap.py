@@ -3,11 +3,11 @@
 
 import dataclasses
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 
-@privileged.value
+@verbs.value
 class Chap:
     """A CHAP name and secret."""
 

@@ -4,9 +4,9 @@
 from collections.abc import Iterator
 from typing import TypedDict
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 # Others tell more than anybody needs to know, such as dm-crypt's key.
 _TOLD_TARGETS = ('thin', 'thin-pool')
@@ -22,7 +22,7 @@ class Device(TypedDict):
     status: str
 
 
-@privileged.context.entrypoint
+@verbs.context.entrypoint
 def stack(name: str) -> list[Device]:
     """Return a device and those below it; empty if there is none.
 

@@ -12,9 +12,9 @@ import contextlib
 import os
 import struct
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 _ATTRIBUTE = 'system.posix_acl_access'
 # linux/posix_acl_xattr.h and posix_acl.h: a version, and entries of tag,
@@ -42,7 +42,7 @@ def lent(path: str) -> Iterator[None]:
         _take_back(path)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def _lend(path: str, user: int) -> None:
     path = validation.device(path)
     mode = os.stat(path).st_mode
@@ -57,7 +57,7 @@ def _lend(path: str, user: int) -> None:
             path, f'gets no access control list: {exc.strerror}') from exc
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def _take_back(path: str) -> None:
     # A device that is gone, or that has no list, needs nothing.
     with contextlib.suppress(errors.DeviceNotUsable, OSError):

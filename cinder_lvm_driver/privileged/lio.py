@@ -12,18 +12,18 @@ import dataclasses
 import logging
 from typing import Literal
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio_tree
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 LOG = logging.getLogger(__name__)
 
 
-@privileged.value
+@verbs.value
 class Served:
     """The result of ``create_target``.
 
@@ -35,7 +35,7 @@ class Served:
     refused: tuple[listening.Refused, ...]
 
 
-@privileged.value
+@verbs.value
 class ListedTarget:
     """A target as it is now.
 
@@ -51,7 +51,7 @@ class ListedTarget:
     initiators: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def create_target(*, target_iqn: str, device: str, serial: str,
                   portals: Iterable[listening.Portal], chap: Chap,
                   initiators: Iterable[str], iser: bool = False,
@@ -111,7 +111,7 @@ def create_target(*, target_iqn: str, device: str, serial: str,
     return Served(lio_tree.discards(backstore), tuple(refused))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def allow_initiator(*, target_iqn: str, initiator_iqn: str,
                     chap: Chap) -> bool:
     """Allow an initiator to log in with CHAP and use LUN 0.
@@ -132,7 +132,7 @@ def allow_initiator(*, target_iqn: str, initiator_iqn: str,
     return lio_tree.discards(backstore)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
     """Remove the ACL of an initiator; the kernel ends its session."""
     target_iqn = validation.iscsi_name('target', target_iqn)
@@ -141,7 +141,7 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
     lio_tree.remove_acl(tpg / 'acls' / initiator_iqn)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_all_initiators(target_iqn: str) -> None:
     """Remove all ACLs of a target; the kernel ends the sessions."""
     target_iqn = validation.iscsi_name('target', target_iqn)
@@ -149,7 +149,7 @@ def deny_all_initiators(target_iqn: str) -> None:
         lio_tree.remove_acl(acl)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def delete_target(target_iqn: str, device: str | None = None) -> None:
     """Remove a target and its backstore, or the rest of an incomplete one.
 
@@ -162,7 +162,7 @@ def delete_target(target_iqn: str, device: str | None = None) -> None:
         _delete(target_iqn)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def find_unused(target_iqns: Iterable[str]) -> tuple[str, ...]:
     """Return the targets that no initiator may use, and rests of targets.
 
@@ -173,7 +173,7 @@ def find_unused(target_iqns: Iterable[str]) -> tuple[str, ...]:
         if _is_unused(validation.iscsi_name('target', target_iqn)))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def list_targets() -> Mapping[str, ListedTarget]:
     """Return all targets by IQN."""
     return configfs.describe_each(

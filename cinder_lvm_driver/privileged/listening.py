@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import socket
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 
-@privileged.value
+@verbs.value
 class Portal:
     """An address and a port that a target listens on.
 
@@ -58,7 +58,7 @@ class Portal:
                       validation.nvme_transport(self.transport))
 
 
-@privileged.value
+@verbs.value
 class Refused:
     """A portal that a target cannot listen on, as text, and the reason."""
 

@@ -12,19 +12,19 @@ import dataclasses
 import os
 from typing import Literal
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet_tree
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 Host = nvmet_tree.Host
 # Not the name of a host: shows which attributes the kernel has for hosts.
 _NOBODY = Host('nqn.2026-11.invalid.cinder-lvm-driver:nobody')
 
 
-@privileged.value
+@verbs.value
 class Served:
     """A namespace that a verb serves.
 
@@ -35,7 +35,7 @@ class Served:
     discard: bool
 
 
-@privileged.value
+@verbs.value
 class ListedNamespace:
     """An enabled namespace as it is now."""
 
@@ -43,7 +43,7 @@ class ListedNamespace:
     uuid: str
 
 
-@privileged.value
+@verbs.value
 class ListedSubsystem:
     """A subsystem as it is now.
 
@@ -59,7 +59,7 @@ class ListedSubsystem:
     portals: tuple[listening.Portal, ...] = ()
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def create_subsystem(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
                      hosts: Iterable[Host],
                      portals: Iterable[listening.Portal], first_port_id: int,
@@ -99,7 +99,7 @@ def create_subsystem(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
                   first_port_id)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def create_namespace(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
                      lowest_nsid: int, highest_nsid: int, host: Host,
                      portals: Iterable[listening.Portal],
@@ -136,7 +136,7 @@ def create_namespace(*, subsystem_nqn: str, device: str, uuid: str, nsid: int,
                   first_port_id)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def listen(subsystems: Mapping[str, Iterable[listening.Portal]],
            first_port_id: int) -> Mapping[str, tuple[listening.Refused, ...]]:
     """Serve complete subsystems on as many of their portals as possible.
@@ -161,7 +161,7 @@ def listen(subsystems: Mapping[str, Iterable[listening.Portal]],
     return refused
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def allow_host(subsystem_nqn: str, host: Host) -> bool:
     """Allow a host to use the namespaces of a subsystem.
 
@@ -181,7 +181,7 @@ def allow_host(subsystem_nqn: str, host: Host) -> bool:
     return all(map(nvmet_tree.discards, namespaces))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def set_keys(hosts: Iterable[Host]) -> None:
     """Set the keys of those hosts that the kernel knows.
 
@@ -192,7 +192,7 @@ def set_keys(hosts: Iterable[Host]) -> None:
             nvmet_tree.set_key(host)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_host(subsystem_nqn: str, host_nqn: str) -> None:
     """Deny a host, and end its connection.
 
@@ -212,7 +212,7 @@ def deny_host(subsystem_nqn: str, host_nqn: str) -> None:
     nvmet_tree.remove_unused(nvmet_tree.host(host_nqn))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_all_hosts(subsystem_nqn: str) -> None:
     """Deny all hosts, and disable the namespaces."""
     subsystem = _valid_subsystem(subsystem_nqn)
@@ -225,7 +225,7 @@ def deny_all_hosts(subsystem_nqn: str) -> None:
         nvmet_tree.remove_unused(nvmet_tree.host(host_nqn))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def delete_namespace(subsystem_nqn: str, uuid: str,
                      device: str | None = None) -> None:
     """Stop serving a device; remove the subsystem after its last device.
@@ -246,7 +246,7 @@ def delete_namespace(subsystem_nqn: str, uuid: str,
         nvmet_tree.remove(subsystem)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
     """Remove a subsystem, or the rest of an incomplete one.
 
@@ -262,7 +262,7 @@ def delete_subsystem(subsystem_nqn: str, device: str | None = None) -> None:
     nvmet_tree.remove(subsystem)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def find_unused(subsystem_nqns: Iterable[str]) -> tuple[str, ...]:
     """Return the subsystems that no host may use.
 
@@ -277,7 +277,7 @@ def find_unused(subsystem_nqns: Iterable[str]) -> tuple[str, ...]:
                  and not nvmet_tree.hosts(subsystem))
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def revalidate_sizes(subsystem_nqn: str) -> None:
     """Make the kernel notify the hosts of devices that have grown."""
     subsystem = _valid_subsystem(subsystem_nqn)
@@ -285,7 +285,7 @@ def revalidate_sizes(subsystem_nqn: str) -> None:
         namespace.write('revalidate_size', '1')
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def can_authenticate() -> bool:
     """Tell whether the kernel was built with DH-HMAC-CHAP for targets."""
     nobody = nvmet_tree.host(_NOBODY.nqn)
@@ -296,7 +296,7 @@ def can_authenticate() -> bool:
         nobody.remove()
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def list_subsystems() -> Mapping[str, ListedSubsystem]:
     """Return all subsystems by NQN."""
     portals: dict[str, list[listening.Portal]] = {}

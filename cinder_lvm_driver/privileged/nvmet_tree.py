@@ -16,11 +16,11 @@ import dataclasses
 import errno
 import os
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 ROOT = configfs.tree('nvmet')
 
@@ -30,7 +30,7 @@ _LAST_PORT_ID = 65535
 _SYS_DEVICES = '/sys/dev/block'
 
 
-@privileged.value
+@verbs.value
 class Host:
     """A host and its DH-HMAC-CHAP key; None does not change the key."""
 

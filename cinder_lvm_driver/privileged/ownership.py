@@ -9,11 +9,13 @@ is mounted, or with swap.
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import glob
 import os
 import pathlib
 import re
 import stat
+import time
 
 from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import naming
@@ -28,7 +30,21 @@ _SETTING = re.compile(
 # Cinder's default of the option.
 _DEFAULT = 'cinder-volumes'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# A file that has just changed can change again and look the same: the kernel's
+# clock for files has ticks of up to 10 ms.
+_SETTLING_NS = 10 ** 9
 _serves_root = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _File:
+    """What a file names; its look is None if it is not to be relied on."""
+
+    look: tuple[int, ...] | None
+    names: frozenset[str]
+
+
+_files: dict[str, _File] = {}
 
 
 def serve_root() -> None:
@@ -39,15 +55,36 @@ def serve_root() -> None:
 
 def volume_groups() -> frozenset[str]:
     """Return the names of the VGs that this driver may use."""
+    global _files
     trusted: set[str] = {_DEFAULT}
     others: set[str] = set()
+    files = {}
     for path in _configuration():
         # A link that leads nowhere, such as an editor's lock.
-        with contextlib.suppress(OSError), open(path,
-                                                errors='replace') as file:
-            names = {name for _quote, name in _SETTING.findall(file.read())}
-            (trusted if is_only_roots(path) else others).update(names)
+        with contextlib.suppress(OSError):
+            files[path] = _read(path)
+            if names := files[path].names:
+                (trusted if is_only_roots(path) else others).update(names)
+    _files = files
     return frozenset(trusted | (others - _vgs_of_host() if others else set()))
+
+
+def _read(path: str) -> _File:
+    """Read a file if it has changed since the last time.
+
+    This is asked for each command, and ``cinder.conf`` can be long.
+    """
+    with open(path, errors='replace') as file:
+        status = os.fstat(file.fileno())
+        # Its owner can set the times of a file, but not the one of its change.
+        look = (status.st_dev, status.st_ino, status.st_size,
+                status.st_ctime_ns)
+        known = _files.get(path)
+        if known is not None and known.look == look:
+            return known
+        is_settled = time.time_ns() - status.st_ctime_ns > _SETTLING_NS
+        return _File(look if is_settled else None, frozenset(
+            name for _quote, name in _SETTING.findall(file.read())))
 
 
 def is_own_lv(path: str) -> bool:

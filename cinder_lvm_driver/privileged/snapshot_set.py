@@ -19,11 +19,11 @@ import select
 import signal
 import time
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lvm_lock
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 
 POOL_SUFFIX = '-tpool'
 # The child gives up at the limit, and its parent so much later.
@@ -34,7 +34,7 @@ _ANSWER_BYTES = 4096
 _HELD, _SLOW, _FAILED = 'held', 'slow', 'failed'
 
 
-@privileged.value
+@verbs.value
 class Member:
     """A snapshot, and the LV that it is of.
 
@@ -54,7 +54,7 @@ class _TimeUp(Exception):
     """The limit is reached."""
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def retake(lock_file: str, members: Sequence[Member], limit_ms: int) -> int:
     """Take snapshots again, all of one moment.
 

@@ -9,13 +9,13 @@ lock, so that only one verb runs at a time.
 from collections.abc import Iterable, Mapping
 import logging
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt_objects
 from cinder_lvm_driver.privileged import tgt_report
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 Disk = tgt_objects.Disk
 
 
-@privileged.value
+@verbs.value
 class ListedTarget:
     """A target as it is now.
 
@@ -49,7 +49,7 @@ class ListedTarget:
     unused: bool = False
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def describe_daemon() -> Mapping[str, str]:
     """Return the state of each transport that tgtd was built with.
 
@@ -60,7 +60,7 @@ def describe_daemon() -> Mapping[str, str]:
     return tgt_report.drivers()
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def ensure_portals(portals: Iterable[listening.Portal],
                    ) -> tuple[listening.Refused, ...]:
     """Make tgtd listen on portals; return those that it refuses."""
@@ -68,7 +68,7 @@ def ensure_portals(portals: Iterable[listening.Portal],
         [portal.validated() for portal in portals])
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def create_target(*, target_iqn: str, lld: str, disk: Disk,
                   chap: Chap, initiators: Iterable[str]) -> int:
     """Export a device as LUN 1 of a target, or complete such an export.
@@ -102,7 +102,7 @@ def create_target(*, target_iqn: str, lld: str, disk: Disk,
     return target.tid
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def allow_initiator(*, target_iqn: str, initiator_iqn: str,
                     chap: Chap) -> str:
     """Allow an initiator to log in with CHAP and use LUN 1.
@@ -124,7 +124,7 @@ def allow_initiator(*, target_iqn: str, initiator_iqn: str,
     return target.lun.device
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
     """Deny an initiator, and end its connections.
 
@@ -140,7 +140,7 @@ def deny_initiator(target_iqn: str, initiator_iqn: str) -> None:
         tgt_objects.cut(target, initiator_iqn)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def deny_all_initiators(target_iqn: str) -> None:
     """Deny all initiators, and end their connections."""
     target_iqn = validation.tgt_target('target', target_iqn)
@@ -151,7 +151,7 @@ def deny_all_initiators(target_iqn: str) -> None:
         tgt_objects.cut(target)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def delete_target(target_iqn: str, device: str | None = None,
                   username: str | None = None) -> None:
     """Remove a target and its account, or the rest of an incomplete one.
@@ -175,7 +175,7 @@ def delete_target(target_iqn: str, device: str | None = None,
             targets.values())
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def resize_target(target_iqn: str, write_cache: bool) -> None:
     """Make a target show the present size of its device.
 
@@ -214,7 +214,7 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
     tgt_objects.set_ready(target, True)
 
 
-@privileged.entrypoint
+@verbs.entrypoint
 def list_targets() -> Mapping[str, ListedTarget]:
     """Return all targets by IQN."""
     return {target.target_iqn: _describe(target)

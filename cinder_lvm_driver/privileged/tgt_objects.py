@@ -15,13 +15,13 @@ import logging
 import time
 import zlib
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt_report
 from cinder_lvm_driver.privileged import tgtd
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.privileged import verbs
 from cinder_lvm_driver import rollback
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _PATIENCE = 30              # seconds that I/O in flight may take
 _PAUSE = 0.05
 
 
-@privileged.value
+@verbs.value
 class Disk:
     """A device and its properties for initiators.
 

@@ -16,10 +16,10 @@ import signal
 import sys
 from unittest import mock
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import snapshot_set
+from cinder_lvm_driver.privileged import verbs
 
 _CHANGES = dm_control.Command.SUSPEND, dm_control.Command.MESSAGE
 
@@ -39,7 +39,7 @@ def main(lock, step, kill_all, *members):
             left -= 1
         return ask(control, command, **request)
 
-    with mock.patch.object(privileged.context, 'client_mode', False), \
+    with mock.patch.object(verbs.context, 'client_mode', False), \
             mock.patch.object(dm_control, 'ask', ask_or_die):
         try:
             print(snapshot_set.retake(lock, [

@@ -17,7 +17,6 @@ from oslo_privsep import daemon as privsep_daemon
 from cinder_lvm_driver import devices
 from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver import naming
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import chap
 from cinder_lvm_driver.privileged import device_mapper
 from cinder_lvm_driver.privileged import errors
@@ -25,6 +24,7 @@ from cinder_lvm_driver.privileged import lending
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import verbs
 from cinder_lvm_driver import process
 
 from tests.functional import base
@@ -60,7 +60,7 @@ class HostileTestCase(base.BackendTestCase):
     @classmethod
     def share_daemons(cls, runner):
         """Have the driver start its own, with the filters as they are."""
-        privileged.context.stop()
+        verbs.context.stop()
 
     def setUp(self):
         super().setUp()
@@ -215,7 +215,7 @@ class VerbsTest(HostileTestCase):
 
     def test_functions_that_are_no_verbs(self):
         nvmet.list_subsystems()
-        channel = privileged.context.channel
+        channel = verbs.context.channel
         for name in ('os.system', 'subprocess.check_output', 'os.chmod',
                      'shutil.copy', 'builtins.exec', 'oslo_config.cfg.CONF',
                      'cinder_lvm_driver.privileged.configfs.Directory',

@@ -14,7 +14,7 @@ from oslo_rootwrap import filters as rootwrap_filters
 from oslo_rootwrap import wrapper
 
 from cinder_lvm_driver import naming
-from cinder_lvm_driver import privileged
+from cinder_lvm_driver.privileged import verbs
 from tests.fakes import backend
 
 FILE = (pathlib.Path(__file__).parents[2]
@@ -49,7 +49,7 @@ class TestFilters(backend.BackendTestCase):
         self.make_driver()
         started = [argv[argv.index(naming.ROOT_PROGRAM):] for argv in (
             *self.machine.started,
-            tuple(privileged.context.helper_command(SOCKET)))]
+            tuple(verbs.context.helper_command(SOCKET)))]
         started.append((naming.ROOT_PROGRAM, 'check'))
         self.assertEqual({each.name for each in self.filters},
                          {self.allows(argv) for argv in started})

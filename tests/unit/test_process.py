@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands through rootwrap, its daemon, and what goes wrong there."""
 
+import gc
 import subprocess
 import threading
 from unittest import mock
-import weakref
 
 import ddt
 import eventlet
@@ -358,48 +358,71 @@ class TestDaemon(base.TestCase):
 
         self.useFixture(fixtures.MockPatchObject(free, 'acquire', late))
 
+    def end_another(self):
+        """Have a command of another thread end."""
+        daemons = self.runner._commands
+        daemons._return(daemons._idle[0])
+
     def test_queue_that_moves_is_waited_for(self):
         self.start()
-        self.be_late(*[lambda: self.runner._commands._call(('vgs',))] * 3)
+        self.be_late(*[self.end_another] * 3)
         self.runner.run('lvs', timeout=60)
-        self.assertEqual(['vgs', 'vgs', 'vgs', 'lvs'], [
-            program for _, program in self.daemons.commands])
+        self.assertEqual([(1, 'lvs')], self.daemons.commands)
 
     def test_queue_that_stops_moving_is_given_up_on(self):
         self.start()
-        self.be_late(lambda: self.runner._commands._call(('vgs',)),
-                     lambda: None)
+        self.be_late(self.end_another, lambda: None)
         self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
                           timeout=60)
-        self.assertEqual([(1, 'vgs')], self.daemons.commands)
+        self.assertEqual([], self.daemons.commands)
 
-    @ddt.data('run', 'run_long')
-    def test_connection_ends_with_the_command(self, run):
-        # A client keeps one for each thread that has called it and lives:
-        # those of Cinder's executor are for ever.
-        self.start()
-        connections = threading.local()
-        closed = threading.Event()
+    def threads(self):
+        """Have lvs add the thread that asks for it to the returned list."""
+        threads = []
 
-        def connect():
-            connections.open = mock.Mock()
-            weakref.finalize(connections.open, closed.set)
+        def answer():
+            threads.append(threading.current_thread())
             return 0, '', ''
 
-        self.answers['lvs'] = connect
-        getattr(self.runner, run)('lvs')
-        self.assertTrue(closed.wait(30))
+        self.answers['lvs'] = answer
+        return threads
+
+    @ddt.data('run', 'run_long')
+    def test_one_thread_asks_a_daemon(self, run):
+        # A client has a connection for each thread that has called it and
+        # lives: those of Cinder's executor are for ever.
+        self.start()
+        threads = self.threads()
+        for _ in range(3):
+            caller = threading.Thread(target=getattr(self.runner, run),
+                                      args=['lvs'])
+            caller.start()
+            caller.join(30)
+        self.assertEqual(3, len(threads))
+        self.assertEqual(1, len(set(threads)))
+
+    def test_thread_ends_with_the_runner(self):
+        self.start()
+        threads = self.threads()
+        self.runner.run('lvs')
+        del self.runner
+        gc.collect()
+        threads[0].join(30)
+        self.assertFalse(threads[0].is_alive())
 
     def test_no_thread_can_be_had(self):
         self.start()
+        self.hang('lvs')
+        self.assertRaises(process.CommandTimedOut, self.runner.run, 'lvs',
+                          timeout=0.01)
         broken = fixtures.MockPatchObject(
             process.threading.Thread, 'start',
             side_effect=RuntimeError("can't start new thread"))
         with broken:
             for _ in range(3):
                 self.assertRaises(process.DaemonFailed, self.runner.run,
-                                  'lvs', timeout=5)
-        self.assertEqual((), self.runner.run('lvs', timeout=5).argv[1:])
+                                  'vgs', timeout=5)
+        self.assertEqual((), self.runner.run('vgs', timeout=5).argv[1:])
 
     def test_copies_do_not_hold_up_commands(self):
         self.start()

@@ -8,8 +8,8 @@ from cinder.image import image_utils
 from cinder import privsep
 from cinder import utils
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import ownership
+from cinder_lvm_driver.privileged import verbs
 from cinder_lvm_driver import workarounds
 from tests import base
 from tests.fakes import backend
@@ -77,13 +77,13 @@ class TestServedAtStart(base.TestCase):
 class TestPrivilegedCode(backend.BackendTestCase):
 
     def client_mode(self, of_cinder):
-        with mock.patch.object(privileged.context, 'client_mode', True), \
+        with mock.patch.object(verbs.context, 'client_mode', True), \
                 mock.patch.object(privsep.sys_admin_pctxt, 'client_mode',
                                   of_cinder), \
                 mock.patch.object(ownership, 'serve_root') as serve_root:
             self.make_driver()
             self.assertIs(not of_cinder, serve_root.called)
-            return privileged.context.client_mode
+            return verbs.context.client_mode
 
     def test_runs_where_that_of_cinder_does(self):
         """As root, cinderlib has no daemons."""

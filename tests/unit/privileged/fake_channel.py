@@ -5,17 +5,17 @@ from unittest import mock
 
 import msgpack
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import lending
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import tgt
+from cinder_lvm_driver.privileged import verbs
 
 # Also while a test has something else in place of one.
 _VERBS = {f'{module.__name__}.{name}': found
           for module in (lending, lio, nvmet, tgt)
           for name, found in vars(module).items()
-          if privileged.context.is_entrypoint(found)}
+          if verbs.context.is_entrypoint(found)}
 
 
 class FakeChannel:
@@ -26,7 +26,7 @@ class FakeChannel:
     def remote_call(self, name, args, kwargs, timeout):
         args, kwargs = sent((args, kwargs))
         try:
-            with mock.patch.object(privileged.context, 'client_mode', False):
+            with mock.patch.object(verbs.context, 'client_mode', False):
                 return sent(_VERBS[name](*args, **kwargs))
         except Exception as exc:  # noqa: BLE001  any may come
             failure = type(exc)(*sent(exc.args))
@@ -41,4 +41,4 @@ def sent(item):
 
 def patch():
     """Have the verbs called as in the service."""
-    return mock.patch.object(privileged.context, 'channel', FakeChannel())
+    return mock.patch.object(verbs.context, 'channel', FakeChannel())

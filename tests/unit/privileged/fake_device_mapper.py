@@ -7,8 +7,8 @@ import struct
 
 import fixtures
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import dm_control
+from cinder_lvm_driver.privileged import verbs
 
 # linux/dm-ioctl.h: struct dm_ioctl, dm_target_spec.
 HEADER = struct.Struct('=3I2IIiIIIQ128s129s7x')
@@ -38,7 +38,7 @@ class FakeKernel(fixtures.Fixture):
         for owner, attribute, value in (
                 (dm_control.fcntl, 'ioctl', self.ioctl),
                 (dm_control, '_CONTROL', os.devnull),
-                (privileged.context, 'client_mode', False)):
+                (verbs.context, 'client_mode', False)):
             self.useFixture(fixtures.MockPatchObject(owner, attribute, value))
 
     def add(self, number, name, target='linear', status='', table='',

@@ -8,12 +8,12 @@ from unittest import mock
 import ddt
 import fixtures
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged.listening import Portal
+from cinder_lvm_driver.privileged import verbs
 from tests import base
 from tests.unit.privileged import fake_lio
 
@@ -28,7 +28,7 @@ class TestContext(base.TestCase):
         """What the filter file has to allow."""
         self.assertEqual(
             ['cinder-lvm-root', 'verbs', '/tmp/x/privsep.sock'],
-            [word for word in privileged.context.helper_command(
+            [word for word in verbs.context.helper_command(
                 '/tmp/x/privsep.sock') if word != 'sudo'])
 
     def test_command_that_the_operator_has_chosen(self):
@@ -36,7 +36,7 @@ class TestContext(base.TestCase):
                            helper_command='doas helper')
         self.assertEqual(
             ['doas', 'helper', '--privsep_context'],
-            privileged.context.helper_command('/tmp/x/privsep.sock')[:3])
+            verbs.context.helper_command('/tmp/x/privsep.sock')[:3])
 
     def test_only_the_verbs_can_be_called(self):
         self.assertEqual(
@@ -44,7 +44,7 @@ class TestContext(base.TestCase):
              'deny_all_initiators', 'delete_target', 'find_unused',
              'list_targets'},
             {name for name, found in vars(lio).items()
-             if privileged.context.is_entrypoint(found)})
+             if verbs.context.is_entrypoint(found)})
 
 
 @ddt.ddt

@@ -8,11 +8,11 @@ from unittest import mock
 
 import ddt
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet
 from cinder_lvm_driver.privileged import nvmet_tree
+from cinder_lvm_driver.privileged import verbs
 from tests import base
 from tests.contract import test_nvmet
 from tests.unit.privileged import fake_nvmet
@@ -69,7 +69,7 @@ class TestRefusals(NvmetTestCase):
              'delete_namespace', 'delete_subsystem', 'revalidate_sizes',
              'can_authenticate', 'find_unused', 'list_subsystems'},
             {name for name, found in vars(nvmet).items()
-             if privileged.context.is_entrypoint(found)})
+             if verbs.context.is_entrypoint(found)})
 
     @ddt.data({'subsystem_nqn': '../ports'}, {'subsystem_nqn': 'hosts'},
               {'device': '/dev/../etc/passwd'}, {'uuid': '../x'},

@@ -2,6 +2,7 @@
 """Which VGs and files are whose, on folders of the test's own."""
 
 import os
+import time
 import types
 from unittest import mock
 
@@ -76,6 +77,50 @@ class TestVolumeGroups(OwnershipTestCase):
                          ownership.volume_groups())
         self.write('vgs.conf', 'volume_group = host\n')
         self.assertIn('host', ownership.volume_groups())
+
+
+    def age(self, seconds):
+        """Have all files be of another age than they are."""
+        now = time.time_ns
+        self.useFixture(fixtures.MockPatchObject(
+            time, 'time_ns', lambda: now() + seconds * 10 ** 9))
+
+    def assert_read(self, times):
+        """Ask for the VGs, and count how often a file is searched."""
+        setting = mock.Mock(wraps=ownership._SETTING)
+        with mock.patch.object(ownership, '_SETTING', setting):
+            groups = ownership.volume_groups()
+        self.assertEqual(times, setting.findall.call_count)
+        return groups
+
+    def test_file_is_read_again_only_if_it_has_changed(self):
+        self.write('cinder.conf', 'volume_group = one\n')
+        self.age(2)
+        self.assert_read(1)
+        self.assertIn('one', self.assert_read(0))
+        path = os.path.join(self.folder, 'cinder.conf')
+        os.utime(path, (0, 0))
+        self.assert_read(1)
+        self.assert_read(0)
+        self.write('cinder.conf', 'volume_group = two\n')
+        os.utime(path, (0, 0))
+        self.assertIn('two', self.assert_read(1))
+        os.remove(path)
+        self.assertEqual({'cinder-volumes'}, self.assert_read(0))
+        self.assertEqual({}, ownership._files)
+
+    def test_file_that_has_just_changed(self):
+        self.write('cinder.conf', 'volume_group = one\n')
+        self.assert_read(1)
+        self.assert_read(1)
+
+    def test_owner_of_a_known_file_changes(self):
+        self.write('cinder.conf', 'volume_group = host\n')
+        self.of_host = {'host'}
+        self.age(2)
+        self.assertIn('host', self.assert_read(1))
+        self.doubtful = {'cinder.conf'}
+        self.assertNotIn('host', self.assert_read(0))
 
 
 class TestOwnLV(OwnershipTestCase):

@@ -7,6 +7,7 @@ from unittest import mock
 
 import ddt
 import fixtures
+from oslo_privsep import daemon
 from oslo_rootwrap import wrapper
 
 from cinder_lvm_driver.privileged import commands
@@ -25,7 +26,8 @@ class TestProgram(base.TestCase):
         self.commands = self.useFixture(fixtures.MockPatchObject(
             program.rootwrap_daemon, 'daemon_start')).mock
         self.verbs = self.useFixture(fixtures.MockPatchObject(
-            program.privsep_daemon, 'helper_main')).mock
+            daemon, 'helper_main')).mock
+        self.useFixture(fixtures.MockPatchObject(wrapper, 'subprocess'))
 
     def run_with(self, *arguments):
         argv = ['cinder-lvm-root', *arguments]
@@ -41,8 +43,8 @@ class TestProgram(base.TestCase):
     def test_verbs(self):
         self.assertEqual(
             ['cinder-lvm-root', '--privsep_context',
-             'cinder_lvm_driver.privileged.context', '--privsep_sock_path',
-             '/tmp/x/privsep.sock'],
+             'cinder_lvm_driver.privileged.verbs.context',
+             '--privsep_sock_path', '/tmp/x/privsep.sock'],
             self.run_with('verbs', '/tmp/x/privsep.sock'))
         self.verbs.assert_called_once_with()
         self.commands.assert_not_called()
@@ -67,6 +69,7 @@ class TestProgram(base.TestCase):
         with mock.patch.object(program, '_CONFIGURATION', file.name), \
                 mock.patch.object(wrapper, 'setup_syslog') as syslog:
             self.run_with('commands')
+            self.assertIs(program.STARTER, wrapper.subprocess)
         syslog.assert_called_once()
         (config, filters), _ = self.commands.call_args
         self.assertEqual(['/a', '/b'], config.exec_dirs)
@@ -96,3 +99,54 @@ class TestProgram(base.TestCase):
         self.assertFalse(one.match(['/tmp/dd', 'a']))
         judge.return_value = False
         self.assertFalse(one.match(['dd', 'a']))
+
+
+class TestStart(base.TestCase):
+    """How oslo.rootwrap starts what the filter allows."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(
+            commands, 'is_allowed', return_value=True))
+        self.useFixture(fixtures.MockPatch('os.environ', {'PATH': '/a'}))
+        self.popen = self.useFixture(fixtures.MockPatchObject(
+            program.subprocess, 'Popen')).mock
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.add('env')
+
+    def add(self, name):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w') as file:
+            os.fchmod(file.fileno(), 0o755)
+        return path
+
+    def start(self, *argv):
+        """Return the command that is started, and the settings of Popen."""
+        with mock.patch.object(wrapper, 'subprocess', program.STARTER):
+            wrapper.start_subprocess(
+                [program.Filter('env', 'root'), program.Filter('dd', 'root')],
+                list(argv), exec_dirs=[self.folder], close_fds=True)
+        self.popen.assert_called_once()
+        return self.popen.call_args.args[0], self.popen.call_args.kwargs
+
+    def test_program_is_started_without_env(self):
+        lvs = self.add('lvs')
+        command, settings = self.start('env', 'A=b=c', 'D=', 'lvs', 'e=f')
+        self.assertEqual([lvs, 'e=f'], command)
+        self.assertEqual({'PATH': '/a', 'A': 'b=c', 'D': ''},
+                         settings['env'])
+        self.assertTrue(settings['close_fds'])
+
+    def test_this_process_is_not_copied(self):
+        _command, settings = self.start('env', 'A=b', 'lvs')
+        self.assertIsNone(settings['preexec_fn'])
+
+    def test_env_tells_what_is_missing(self):
+        command, _settings = self.start('env', 'A=b', 'lvs')
+        self.assertEqual([f'{self.folder}/env', 'A=b', 'lvs'], command)
+
+    def test_other_program(self):
+        dd = self.add('dd')
+        command, settings = self.start('dd', 'if=a')
+        self.assertEqual([dd, 'if=a'], command)
+        self.assertEqual({'PATH': '/a'}, settings['env'])

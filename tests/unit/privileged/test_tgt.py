@@ -3,11 +3,11 @@
 
 import ddt
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import tgt
+from cinder_lvm_driver.privileged import verbs
 from tests.unit.privileged import fake_tgtd
 
 TARGET = fake_tgtd.TgtTestCase.TARGET
@@ -25,7 +25,7 @@ class TestRefusals(fake_tgtd.TgtTestCase):
              'allow_initiator', 'deny_initiator', 'deny_all_initiators',
              'delete_target', 'resize_target', 'list_targets'},
             {name for name, found in vars(tgt).items()
-             if privileged.context.is_entrypoint(found)})
+             if verbs.context.is_entrypoint(found)})
 
     @ddt.data({'target': 'iqn.2010-10.org.x:y,force=1'}, {'lld': 'bsg'},
               {'device': '/dev/../etc/passwd'}, {'scsi_id': 'a,readonly=0'},

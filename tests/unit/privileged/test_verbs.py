@@ -5,12 +5,12 @@ from unittest import mock
 
 import msgpack
 
-from cinder_lvm_driver import privileged
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import tgt_objects
+from cinder_lvm_driver.privileged import verbs
 from tests import base
 from tests.unit.privileged import fake_channel
 
@@ -50,9 +50,9 @@ class TestEntrypoint(base.TestCase):
                               tgt.ensure_portals, [item])
 
     def test_plain_on_the_wire(self):
-        packed = privileged._pack({'a': [PORTAL, None]})
+        packed = verbs._pack({'a': [PORTAL, None]})
         self.assertEqual(packed, fake_channel.sent(packed))
-        self.assertEqual({'a': (PORTAL, None)}, privileged._unpack(packed))
+        self.assertEqual({'a': (PORTAL, None)}, verbs._unpack(packed))
         self.assertRaises(TypeError, msgpack.packb, PORTAL)
 
     def test_name_and_documentation_stay(self):
