@@ -224,7 +224,10 @@ class _Daemon:
     """A rootwrap daemon, and a thread of its own that asks it.
 
     A client opens a connection for each thread that calls it, which costs as
-    much as a short command, and keeps it as long as that thread lives.
+    much as a short command, and keeps it as long as that thread lives. When a
+    client goes, it asks the daemon to end: a deadlock if that happens while
+    its thread opens another connection (``BaseProxy._mutex`` of
+    multiprocessing), which the collector of garbage brings about.
     """
 
     def __init__(self, start_command: list[str]) -> None:
@@ -232,7 +235,8 @@ class _Daemon:
 
         :raises RuntimeError: this host has no more threads
         """
-        asked: queue.Queue[_Request | None] = queue.Queue()
+        # Its put() can run in the middle of another one (weakref.finalize).
+        asked: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         client = rootwrap_client.Client(start_command)
         threading.Thread(target=_serve, args=[asked, client],
                          daemon=True).start()
@@ -240,7 +244,7 @@ class _Daemon:
         self.ask = asked.put
 
 
-def _serve(asked: queue.Queue[_Request | None],
+def _serve(asked: queue.SimpleQueue[_Request | None],
            client: rootwrap_client.Client) -> None:
     while (request := asked.get()) is not None:
         request(client)
