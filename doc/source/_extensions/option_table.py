@@ -123,25 +123,26 @@ _REMARKS = {
 
 
 def _cinder_options():
-    """Return the options of Cinder that concern this driver."""
+    """Return the options of Cinder by name."""
     found = {}
     for name in _MODULES:
         for attribute, options in vars(importlib.import_module(name)).items():
             if attribute.endswith('_opts') and isinstance(options, list):
                 found.update((option.dest, option) for option in options)
-    return [found[name] for name in _CINDER]
+    return found
 
 
 def _select(which):
     from cinder_lvm_driver import options
+    of_cinder = _cinder_options()
     selections = {
         'own': options.OWN_OPTIONS,
         'shared': [option for option in options.driver_options()
                    if option not in options.OWN_OPTIONS],
-        'cinder': _cinder_options(),
+        'cinder': [of_cinder[name] for name in _CINDER],
     }
     known = {option.dest for option in itertools.chain(*selections.values())}
-    stray = {*_UNITS, *_EXAMPLES, *_REMARKS} - known
+    stray = {*_UNITS, *_EXAMPLES, *_REMARKS} - known - of_cinder.keys()
     if stray:
         raise ValueError(f'option_table.py describes options that do not '
                          f'exist: {", ".join(sorted(stray))}')
