@@ -196,8 +196,9 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
             raise errors.TargetNotFound(target_iqn)
         return
     disk = Disk(
-        target.lun.device, target.lun.scsi_id, write_cache,
-        target.lun.bsoflags, target.lun.read_only).validated()
+        device=target.lun.device, scsi_id=target.lun.scsi_id,
+        write_cache=write_cache, bsoflags=target.lun.bsoflags,
+        read_only=target.lun.read_only).validated()
     tgt_objects.set_ready(target, False)
     try:
         # tgtd does not answer requests that arrive meanwhile, so each

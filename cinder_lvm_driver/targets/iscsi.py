@@ -72,8 +72,10 @@ class ISCSITarget(base.Target):
         else:
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
         target = self._create_target(ExportRequest(
-            volume.id, volume.name_id, target_iqn, volume_path, self.portals,
-            chap, self._initiators(volume), read_only))
+            volume_id=volume.id, serial=volume.name_id,
+            target_iqn=target_iqn, device=volume_path, portals=self.portals,
+            chap=chap, initiators=self._initiators(volume),
+            read_only=read_only))
         export = IscsiExport(self.portals, target, target_iqn, self.LUN)
         return {'location': export.format(),
                 'auth': iscsi_export.format_chap(chap)}
@@ -97,9 +99,10 @@ class ISCSITarget(base.Target):
                     self.configuration.target_helper, self.LUN,
                     errors.ATTACH_AGAIN)
             requests.append(ExportRequest(
-                volume.id, volume.name_id, export.target_iqn, volume_path,
-                listening.unique(export.portals + self.portals), chap,
-                self._initiators(volume)))
+                volume_id=volume.id, serial=volume.name_id,
+                target_iqn=export.target_iqn, device=volume_path,
+                portals=listening.unique(export.portals + self.portals),
+                chap=chap, initiators=self._initiators(volume)))
         failures.update(self._ensure_targets(requests))
         for volume_id, failure in failures.items():
             LOG.error('Cannot restore the export of volume %s: %s',

@@ -38,7 +38,7 @@ class Connection:
     discard: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Request(abc.ABC):
     """A device to serve, and the hosts to allow.
 

@@ -101,10 +101,11 @@ class PerHost(nvmet_mode.Mode):
                  connector: base.Connector, host: nvmet.Host) -> Request:
         nsid, lowest, highest = self._nsids(volume, connector)
         return Request(
-            volume.id, self._subsystem(connector, volume), device,
-            volume.name_id, nsid, (host,),
-            nvmet_mode.canonical(self.settings.portals),
-            self.settings.first_port_id, lowest_nsid=lowest,
+            volume_id=volume.id, device=device, uuid=volume.name_id,
+            subsystem_nqn=self._subsystem(connector, volume), nsid=nsid,
+            hosts=(host,),
+            portals=nvmet_mode.canonical(self.settings.portals),
+            first_port_id=self.settings.first_port_id, lowest_nsid=lowest,
             highest_nsid=highest)
 
     def _withdraw(self, volume: base.Volume,

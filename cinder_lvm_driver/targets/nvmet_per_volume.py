@@ -141,10 +141,12 @@ class PerVolume(nvmet_mode.Mode):
     def _request(self, volume: base.Volume, device: str, export: NvmeExport,
                  attached: list[nvmet_mode.AttachedHost]) -> Request:
         return Request(
-            volume.id, export.subsystem_nqn, device, volume.name_id,
-            export.nsid, tuple(dict.fromkeys(host for _, host in attached)),
-            nvmet_mode.canonical(export.portals + self.settings.portals),
-            self.settings.first_port_id)
+            volume_id=volume.id, device=device, uuid=volume.name_id,
+            subsystem_nqn=export.subsystem_nqn, nsid=export.nsid,
+            hosts=tuple(dict.fromkeys(host for _, host in attached)),
+            portals=nvmet_mode.canonical(
+                export.portals + self.settings.portals),
+            first_port_id=self.settings.first_port_id)
 
     def _export(self, volume: base.Volume) -> NvmeExport:
         """Return the export of a volume; it is stable while hosts use it."""
