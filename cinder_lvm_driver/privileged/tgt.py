@@ -38,7 +38,7 @@ class ListedTarget:
     :ivar unused: whether nobody can log in
     """
 
-    device: tuple[int, int] | None
+    device: str | None
     path: str | None
     scsi_id: str | None
     lld: str
@@ -236,7 +236,7 @@ def _describe(target: tgt_report.Target) -> ListedTarget:
         unused=tgt_objects.allows_nobody(target))
 
 
-def _number(lun: tgt_report.Lun | None) -> tuple[int, int] | None:
+def _number(lun: tgt_report.Lun | None) -> str | None:
     return None if lun is None else validation.found_device_number(lun.device)
 
 

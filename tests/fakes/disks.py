@@ -5,6 +5,7 @@ import os
 
 import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import finding
 from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import types
@@ -30,8 +31,8 @@ class Disks(fixtures.Fixture):
         self._sysfs = self.useFixture(fixtures.TempDir()).path
         self._udev = self.useFixture(fixtures.TempDir()).path
         for module, name, value in (
-                (kernel, '_DEVICES', self._sysfs),
-                (kernel, '_number', self.number),
+                (blockdev, 'SYS', self._sysfs),
+                (blockdev, 'number', self.number),
                 (udev, '_FOLDER', self._udev),
                 (finding, '_UDEV_SECONDS', 0),
                 (kernel, '_REQUEST_SECONDS', 0)):

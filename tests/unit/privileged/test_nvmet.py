@@ -198,7 +198,7 @@ class TestConnections(NvmetTestCase):
 class TestDevices(NvmetTestCase):
 
     def test_the_same_device_by_another_name(self):
-        self.nvmet.add_device('/dev/mapper/vg-volume--1', (253, 1))
+        self.nvmet.add_device('/dev/mapper/vg-volume--1', '253:1')
         self.create()
         self.create(device='/dev/mapper/vg-volume--1')
         self.assertEqual('/dev/vg/volume-1',
@@ -226,7 +226,7 @@ class TestDevices(NvmetTestCase):
                          self.namespace.read('device_uuid'))
 
     def test_without_discard(self):
-        self.nvmet.add_device('/dev/vg/volume-1', (253, 1), discard=False)
+        self.nvmet.add_device('/dev/vg/volume-1', '253:1', discard=False)
         self.assertFalse(self.create().discard)
         self.assertFalse(nvmet.allow_host(SUBSYSTEM, Host(HOST)))
 
