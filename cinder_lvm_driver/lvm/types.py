@@ -315,20 +315,10 @@ class VolumeGroup:
     shrunk_pvs: tuple[str, ...] = ()
 
     @property
-    def missing_pvs(self) -> int:
-        """How many PVs LVM counts as missing."""
-        return len(self.lost_pvs) + len(self.returned_pvs)
-
-    @property
     def metadata_percent(self) -> decimal.Decimal:
         """How full the metadata area is."""
         most = decimal.Decimal(self.metadata_size_bytes) / 2
         return 100 * (1 - self.metadata_free_bytes / most)
-
-    @property
-    def metadata_bytes(self) -> int:
-        """The size of the metadata as text, in bytes."""
-        return self.metadata_size_bytes // 2 - self.metadata_free_bytes
 
     @property
     def lacks_metadata(self) -> bool:

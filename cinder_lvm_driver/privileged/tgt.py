@@ -199,16 +199,15 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
         device=target.lun.device, scsi_id=target.lun.scsi_id,
         write_cache=write_cache, bsoflags=target.lun.bsoflags,
         read_only=target.lun.read_only).validated()
-    tgt_objects.set_ready(target, False)
-    try:
+    with rollback.Undo() as undo:
+        tgt_objects.set_ready(target, False)
+        undo.later(tgt_objects.set_ready, target, True)
         # tgtd does not answer requests that arrive meanwhile, so each
         # initiator must log in again.
         tgt_objects.cut(target)
         tgt_objects.patiently(
             target, lambda: tgt_objects.remove_disk(target))
-    except errors.TargetError:
-        tgt_objects.set_ready(target, True)
-        raise
+        undo.keep()
     # A target without its LUN answers I/O with errors: if the device cannot
     # be opened again, initiators keep trying to log in instead.
     tgt_objects.make_disk(target, disk)

@@ -109,18 +109,12 @@ class ISCSITarget(base.Target):
                       volume_id, failure)
         return failures
 
-    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
-        volume_ids = {self._new_target_iqn(volume): volume.id
-                      for volume in volumes}
-        return {volume_ids[target_iqn]
-                for target_iqn in self._find_unused(list(volume_ids))}
-
     def remove_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str | None = None) -> None:
         try:
             target_iqn = own_export(volume).target_iqn
         except errors.InvalidExport:
-            target_iqn = self._new_target_iqn(volume)
+            target_iqn = self._new_name(volume)
         self._delete_target(target_iqn, volume_path)
         self._new_chaps.pop(volume.id, None)
 
@@ -190,9 +184,9 @@ class ISCSITarget(base.Target):
         if base.connectors(volume):
             with contextlib.suppress(errors.InvalidExport):
                 return _parse_export(volume).target_iqn
-        return self._new_target_iqn(volume)
+        return self._new_name(volume)
 
-    def _new_target_iqn(self, volume: base.Volume) -> str:
+    def _new_name(self, volume: base.Volume) -> str:
         return f'{self.target_prefix}{volume.name}'
 
     @abc.abstractmethod
@@ -206,10 +200,6 @@ class ISCSITarget(base.Target):
     def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
         """Complete targets; return the failures by volume id."""
-
-    @abc.abstractmethod
-    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
-        """Return the targets that no host may use, and rests of targets."""
 
     @abc.abstractmethod
     def _delete_target(self, target_iqn: str, device: str | None) -> None:

@@ -88,12 +88,12 @@ class NvmetTarget(base.Target):
                       volume_path: str | None = None) -> None:
         self._mode(volume).remove_export(volume, volume_path)
 
-    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
-        volume_ids = {self.settings.nqn(volume.id): volume.id
-                      for volume in volumes}
+    def _new_name(self, volume: base.Volume) -> str:
+        return self.settings.nqn(volume.id)
+
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
         with node.lock(nvmet_settings.LOCK):
-            return {volume_ids[subsystem_nqn] for subsystem_nqn
-                    in nvmet.find_unused(list(volume_ids))}
+            return nvmet.find_unused(names)
 
     def initialize_connection(self, volume: base.Volume,
                               connector: base.Connector) -> dict[str, Any]:

@@ -205,9 +205,9 @@ class TgtTarget(iscsi.ISCSITarget):
                 and present.device == validation.device_number(request.device)
                 and set(request.initiators) <= set(present.initiators))
 
-    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
         present = tgt.list_targets()
-        for target_iqn in target_iqns:
+        for target_iqn in names:
             if target_iqn in present:
                 if present[target_iqn].unused:
                     yield target_iqn

@@ -345,8 +345,3 @@ class ReturningLegTest(test_health.HealthTestCase):
     def of(self, name, field):
         return self.root.run('lvs', '--noheadings', '-o', field, '-S',
                              'lv_name=both', name).strip()
-
-    def of_volume(self, name):
-        volume = self.volume()
-        self.root.run('lvrename', self.vg_name, name, volume.name)
-        return volume

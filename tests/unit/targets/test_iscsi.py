@@ -39,8 +39,8 @@ class RecordingTarget(iscsi.ISCSITarget):
         self.calls.append(('ensure', requests))
         return self.failures
 
-    def _find_unused(self, target_iqns):
-        return target_iqns[1:]
+    def _find_unused(self, names):
+        return names[1:]
 
     def _delete_target(self, target_iqn, device):
         self.calls.append(('delete', target_iqn, *[device] * bool(device)))
