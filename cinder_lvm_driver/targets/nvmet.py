@@ -10,6 +10,7 @@ from cinder.common import constants
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import nvmet_tree
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
@@ -191,12 +192,12 @@ class NvmetTarget(base.Target):
                      for host in request.hosts if host.key is not None}
             if hosts:
                 nvmet.set_keys(list(hosts.values()))
-            present = nvmet.list_subsystems()
+            present = nvmet_report.list_subsystems()
         unserved: dict[str, list[listening.Portal]] = {}
         for request in sorted(
                 requests, key=lambda each: each.is_free_to_move):
             listed = present.get(request.subsystem_nqn,
-                                 nvmet.ListedSubsystem())
+                                 nvmet_report.ListedSubsystem())
             try:
                 if not request.is_served(listed):
                     LOG.info('Restoring subsystem %s for volume %s',

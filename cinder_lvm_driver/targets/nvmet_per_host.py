@@ -12,6 +12,7 @@ import zlib
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
@@ -44,8 +45,8 @@ class Request(nvmet_mode.Request):
                 highest_nsid=self.highest_nsid, host=host,
                 portals=list(portals), first_port_id=self.first_port_id)
 
-    def namespaces(self, listed: nvmet.ListedSubsystem,
-                   ) -> list[nvmet.ListedNamespace]:
+    def namespaces(self, listed: nvmet_report.ListedSubsystem,
+                   ) -> list[nvmet_report.ListedNamespace]:
         return [namespace for namespace in listed.namespaces.values()
                 if namespace.uuid == self.uuid]
 
@@ -116,8 +117,9 @@ class PerHost(nvmet_mode.Mode):
             if connector is not None:
                 names = [self._subsystem(connector, volume)]
             else:
+                listing = nvmet_report.list_subsystems()
                 names = [
-                    name for name, listed in nvmet.list_subsystems().items()
+                    name for name, listed in listing.items()
                     if any(namespace.uuid == volume.name_id
                            for namespace in listed.namespaces.values())]
             for subsystem_nqn in names:

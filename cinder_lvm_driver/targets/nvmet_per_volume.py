@@ -13,6 +13,7 @@ from typing import Literal
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import node
@@ -75,8 +76,8 @@ class Request(nvmet_mode.Request):
                 portals=list(portals), first_port_id=self.first_port_id,
                 mode=mode)
 
-    def namespaces(self, listed: nvmet.ListedSubsystem,
-                   ) -> list[nvmet.ListedNamespace]:
+    def namespaces(self, listed: nvmet_report.ListedSubsystem,
+                   ) -> list[nvmet_report.ListedNamespace]:
         found = listed.namespaces.get(self.nsid)
         return [] if found is None else [found]
 
