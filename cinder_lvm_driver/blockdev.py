@@ -12,13 +12,19 @@ import stat
 
 from cinder_lvm_driver import naming
 
-_SYS = '/sys/dev/block'
+# A link for each device, named after its number.
+SYS = '/sys/dev/block'
+# lvm2, lib/activate/dev_manager.c: the UUID of an LV's device is this, that
+# of the VG and that of the LV without their hyphens, and perhaps a suffix.
+LVM = 'LVM-'
 
-# Major and minor.
-Number = tuple[int, int]
+
+def spell(device: int) -> str:
+    """Return the number of a device as the kernel writes it: ``253:4``."""
+    return f'{os.major(device)}:{os.minor(device)}'
 
 
-def number(path: str) -> Number | None:
+def number(path: str) -> str | None:
     """Return the number of a block device; None if there is none."""
     try:
         status = os.stat(path)
@@ -26,27 +32,32 @@ def number(path: str) -> Number | None:
         return None
     if not stat.S_ISBLK(status.st_mode):
         return None
-    return os.major(status.st_rdev), os.minor(status.st_rdev)
+    return spell(status.st_rdev)
 
 
-def attribute(device: Number, name: str) -> str | None:
+def attribute(device: str, name: str) -> str | None:
     """Return an attribute of a device; None if it has none of that name."""
     try:
-        with open('%s/%d:%d/%s' % (_SYS, *device, name)) as file:
+        with open(f'{SYS}/{device}/{name}') as file:
             return file.read().rstrip('\n')
     # ENOENT; ENODEV if the device disappears meanwhile.
     except OSError:
         return None
 
 
-def dm_name(device: Number) -> str | None:
+def dm_name(device: str) -> str | None:
     """Return the name of a device-mapper device; None for any other."""
     return attribute(device, 'dm/name')
 
 
-def is_lv(device: Number) -> bool:
+def is_lv(device: str) -> bool:
     """Return whether a device is an LV or part of one."""
-    return (attribute(device, 'dm/uuid') or '').startswith('LVM-')
+    return (attribute(device, 'dm/uuid') or '').startswith(LVM)
+
+
+def discards(device: str) -> bool:
+    """Return whether blocks of a device can be discarded."""
+    return attribute(device, 'queue/discard_max_bytes') not in (None, '0')
 
 
 def why_not_lv(path: str) -> str | None:
@@ -63,7 +74,7 @@ def why_not_lv(path: str) -> str | None:
     name = dm_name(device)
     if name == naming.device_mapper_name_of(path):
         return None
-    return 'leads to %s (%d:%d), the device of another LV' % (name, *device)
+    return f'leads to {name} ({device}), the device of another LV'
 
 
 def has_nodes(vg_name: str, lv_name: str) -> bool:

@@ -32,37 +32,37 @@ def describe(path: str) -> str:
     return f"in use by a process, which 'fuser -v {path}' shows to root"
 
 
-def _holders(device: blockdev.Number) -> Iterator[str]:
+def _holders(device: str) -> Iterator[str]:
     """Yield the devices that are built on a device.
 
     See Documentation/ABI/testing/sysfs-block of the kernel.
     """
-    for path in glob.glob('/sys/dev/block/%d:%d/holders/*' % device):
+    for path in glob.glob(f'{blockdev.SYS}/{device}/holders/*'):
         yield f'device {_read(f"{path}/dm/name") or os.path.basename(path)}'
 
 
-def _mounts(device: blockdev.Number) -> Iterator[str]:
+def _mounts(device: str) -> Iterator[str]:
     """Yield the mounts of a device (proc_pid_mountinfo(5))."""
     for line in _read('/proc/self/mountinfo').splitlines():
         words = line.split()
-        if words[2] == '%d:%d' % device:
+        if words[2] == device:
             yield f'the mount {words[4]}'
 
 
-def _swaps(device: blockdev.Number) -> Iterator[str]:
+def _swaps(device: str) -> Iterator[str]:
     for line in _read('/proc/swaps').splitlines()[1:]:
         if blockdev.number(line.split()[0]) == device:
             yield 'swap'
 
 
-def _exports(device: blockdev.Number) -> Iterator[str]:
+def _exports(device: str) -> Iterator[str]:
     for kind, pattern, part in _EXPORTS:
         for path in glob.glob(pattern):
             if blockdev.number(_read(path)) == device:
                 yield f'{kind} {path.split("/")[part]}'
 
 
-def _processes(device: blockdev.Number) -> Iterator[str]:
+def _processes(device: str) -> Iterator[str]:
     """Yield the processes that this user may look at."""
     for folder in glob.glob('/proc/[0-9]*'):
         if any(blockdev.number(path) == device

@@ -14,7 +14,6 @@ from oslo_config import fixture as config_fixture
 import testtools
 
 from cinder_lvm_driver import blockdev
-from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import udev
 from cinder_lvm_driver.privileged import ownership
@@ -76,7 +75,7 @@ class TestCase(testtools.TestCase):
         # External locks are files: each test has a folder of its own.
         self.useFixture(lockutils_fixture.ExternalLockFixture())
         # What this machine's udev and kernel know is nobody's concern.
-        for module, folder in (udev, '_FOLDER'), (kernel, '_DEVICES'):
+        for module, folder in (udev, '_FOLDER'), (blockdev, 'SYS'):
             self.useFixture(fixtures.MockPatchObject(
                 module, folder, '/nonexistent'))
         # No LV has a device here; each is found where it should be.

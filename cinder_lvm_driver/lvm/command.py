@@ -15,6 +15,7 @@ import re
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import finding
 from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import members
 from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.lvm import report
 from cinder_lvm_driver.lvm import types
@@ -121,7 +122,7 @@ def autoextension(runner: process.Runner,
 
 
 def device_rules(runner: process.Runner,
-                 system_dir: str) -> types.DeviceRules:
+                 system_dir: str) -> members.DeviceRules:
     """Return which devices lvm.conf lets LVM use; needs no root.
 
     Those are LVM's defaults if LVM cannot read its configuration.
@@ -130,10 +131,10 @@ def device_rules(runner: process.Runner,
         found = settings(runner, system_dir, 'devices')
     except process.CommandFailed as exc:
         LOG.info('LVM cannot read which devices lvm.conf allows: %s', exc)
-        return types.NO_DEVICE_RULES
+        return members.NO_DEVICE_RULES
     devices_file = os.path.join(system_dir, 'devices',
                                 found.get('devicesfile', '').strip('"'))
-    return types.DeviceRules(
+    return members.DeviceRules(
         has_filter=any(found.get(name, _NO_FILTER) != _NO_FILTER
                        for name in ('filter', 'global_filter')),
         devices_file=(devices_file
@@ -155,7 +156,7 @@ class Commands:
     def __init__(self, vg_name: str, runner: process.Runner,
                  version: tuple[int, ...], system_dir: str,
                  report_timeout: float,
-                 rules: types.DeviceRules = types.NO_DEVICE_RULES,
+                 rules: members.DeviceRules = members.NO_DEVICE_RULES,
                  kept: record.Record | None = None) -> None:
         """Run no command yet.
 
@@ -277,10 +278,10 @@ class Commands:
         """Whether active LVs are on devices that no longer exist."""
         return self._finder.has_lost_disks
 
-    def _list_pvs(self, devices: Collection[str]) -> types.Listing:
+    def _list_pvs(self, devices: Collection[str]) -> members.Listing:
         done = self._report(report.members_command(),
                             tuple(sorted(devices)))
-        return types.Listing(
+        return members.Listing(
             members=tuple(report.parse_members(done.stdout)),
             duplicates=errors.duplicates(done.stderr))
 

@@ -14,8 +14,8 @@ import time
 
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import members as lvm_members
 from cinder_lvm_driver.lvm import record
-from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver.lvm import udev
 from cinder_lvm_driver import process
 
@@ -25,15 +25,15 @@ LOG = logging.getLogger(__name__)
 _UDEV_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 # Takes the paths of the devices to scan; none for all that LVM may scan.
-ListPVs = Callable[[Collection[str]], types.Listing]
-_Members = list[types.Member]
+ListPVs = Callable[[Collection[str]], lvm_members.Listing]
+_Members = list[lvm_members.Member]
 
 
 class Finder:
     """Finds the devices of one VG, and remembers which VG that is."""
 
     def __init__(self, vg_name: str, list_pvs: ListPVs,
-                 rules: types.DeviceRules,
+                 rules: lvm_members.DeviceRules,
                  kept: record.Record | None) -> None:
         """Run no command yet.
 
@@ -139,7 +139,7 @@ class Finder:
             if answering:
                 yield answering
 
-    def _ours(self, listing: types.Listing,
+    def _ours(self, listing: lvm_members.Listing,
               identity: record.Identity | None) -> _Members:
         """Return the PVs of the VG that are in a listing.
 
@@ -228,7 +228,7 @@ class Finder:
                 f'bring them back')
         return current
 
-    def _made_anew(self, listing: types.Listing,
+    def _made_anew(self, listing: lvm_members.Listing,
                    identity: record.Identity | None) -> _Members:
         """Return a VG of the same name that has the disks of the VG."""
         named = _by_uuid(member for member in listing.members
@@ -254,7 +254,7 @@ class Finder:
                             self._vg_name, uuid, paths)
                 self._logged.add(uuid)
 
-    def _why_not_found(self, listing: types.Listing,
+    def _why_not_found(self, listing: lvm_members.Listing,
                        identity: record.Identity | None) -> str:
         hidden = {device.path for device in self._udev.devices()}
         if self._rules.hide_devices and hidden:
@@ -293,7 +293,7 @@ def _identity(members: _Members,
             for member in members})
 
 
-def _by_uuid(members: Iterable[types.Member]) -> dict[str, _Members]:
+def _by_uuid(members: Iterable[lvm_members.Member]) -> dict[str, _Members]:
     found: dict[str, _Members] = {}
     for member in members:
         found.setdefault(member.vg_uuid, []).append(member)

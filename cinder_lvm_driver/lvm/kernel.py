@@ -10,20 +10,17 @@ from collections.abc import Collection, Iterable, Iterator
 import os
 import threading
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import naming
 
-_DEVICES = '/sys/dev/block'
-# lvm2, lib/activate/dev_manager.c: the UUID of an LV's device is this, that
-# of the VG and that of the LV without their hyphens, and perhaps a suffix.
-_LVM = 'LVM-'
 _REQUEST_SECONDS = 1.0
 
 
 def path(number: str) -> str | None:
     """Return the path of a device; None if it is empty or does not exist."""
-    if _attribute(number, 'size') in (None, '0'):
+    if blockdev.attribute(number, 'size') in (None, '0'):
         return None
-    name = _attribute(number, 'dm/name')
+    name = blockdev.attribute(number, 'dm/name')
     if name is not None:
         return f'/dev/mapper/{name}'
     return '/dev/' + _node(number)
@@ -31,12 +28,7 @@ def path(number: str) -> str | None:
 
 def backing_file(number: str) -> str | None:
     """Return the file behind a loop device; None for any other device."""
-    return _attribute(number, 'loop/backing_file')
-
-
-def is_lv(number: str) -> bool:
-    """Return whether a device is an LV or part of one."""
-    return (_attribute(number, 'dm/uuid') or '').startswith(_LVM)
+    return blockdev.attribute(number, 'loop/backing_file')
 
 
 def without_table(vg_name: str, lv_names: Iterable[str]) -> set[str]:
@@ -47,9 +39,9 @@ def without_table(vg_name: str, lv_names: Iterable[str]) -> set[str]:
     """
     names = {naming.device_mapper_name(vg_name, name): name
              for name in lv_names}
-    return {names[device] for number in _listed(_DEVICES)
-            if (device := _attribute(number, 'dm/name')) in names
-            and _attribute(number, 'size') == '0'}
+    return {names[device] for number in _listed(blockdev.SYS)
+            if (device := blockdev.attribute(number, 'dm/name')) in names
+            and blockdev.attribute(number, 'size') == '0'}
 
 
 def has_lost_disks(vg_uuid: str) -> bool:
@@ -65,9 +57,9 @@ def has_lost_disks(vg_uuid: str) -> bool:
 
 def is_on_lost_disk(device: str) -> bool:
     """Return whether a device is on top of one that no longer exists."""
-    number = _number(device)
+    number = blockdev.number(device)
     return number is not None and _ends_nowhere(
-        os.path.join(_DEVICES, number, 'slaves'))
+        os.path.join(blockdev.SYS, number, 'slaves'))
 
 
 def _ends_nowhere(folder: str) -> bool:
@@ -80,8 +72,8 @@ def _ends_nowhere(folder: str) -> bool:
 def read_only(paths: Collection[str]) -> list[str]:
     """Return the paths of devices that accept no writes."""
     return sorted(path for path in paths
-                  if (number := _number(path)) is not None
-                  and _attribute(number, 'ro') == '1')
+                  if (number := blockdev.number(path)) is not None
+                  and blockdev.attribute(number, 'ro') == '1')
 
 
 def hanging(paths: Collection[str]) -> list[str]:
@@ -92,15 +84,15 @@ def hanging(paths: Collection[str]) -> list[str]:
 
     :param paths: of the devices to check; none for all of this host
     """
-    numbers = ([number for one in paths if (number := _number(one))]
-               if paths else _listed(_DEVICES))
+    numbers = ([number for one in paths if (number := blockdev.number(one))]
+               if paths else _listed(blockdev.SYS))
     waiting = {number: done for number in numbers
                if (done := _completed(number)) is not None}
     threading.Event().wait(_REQUEST_SECONDS)
     return sorted(
         found for number in numbers
         if (found := path(number)) is not None
-        and (_attribute(number, 'dm/suspended') == '1'
+        and (blockdev.attribute(number, 'dm/suspended') == '1'
              or waiting.get(number, -1) == _completed(number)))
 
 
@@ -108,7 +100,7 @@ def _completed(number: str) -> int | None:
     """Return how many requests a device has completed; None if it is idle."""
     # Kernel, Documentation/block/stat.rst: reads, writes, discards and
     # flushes are the fields 0, 4, 11 and 15, those in flight the field 8.
-    fields = list(map(int, (_attribute(number, 'stat') or '').split()))
+    fields = list(map(int, (blockdev.attribute(number, 'stat') or '').split()))
     if len(fields) < 9 or not fields[8]:
         return None
     return fields[0] + fields[4] + sum(fields[11:16:4])
@@ -116,14 +108,14 @@ def _completed(number: str) -> int | None:
 
 def _lvs() -> Iterator[tuple[str, str]]:
     """Yield the number and LVM's UUIDs of each active LV and its parts."""
-    for number in _listed(_DEVICES):
-        uuid = _attribute(number, 'dm/uuid') or ''
-        if uuid.startswith(_LVM):
-            yield number, uuid.removeprefix(_LVM)
+    for number in _listed(blockdev.SYS):
+        uuid = blockdev.attribute(number, 'dm/uuid') or ''
+        if uuid.startswith(blockdev.LVM):
+            yield number, uuid.removeprefix(blockdev.LVM)
 
 
 def _links(number: str) -> list[str]:
-    folder = os.path.join(_DEVICES, number, 'slaves')
+    folder = os.path.join(blockdev.SYS, number, 'slaves')
     return [os.path.join(folder, name) for name in _listed(folder)]
 
 
@@ -134,23 +126,7 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
-def _number(device: str) -> str | None:
-    try:
-        number = os.stat(device).st_rdev
-    except OSError:
-        return None
-    return f'{os.major(number)}:{os.minor(number)}'
-
-
 def _node(number: str) -> str:
     """Return the name of a device below /dev."""
-    real = os.path.realpath(os.path.join(_DEVICES, number))
+    real = os.path.realpath(os.path.join(blockdev.SYS, number))
     return os.path.basename(real).replace('!', '/')
-
-
-def _attribute(number: str, name: str) -> str | None:
-    try:
-        with open(os.path.join(_DEVICES, number, name)) as file:
-            return file.read().strip()
-    except OSError:
-        return None

@@ -51,11 +51,11 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
     :raises errors.KernelSilent: the kernel cannot be asked
     """
     devices = _stack(naming.device_mapper_name(vg_name, name) + '-tpool')
-    if not devices or devices[0]['target'] != 'thin-pool':
+    if not devices or devices[0].target != 'thin-pool':
         return None
-    status = devices[0]['status'].split()
+    status = devices[0].status.split()
     _metadata, _data, block_sectors, _low_water, *features = (
-        devices[0]['table'].split())
+        devices[0].table.split())
     return ThinPool(
         transaction_id=(int(status[0]) if status and status[0].isdigit()
                         else None),
@@ -83,13 +83,14 @@ def device(vg_name: str, name: str) -> Device:
                   is_moving=_has_pvmove(vg_name, devices))
 
 
-def _suspended(devices: list[device_mapper.Device]) -> tuple[str, ...]:
-    return tuple(each['name'] for each in devices if each['is_suspended'])
+def _suspended(devices: Sequence[device_mapper.Device]) -> tuple[str, ...]:
+    return tuple(each.name for each in devices if each.is_suspended)
 
 
-def _has_pvmove(vg_name: str, devices: list[device_mapper.Device]) -> bool:
+def _has_pvmove(vg_name: str,
+                devices: Sequence[device_mapper.Device]) -> bool:
     pvmove = naming.device_mapper_name(vg_name, _PVMOVE)
-    return any(each['name'].startswith(pvmove) for each in devices[1:])
+    return any(each.name.startswith(pvmove) for each in devices[1:])
 
 
 def mapped_bytes(vg_name: str, name: str) -> int:
@@ -98,8 +99,8 @@ def mapped_bytes(vg_name: str, name: str) -> int:
     :raises errors.KernelSilent: the kernel cannot be asked
     """
     for top in _stack(naming.device_mapper_name(vg_name, name))[:1]:
-        status = top['status'].split()
-        if top['target'] == 'thin' and status and status[0].isdigit():
+        status = top.status.split()
+        if top.target == 'thin' and status and status[0].isdigit():
             return int(status[0]) * _SECTOR_BYTES
     return 0
 
@@ -117,10 +118,9 @@ def retake(lock_file: str, members: Sequence[snapshot_set.Member],
     return held_ms
 
 
-def _stack(name: str) -> list[device_mapper.Device]:
+def _stack(name: str) -> Sequence[device_mapper.Device]:
     with _asking(name):
-        devices: list[device_mapper.Device] = device_mapper.stack(name)
-    return devices
+        return device_mapper.stack(name)
 
 
 @contextlib.contextmanager

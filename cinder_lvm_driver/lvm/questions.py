@@ -9,6 +9,7 @@ from cinder_lvm_driver.lvm import command
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import kernel_thin
+from cinder_lvm_driver.lvm import members
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import pools
 from cinder_lvm_driver.lvm import record
@@ -32,7 +33,7 @@ class Questions:
                  version: tuple[int, ...],
                  system_dir: str = '/etc/lvm',
                  report_timeout: float = 120,
-                 rules: types.DeviceRules = types.NO_DEVICE_RULES,
+                 rules: members.DeviceRules = members.NO_DEVICE_RULES,
                  kept: record.Record | None = None,
                  pool_limits: space.Limits = space.NO_LIMITS) -> None:
         """Run no command yet.

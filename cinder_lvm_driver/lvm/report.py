@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import members
 from cinder_lvm_driver.lvm import types
 
 _FORM = ('--reportformat', 'json', '--units', 'b', '--nosuffix')
@@ -181,9 +182,9 @@ def parse_physical_volumes(stdout: str) -> list[types.PhysicalVolume]:
         for row in _rows(stdout, 'vg', _PV_FIELDS)]
 
 
-def parse_members(stdout: str) -> list[types.Member]:
+def parse_members(stdout: str) -> list[members.Member]:
     """Return the PVs of all VGs of a report."""
-    return [types.Member(
+    return [members.Member(
         vg_name=row['vg_name'],
         vg_uuid=row['vg_uuid'],
         pv_uuid=row['pv_uuid'],

@@ -99,7 +99,9 @@ def _remove(vg: lvm_vg.LVM, lvs: Iterable[types.LogicalVolume]) -> None:
 
 
 def recover(vg: lvm_vg.LVM, lvs: types.LogicalVolumes) -> bool:
-    """Remove what a crash has left of sets, and resume their origins.
+    """Remove what a crash has left of sets.
+
+    Their origins must not be suspended: the start resumes all LVs first.
 
     :param lvs: all LVs of the VG
     :returns: whether there was something
@@ -107,15 +109,6 @@ def recover(vg: lvm_vg.LVM, lvs: types.LogicalVolumes) -> bool:
     left = [lv for lv in lvs.values()
             if any(tag.startswith(naming.SNAPSHOT_SET_TAG)
                    for tag in lv.tags)]
-    for lv in left:
-        origin = lvs.get(lv.origin or '')
-        if origin is not None and origin.is_suspended:
-            LOG.warning('Resuming LV %s, which was left suspended while '
-                        'snapshots were taken', origin.full_name)
-            driver_errors.attempt(
-                f'LV {origin.full_name} is still suspended; resume it with '
-                f'lvchange --activate y {origin.full_name}',
-                vg.activate_lv, origin.name)
     for lv in left:
         LOG.warning('Removing snapshot %s of an incomplete set',
                     lv.full_name)

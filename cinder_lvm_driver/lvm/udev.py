@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import dataclasses
 import os
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import kernel
 
 # systemd, src/libsystemd/sd-device/device-private.c: one file bMAJOR:MINOR for
@@ -85,7 +86,7 @@ def _lines(path: str) -> tuple[str, ...] | None:
 
 
 def _device(number: str, file: _File) -> Device | None:
-    if file.lines is None or kernel.is_lv(number):
+    if file.lines is None or blockdev.is_lv(number):
         return None
     path = kernel.path(number)
     pv_uuid = next((line.removeprefix(_PV_UUID) for line in file.lines

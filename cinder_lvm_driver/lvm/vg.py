@@ -4,13 +4,11 @@
 from collections.abc import Callable, Iterable, Sequence
 import logging
 
-from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import errors as driver_errors
+from cinder_lvm_driver.lvm import activation
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import errors
-from cinder_lvm_driver.lvm import kernel
 from cinder_lvm_driver.lvm import names
-from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 
@@ -19,15 +17,12 @@ LOG = logging.getLogger(__name__)
 _POOL_SHARE_PERCENT = 95
 # One each for the metadata and its spare, at least.
 _POOL_EXTRA_EXTENTS = 2
-# Wait some seconds for udev to close a device (LP#1270192), even if
-# lvm.conf(5) disables that.
-_RETRY = 'activation{retry_deactivation=1}'
 # With more of them a pool is too damaged to be used.
 _MOST_ORPHANS = 16
 _ORPHAN_BYTES = 2 ** 30
 
 
-class LVM(questions.Questions):
+class LVM(activation.Activation):
     """One VG: questions about it and changes to it.
 
     Each method runs LVM. A method that names an LV raises
@@ -35,9 +30,6 @@ class LVM(questions.Questions):
     that creates an LV raises :class:`errors.LogicalVolumeExists` if the name
     is taken. LVM rounds sizes up to whole extents.
     """
-
-    def _full_name(self, name: str) -> str:
-        return f'{self.vg_name}/{name}'
 
     def create_thin_pool(self, name: str) -> None:
         """Create a thin pool over 95 % of the VG's free space.
@@ -276,7 +268,7 @@ class LVM(questions.Questions):
         :raises errors.LogicalVolumeInUse: the LV is open
         """
         self._remove(self._commands.change_whole, 'lvremove', '--force',
-                     self._full_name(name), settings=[_RETRY])
+                     self._full_name(name), settings=[activation.RETRY])
 
     def _remove(self, change: Callable[..., None], *command: str,
                 settings: Sequence[str] = ()) -> None:
@@ -395,120 +387,3 @@ class LVM(questions.Questions):
         """Make a read-only LV writable, also while it is active."""
         self._commands.change_whole('lvchange', '--permission', 'rw',
                                     self._full_name(name))
-
-    def activate_lv(self, *lv_names: str) -> None:
-        """Activate LVs, also snapshots, until the next boot.
-
-        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
-        """
-        self._activate(*lv_names)
-        self.ensure_nodes(*lv_names)
-
-    def _activate(self, *lv_names: str) -> None:
-        self._commands.change(
-            'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
-            *map(self._full_name, lv_names))
-
-    def resume(self, lv: types.LogicalVolume) -> None:
-        """Have an LV answer I/O; see :meth:`get_halted`.
-
-        :raises errors.LogicalVolumeSuspended: I/O to its pool waits as well
-        """
-        LOG.warning('Resuming LV %s, which answers no I/O: a killed command '
-                    'has left it so', lv.full_name)
-        if lv.pool is not None:
-            self._pools.check_answering(lv.pool)
-        self._activate(lv.name)
-
-    def ensure_nodes(self, *lv_names: str) -> None:
-        """Have the device paths of active LVs lead to their devices.
-
-        Runs no command unless a node is missing or leads elsewhere.
-
-        :raises errors.DeviceNodeWrong: LVM cannot create the nodes either
-        """
-        wrong = self._without_nodes(lv_names)
-        if not wrong:
-            return
-        LOG.warning('Creating the device nodes of LV %s again: they are '
-                    'missing or lead to other devices', ', '.join(wrong))
-        self._commands.change('vgmknodes', *map(self._full_name, wrong))
-        wrong = self._without_nodes(wrong)
-        if wrong:
-            raise errors.DeviceNodeWrong(
-                f'{naming.device_path(self.vg_name, wrong[0])} does not lead '
-                f'to the device of its LV: check that LVM can write to /dev, '
-                f'and that lvm.conf has udev_rules = 0 and udev_sync = 0 if '
-                f'no udev runs here')
-
-    def _without_nodes(self, lv_names: Sequence[str]) -> list[str]:
-        return [name for name in lv_names
-                if not blockdev.has_nodes(self.vg_name, name)]
-
-    def activate_pool(self, name: str) -> None:
-        """Activate a thin pool, even after a killed command.
-
-        That leaves the metadata or the data of the pool active, without
-        which LVM does not activate the pool. A pool needs no device node.
-        """
-        try:
-            self._activate(name)
-        except errors.ThinPoolPartsActive as exc:
-            LOG.warning('Deactivating what a killed command has left of thin '
-                        'pool %s: %s', self._full_name(name), exc)
-            for part in '_tmeta', '_tdata':
-                self.deactivate_lv(name + part)
-            self._activate(name)
-
-    def refresh(self, name: str) -> None:
-        """Have the kernel use the devices of an LV as they are now."""
-        self._commands.change('lvchange', '--refresh', self._full_name(name))
-
-    def bring_up(self, name: str) -> types.LogicalVolume:
-        """Activate an LV unless it is active and healthy; check its nodes.
-
-        LVM decides whether an LV that lacks a PV can be used.
-
-        :returns: the LV as it was before
-        :raises errors.LogicalVolumeOfWrongKind: it is a pool
-        :raises errors.LogicalVolumeSuspended: I/O to it waits
-        :raises errors.DeviceNodeWrong: see :meth:`ensure_nodes`
-        """
-        lv = self.get_volume(name)
-        if not lv.active and lv.pool is not None:
-            self._pools.check_answering(lv.pool)
-        if not lv.active or lv.health:
-            self.activate_lv(name)
-        else:
-            self.ensure_nodes(name)
-        if kernel.is_on_lost_disk(lv.path):
-            self._follow_disks_of(lv)
-        return lv
-
-    def _follow_disks_of(self, lv: types.LogicalVolume) -> None:
-        try:
-            self.follow_disks()
-        except errors.LVMError:
-            # The failure may concern another LV.
-            if kernel.is_on_lost_disk(lv.path):
-                raise
-
-    def follow_disks(self) -> None:
-        """Have active LVs use the devices that their PVs are on now.
-
-        A disk that disappears and comes back can have another name.
-
-        :raises errors.LVMError: not all of the LVs can
-        """
-        self._commands.change('lvchange', '--refresh', '--select',
-                              'lv_active=active', self.vg_name)
-        LOG.warning('LVs of VG %s used devices that no longer exist, and now '
-                    'use those of their PVs', self.vg_name)
-
-    def deactivate_lv(self, name: str) -> None:
-        """Deactivate an LV.
-
-        :raises errors.LogicalVolumeInUse: the LV is open
-        """
-        self._commands.change('lvchange', '--activate', 'n',
-                              self._full_name(name), settings=[_RETRY])

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions to the kernel's device-mapper, which change nothing there."""
 
-from collections.abc import Iterator
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
 
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import validation
@@ -12,7 +11,8 @@ from cinder_lvm_driver.privileged import verbs
 _TOLD_TARGETS = ('thin', 'thin-pool')
 
 
-class Device(TypedDict):
+@verbs.value
+class Device:
     """A device, with its table and status if it is a thin LV or a pool."""
 
     name: str
@@ -22,8 +22,8 @@ class Device(TypedDict):
     status: str
 
 
-@verbs.context.entrypoint
-def stack(name: str) -> list[Device]:
+@verbs.entrypoint
+def stack(name: str) -> Sequence[Device]:
     """Return a device and those below it; empty if there is none.
 
     Devices that are not device-mapper's are left out.
@@ -52,10 +52,10 @@ def _walk(control: int, device: dm_control.Answer,
     _target_again, table = dm_control.target(control, device.number,
                                              dm_control.Flag.TABLE)
     is_told = target in _TOLD_TARGETS
-    yield {'name': device.name, 'target': target,
-           'is_suspended': device.is_suspended,
-           'table': table if is_told else '',
-           'status': status if is_told else ''}
+    yield Device(name=device.name, target=target,
+                 is_suspended=device.is_suspended,
+                 table=table if is_told else '',
+                 status=status if is_told else '')
     for number in dm_control.dependencies(control, device.number):
         below = dm_control.ask(control, dm_control.Command.STATUS,
                                number=number)

@@ -44,7 +44,7 @@ class ListedTarget:
     :ivar initiators: whether the ACL is complete, by initiator
     """
 
-    device: tuple[int, int] | None = None
+    device: str | None = None
     portals: tuple[listening.Portal, ...] = ()
     enabled: bool = False
     closed: bool = True
@@ -219,7 +219,7 @@ def _other_device(target_iqn: str, device: str) -> str | None:
     if number is None or not validation.is_another_device(
             path, number, device):
         return None
-    return '%s (%d:%d)' % (path, *number)
+    return f'{path} ({number})'
 
 
 def _has_sessions(tpg: configfs.Directory) -> bool:

@@ -138,11 +138,11 @@ def remove_backstore(backstore: configfs.Directory) -> None:
         backstore.parent.remove()
 
 
-def device_number(backstore: configfs.Directory) -> tuple[int, int] | None:
+def device_number(backstore: configfs.Directory) -> str | None:
     """Return the number of the device that the kernel has opened."""
     found = _DEVICE_NUMBER.search(backstore.read('info'))
-    number = (int(found[1]), int(found[2])) if found else (0, 0)
-    return None if number == (0, 0) else number
+    number = f'{found[1]}:{found[2]}' if found else '0:0'
+    return None if number == '0:0' else number
 
 
 def discards(backstore: configfs.Directory) -> bool:

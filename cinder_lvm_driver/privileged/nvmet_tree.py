@@ -16,6 +16,7 @@ import dataclasses
 import errno
 import os
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
@@ -27,7 +28,6 @@ ROOT = configfs.tree('nvmet')
 # addr_trtype of a port of ours that is not complete.
 _NOT_COMPLETED = ('', *validation.NVME_TRANSPORTS)
 _LAST_PORT_ID = 65535
-_SYS_DEVICES = '/sys/dev/block'
 
 
 @verbs.value
@@ -199,7 +199,7 @@ def enable(namespace: configfs.Directory) -> None:
             f'cannot be opened: {exc}') from exc
 
 
-def device_number(namespace: configfs.Directory) -> tuple[int, int] | None:
+def device_number(namespace: configfs.Directory) -> str | None:
     """Return the number of the device of a namespace, None if it is gone."""
     return validation.found_device_number(namespace.read('device_path'))
 
@@ -212,10 +212,8 @@ def serves_another(namespace: configfs.Directory, device: str) -> bool:
 
 def discards(namespace: configfs.Directory) -> bool:
     """Tell whether blocks of the device can be discarded."""
-    number = validation.device_number(namespace.read('device_path'))
-    limit = '%s/%d:%d/queue/discard_max_bytes' % (_SYS_DEVICES, *number)
-    with open(limit) as file:
-        return int(file.read()) > 0
+    return blockdev.discards(
+        validation.device_number(namespace.read('device_path')))
 
 
 # --- hosts -------------------------------------------------------------------

@@ -145,19 +145,18 @@ def _vgs_of_host() -> set[str]:
     for path in *(words[words.index('-') + 2] for words in mounts), *swaps:
         number = blockdev.number(path)
         if number is not None:
-            used.add('%d:%d' % number)
-    return {_vg_name(number) for text in used for number in _stack(text)
+            used.add(number)
+    return {_vg_name(number) for top in used for number in _stack(top)
             if blockdev.is_lv(number)}
 
 
-def _stack(text: str) -> Iterator[blockdev.Number]:
+def _stack(number: str) -> Iterator[str]:
     """Yield a device and those below it."""
-    major, _, minor = text.partition(':')
-    yield int(major), int(minor)
-    for path in glob.glob(f'/sys/dev/block/{text}/slaves/*/dev'):
+    yield number
+    for path in glob.glob(f'{blockdev.SYS}/{number}/slaves/*/dev'):
         with open(path) as file:
             yield from _stack(file.read().strip())
 
 
-def _vg_name(number: blockdev.Number) -> str:
+def _vg_name(number: str) -> str:
     return naming.vg_name(blockdev.dm_name(number) or '')

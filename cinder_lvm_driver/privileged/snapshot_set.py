@@ -19,6 +19,7 @@ import select
 import signal
 import time
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import lvm_lock
@@ -119,7 +120,8 @@ def _origin(control: int, member: Member,
         return None
     _target, table = dm_control.target(control, origin.number,
                                        dm_control.Flag.TABLE)
-    if table.split()[:2] != [_written(pool.number), str(member.origin_id)]:
+    if table.split()[:2] != [blockdev.spell(pool.number),
+                             str(member.origin_id)]:
         raise errors.SnapshotSetFailed(
             f'{member.origin} was replaced by another LV meanwhile')
     return origin.number
@@ -137,11 +139,6 @@ def _lv(control: int, name: str, target: str) -> dm_control.Answer | None:
     if device.is_suspended:
         raise errors.SnapshotSetFailed(f'{name} is suspended')
     return device
-
-
-def _written(number: int) -> str:
-    """Return the number of a device as tables spell it."""
-    return f'{os.major(number)}:{os.minor(number)}'
 
 
 def _send(control: int, pool: dm_control.Answer, text: str) -> None:

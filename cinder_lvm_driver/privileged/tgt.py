@@ -38,7 +38,7 @@ class ListedTarget:
     :ivar unused: whether nobody can log in
     """
 
-    device: tuple[int, int] | None
+    device: str | None
     path: str | None
     scsi_id: str | None
     lld: str
@@ -196,18 +196,18 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
             raise errors.TargetNotFound(target_iqn)
         return
     disk = Disk(
-        target.lun.device, target.lun.scsi_id, write_cache,
-        target.lun.bsoflags, target.lun.read_only).validated()
-    tgt_objects.set_ready(target, False)
-    try:
+        device=target.lun.device, scsi_id=target.lun.scsi_id,
+        write_cache=write_cache, bsoflags=target.lun.bsoflags,
+        read_only=target.lun.read_only).validated()
+    with rollback.Undo() as undo:
+        tgt_objects.set_ready(target, False)
+        undo.later(tgt_objects.set_ready, target, True)
         # tgtd does not answer requests that arrive meanwhile, so each
         # initiator must log in again.
         tgt_objects.cut(target)
         tgt_objects.patiently(
             target, lambda: tgt_objects.remove_disk(target))
-    except errors.TargetError:
-        tgt_objects.set_ready(target, True)
-        raise
+        undo.keep()
     # A target without its LUN answers I/O with errors: if the device cannot
     # be opened again, initiators keep trying to log in instead.
     tgt_objects.make_disk(target, disk)
@@ -235,7 +235,7 @@ def _describe(target: tgt_report.Target) -> ListedTarget:
         unused=tgt_objects.allows_nobody(target))
 
 
-def _number(lun: tgt_report.Lun | None) -> tuple[int, int] | None:
+def _number(lun: tgt_report.Lun | None) -> str | None:
     return None if lun is None else validation.found_device_number(lun.device)
 
 

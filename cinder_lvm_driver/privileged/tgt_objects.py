@@ -52,6 +52,7 @@ class Disk:
     :ivar scsi_id: initiators derive the WWID from its first 36 characters
     """
 
+    _: dataclasses.KW_ONLY
     device: str
     scsi_id: str
     write_cache: bool

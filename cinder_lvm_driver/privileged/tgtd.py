@@ -52,7 +52,7 @@ class Op(enum.IntEnum):
 
 
 class Refusal(enum.IntEnum):
-    """The codes of tgtd that the driver handles."""
+    """The codes of tgtd for what it refuses."""
 
     NO_TARGET = 4
     NO_LUN = 5

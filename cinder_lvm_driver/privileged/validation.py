@@ -186,8 +186,8 @@ def device(value: object) -> str:
     return path
 
 
-def device_number(path: str) -> tuple[int, int]:
-    """Return the major and minor number of a block device.
+def device_number(path: str) -> str:
+    """Return the number of a block device, such as ``253:4``.
 
     :raises DeviceNotUsable: there is no such block device
     """
@@ -198,10 +198,10 @@ def device_number(path: str) -> tuple[int, int]:
             path, f'cannot be examined: {exc.strerror}') from exc
     if not stat.S_ISBLK(status.st_mode):
         raise errors.DeviceNotUsable(path, 'is not a block device')
-    return os.major(status.st_rdev), os.minor(status.st_rdev)
+    return blockdev.spell(status.st_rdev)
 
 
-def found_device_number(path: str) -> tuple[int, int] | None:
+def found_device_number(path: str) -> str | None:
     """Return the number of a block device, None if there is none."""
     try:
         return device_number(path)
@@ -209,8 +209,7 @@ def found_device_number(path: str) -> tuple[int, int] | None:
         return None
 
 
-def is_another_device(served: str, number: tuple[int, int] | None,
-                      path: str) -> bool:
+def is_another_device(served: str, number: str | None, path: str) -> bool:
     """Tell whether a target serves a device other than the one at a path.
 
     :param served: the path that the target was given

@@ -95,7 +95,17 @@ class Target(abc.ABC):
         A service that was killed has left such exports, or parts of them.
         Cinder may not know of them.
         """
-        return set()
+        volume_ids = {self._new_name(volume): volume.id for volume in volumes}
+        return {volume_ids[name]
+                for name in self._find_unused(list(volume_ids))}
+
+    def _new_name(self, volume: Volume) -> str:
+        """Return the name of the target of a volume that has none."""
+        return str(volume.id)
+
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
+        """Return the targets that no host may use, and rests of targets."""
+        return ()
 
     @abc.abstractmethod
     def remove_export(self, context: Context, volume: Volume,

@@ -72,8 +72,10 @@ class ISCSITarget(base.Target):
         else:
             chap = self._new_chaps.setdefault(volume.id, _new_chap())
         target = self._create_target(ExportRequest(
-            volume.id, volume.name_id, target_iqn, volume_path, self.portals,
-            chap, self._initiators(volume), read_only))
+            volume_id=volume.id, serial=volume.name_id,
+            target_iqn=target_iqn, device=volume_path, portals=self.portals,
+            chap=chap, initiators=self._initiators(volume),
+            read_only=read_only))
         export = IscsiExport(self.portals, target, target_iqn, self.LUN)
         return {'location': export.format(),
                 'auth': iscsi_export.format_chap(chap)}
@@ -97,27 +99,22 @@ class ISCSITarget(base.Target):
                     self.configuration.target_helper, self.LUN,
                     errors.ATTACH_AGAIN)
             requests.append(ExportRequest(
-                volume.id, volume.name_id, export.target_iqn, volume_path,
-                listening.unique(export.portals + self.portals), chap,
-                self._initiators(volume)))
+                volume_id=volume.id, serial=volume.name_id,
+                target_iqn=export.target_iqn, device=volume_path,
+                portals=listening.unique(export.portals + self.portals),
+                chap=chap, initiators=self._initiators(volume)))
         failures.update(self._ensure_targets(requests))
         for volume_id, failure in failures.items():
             LOG.error('Cannot restore the export of volume %s: %s',
                       volume_id, failure)
         return failures
 
-    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
-        volume_ids = {self._new_target_iqn(volume): volume.id
-                      for volume in volumes}
-        return {volume_ids[target_iqn]
-                for target_iqn in self._find_unused(list(volume_ids))}
-
     def remove_export(self, context: base.Context, volume: base.Volume,
                       volume_path: str | None = None) -> None:
         try:
             target_iqn = own_export(volume).target_iqn
         except errors.InvalidExport:
-            target_iqn = self._new_target_iqn(volume)
+            target_iqn = self._new_name(volume)
         self._delete_target(target_iqn, volume_path)
         self._new_chaps.pop(volume.id, None)
 
@@ -187,9 +184,9 @@ class ISCSITarget(base.Target):
         if base.connectors(volume):
             with contextlib.suppress(errors.InvalidExport):
                 return _parse_export(volume).target_iqn
-        return self._new_target_iqn(volume)
+        return self._new_name(volume)
 
-    def _new_target_iqn(self, volume: base.Volume) -> str:
+    def _new_name(self, volume: base.Volume) -> str:
         return f'{self.target_prefix}{volume.name}'
 
     @abc.abstractmethod
@@ -203,10 +200,6 @@ class ISCSITarget(base.Target):
     def _ensure_targets(self, requests: list[ExportRequest],
                         ) -> dict[str, Exception]:
         """Complete targets; return the failures by volume id."""
-
-    @abc.abstractmethod
-    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
-        """Return the targets that no host may use, and rests of targets."""
 
     @abc.abstractmethod
     def _delete_target(self, target_iqn: str, device: str | None) -> None:

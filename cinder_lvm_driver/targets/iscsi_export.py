@@ -72,7 +72,7 @@ class IscsiExport:
         return f'{portals},{self.target} {self.target_iqn} {self.lun}'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportRequest:
     """A device to serve, and the initiators to allow.
 

@@ -90,9 +90,9 @@ class LioTarget(iscsi.ISCSITarget):
                 iser=self.driver_volume_type == 'iser',
                 read_only=request.read_only, mode=mode).refused
 
-    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
         with node.lock(_LOCK):
-            return lio.find_unused(target_iqns)
+            return lio.find_unused(names)
 
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with node.lock(_LOCK):

@@ -10,6 +10,7 @@ from cinder.common import constants
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import nvmet_tree
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import base
@@ -88,12 +89,12 @@ class NvmetTarget(base.Target):
                       volume_path: str | None = None) -> None:
         self._mode(volume).remove_export(volume, volume_path)
 
-    def find_unused(self, volumes: Iterable[base.Volume]) -> set[str]:
-        volume_ids = {self.settings.nqn(volume.id): volume.id
-                      for volume in volumes}
+    def _new_name(self, volume: base.Volume) -> str:
+        return self.settings.nqn(volume.id)
+
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
         with node.lock(nvmet_settings.LOCK):
-            return {volume_ids[subsystem_nqn] for subsystem_nqn
-                    in nvmet.find_unused(list(volume_ids))}
+            return nvmet.find_unused(names)
 
     def initialize_connection(self, volume: base.Volume,
                               connector: base.Connector) -> dict[str, Any]:
@@ -191,12 +192,12 @@ class NvmetTarget(base.Target):
                      for host in request.hosts if host.key is not None}
             if hosts:
                 nvmet.set_keys(list(hosts.values()))
-            present = nvmet.list_subsystems()
+            present = nvmet_report.list_subsystems()
         unserved: dict[str, list[listening.Portal]] = {}
         for request in sorted(
                 requests, key=lambda each: each.is_free_to_move):
             listed = present.get(request.subsystem_nqn,
-                                 nvmet.ListedSubsystem())
+                                 nvmet_report.ListedSubsystem())
             try:
                 if not request.is_served(listed):
                     LOG.info('Restoring subsystem %s for volume %s',

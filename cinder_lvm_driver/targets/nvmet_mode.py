@@ -14,6 +14,7 @@ import logging
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import dhchap
@@ -38,7 +39,7 @@ class Connection:
     discard: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Request(abc.ABC):
     """A device to serve, and the hosts to allow.
 
@@ -68,11 +69,11 @@ class Request(abc.ABC):
         """
 
     @abc.abstractmethod
-    def namespaces(self, listed: nvmet.ListedSubsystem,
-                   ) -> list[nvmet.ListedNamespace]:
+    def namespaces(self, listed: nvmet_report.ListedSubsystem,
+                   ) -> list[nvmet_report.ListedNamespace]:
         """Return the namespaces that may serve the device."""
 
-    def is_served(self, listed: nvmet.ListedSubsystem) -> bool:
+    def is_served(self, listed: nvmet_report.ListedSubsystem) -> bool:
         """Tell whether a subsystem lacks nothing except portals."""
         return (listed.closed
                 and {host.nqn for host in self.hosts} <= set(listed.hosts)

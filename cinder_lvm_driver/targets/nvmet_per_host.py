@@ -12,6 +12,7 @@ import zlib
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
@@ -44,8 +45,8 @@ class Request(nvmet_mode.Request):
                 highest_nsid=self.highest_nsid, host=host,
                 portals=list(portals), first_port_id=self.first_port_id)
 
-    def namespaces(self, listed: nvmet.ListedSubsystem,
-                   ) -> list[nvmet.ListedNamespace]:
+    def namespaces(self, listed: nvmet_report.ListedSubsystem,
+                   ) -> list[nvmet_report.ListedNamespace]:
         return [namespace for namespace in listed.namespaces.values()
                 if namespace.uuid == self.uuid]
 
@@ -101,10 +102,11 @@ class PerHost(nvmet_mode.Mode):
                  connector: base.Connector, host: nvmet.Host) -> Request:
         nsid, lowest, highest = self._nsids(volume, connector)
         return Request(
-            volume.id, self._subsystem(connector, volume), device,
-            volume.name_id, nsid, (host,),
-            nvmet_mode.canonical(self.settings.portals),
-            self.settings.first_port_id, lowest_nsid=lowest,
+            volume_id=volume.id, device=device, uuid=volume.name_id,
+            subsystem_nqn=self._subsystem(connector, volume), nsid=nsid,
+            hosts=(host,),
+            portals=nvmet_mode.canonical(self.settings.portals),
+            first_port_id=self.settings.first_port_id, lowest_nsid=lowest,
             highest_nsid=highest)
 
     def _withdraw(self, volume: base.Volume,
@@ -115,8 +117,9 @@ class PerHost(nvmet_mode.Mode):
             if connector is not None:
                 names = [self._subsystem(connector, volume)]
             else:
+                listing = nvmet_report.list_subsystems()
                 names = [
-                    name for name, listed in nvmet.list_subsystems().items()
+                    name for name, listed in listing.items()
                     if any(namespace.uuid == volume.name_id
                            for namespace in listed.namespaces.values())]
             for subsystem_nqn in names:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import node
@@ -75,8 +76,8 @@ class Request(nvmet_mode.Request):
                 portals=list(portals), first_port_id=self.first_port_id,
                 mode=mode)
 
-    def namespaces(self, listed: nvmet.ListedSubsystem,
-                   ) -> list[nvmet.ListedNamespace]:
+    def namespaces(self, listed: nvmet_report.ListedSubsystem,
+                   ) -> list[nvmet_report.ListedNamespace]:
         found = listed.namespaces.get(self.nsid)
         return [] if found is None else [found]
 
@@ -141,10 +142,12 @@ class PerVolume(nvmet_mode.Mode):
     def _request(self, volume: base.Volume, device: str, export: NvmeExport,
                  attached: list[nvmet_mode.AttachedHost]) -> Request:
         return Request(
-            volume.id, export.subsystem_nqn, device, volume.name_id,
-            export.nsid, tuple(dict.fromkeys(host for _, host in attached)),
-            nvmet_mode.canonical(export.portals + self.settings.portals),
-            self.settings.first_port_id)
+            volume_id=volume.id, device=device, uuid=volume.name_id,
+            subsystem_nqn=export.subsystem_nqn, nsid=export.nsid,
+            hosts=tuple(dict.fromkeys(host for _, host in attached)),
+            portals=nvmet_mode.canonical(
+                export.portals + self.settings.portals),
+            first_port_id=self.settings.first_port_id)
 
     def _export(self, volume: base.Volume) -> NvmeExport:
         """Return the export of a volume; it is stable while hosts use it."""

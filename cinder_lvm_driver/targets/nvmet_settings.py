@@ -7,6 +7,7 @@ from typing import Any
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import dhchap
@@ -129,7 +130,7 @@ def check(settings: Settings, key_file: dhchap.KeyFile,
     node.check_tree('nvmet', runner)
     node.check_rdma(settings.target_protocol)
     with node.lock(LOCK), node.privileged_daemon():
-        nvmet.list_subsystems()
+        nvmet_report.list_subsystems()
         can_authenticate = not key_file.is_used or nvmet.can_authenticate()
     if not can_authenticate:
         raise errors.TargetConfigurationError(

@@ -178,8 +178,9 @@ class TgtTarget(iscsi.ISCSITarget):
                 undo.later(self.folder.remove, request.target_iqn)
             self.folder.write(self._definition(request, initiators))
             disk = tgt.Disk(
-                request.device, _scsi_id(request),
-                self.write_cache, self.bsoflags, request.read_only)
+                device=request.device, scsi_id=_scsi_id(request),
+                write_cache=self.write_cache, bsoflags=self.bsoflags,
+                read_only=request.read_only)
             tid = tgt.create_target(
                 target_iqn=request.target_iqn, lld=self.driver_volume_type,
                 disk=disk, chap=request.chap, initiators=initiators)
@@ -189,9 +190,11 @@ class TgtTarget(iscsi.ISCSITarget):
     def _definition(self, request: ExportRequest, initiators: tuple[str, ...],
                     ) -> tgt_persist.Definition:
         return tgt_persist.Definition(
-            request.target_iqn, request.device, _scsi_id(request),
-            self.driver_volume_type, request.chap, self.bsoflags,
-            self.write_cache, request.read_only, initiators, self.addresses)
+            target_iqn=request.target_iqn, device=request.device,
+            scsi_id=_scsi_id(request), lld=self.driver_volume_type,
+            chap=request.chap, bsoflags=self.bsoflags,
+            write_cache=self.write_cache, read_only=request.read_only,
+            initiators=initiators, addresses=self.addresses)
 
     def _is_complete(self, present: tgt.ListedTarget,
                      request: ExportRequest) -> bool:
@@ -202,9 +205,9 @@ class TgtTarget(iscsi.ISCSITarget):
                 and present.device == validation.device_number(request.device)
                 and set(request.initiators) <= set(present.initiators))
 
-    def _find_unused(self, target_iqns: list[str]) -> Iterable[str]:
+    def _find_unused(self, names: list[str]) -> Iterable[str]:
         present = tgt.list_targets()
-        for target_iqn in target_iqns:
+        for target_iqn in names:
             if target_iqn in present:
                 if present[target_iqn].unused:
                     yield target_iqn

@@ -18,7 +18,7 @@ from cinder_lvm_driver.targets import errors
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Definition:
     """A target for tgt-admin.
 
@@ -54,12 +54,13 @@ class Definition:
 
         username, _, secret = last('incominguser').partition(' ')
         return cls(
-            target_iqn, last('backing-store'), last('scsi_id'),
-            last('driver'),
-            Chap(username, secret), last('bsoflags'),
-            last('write-cache') == 'on', last('readonly') == '1',
-            tuple(values.get('initiator-name', ())),
-            tuple(values.get('initiator-address', ())))
+            target_iqn=target_iqn, device=last('backing-store'),
+            scsi_id=last('scsi_id'), lld=last('driver'),
+            chap=Chap(username, secret), bsoflags=last('bsoflags'),
+            write_cache=last('write-cache') == 'on',
+            read_only=last('readonly') == '1',
+            initiators=tuple(values.get('initiator-name', ())),
+            addresses=tuple(values.get('initiator-address', ())))
 
     def format(self) -> str:
         lines = [

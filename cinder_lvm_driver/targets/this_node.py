@@ -62,8 +62,7 @@ def connection(volume_id: str, path: str) -> dict[str, Any]:
     """Return how this node connects a device of its own."""
     data: dict[str, Any] = {'volume_id': volume_id, 'device_path': path}
     device = blockdev.number(path)
-    if device and blockdev.attribute(
-            device, 'queue/discard_max_bytes') not in (None, '0'):
+    if device and blockdev.discards(device):
         data['discard'] = True
     return {'driver_volume_type': base.LOCAL, 'data': data}
 

@@ -75,8 +75,8 @@ class LVMContract(Looks):
         self.assertEqual({}, self.vg.get_volumes())
         self.assertFalse(self.vg.has_spare_metadata())
         vg = self.vg.get_vg()
-        self.assertEqual((self.vg.vg_name, 0),
-                         (vg.name, vg.missing_pvs))
+        self.assertEqual((self.vg.vg_name, (), ()),
+                         (vg.name, vg.lost_pvs, vg.returned_pvs))
         self.assertEqual(vg.size_bytes, vg.free_bytes)
         self.assertEqual(4 * MIB, vg.extent_size_bytes)
 

@@ -11,13 +11,14 @@ from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests import base
 from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_nvmet
 
 Host = nvmet.Host
-Namespace = nvmet.ListedNamespace
+Namespace = nvmet_report.ListedNamespace
 
 SUBSYSTEM = 'nqn.iqn.2010-10.org.openstack:-volume-1'
 LONGER = SUBSYSTEM + '0'
@@ -65,7 +66,7 @@ class Cases(fake_configfs.KillingCases):
                 if not path.endswith('org.nvmexpress.discovery')}
 
     def namespaces(self, subsystem=SUBSYSTEM):
-        return nvmet.list_subsystems()[subsystem].namespaces
+        return nvmet_report.list_subsystems()[subsystem].namespaces
 
     def assert_fails(self, error, verb, **kwargs):
         """Fail unless a verb raises an error with just these arguments."""
@@ -75,11 +76,11 @@ class Cases(fake_configfs.KillingCases):
 
     def assert_whole(self, subsystem=SUBSYSTEM, hosts=(HOST,), device=0):
         self.assertEqual(
-            nvmet.ListedSubsystem(
+            nvmet_report.ListedSubsystem(
                 closed=True, hosts=tuple(sorted(hosts)), portals=PORTALS,
                 namespaces={10: Namespace(self.devices[device],
                                           UUIDS[device])}),
-            nvmet.list_subsystems()[subsystem])
+            nvmet_report.list_subsystems()[subsystem])
 
     def test_create_and_delete(self):
         self.assertEqual(nvmet.Served(nsid=10, discard=True), self.create())
@@ -96,7 +97,7 @@ class Cases(fake_configfs.KillingCases):
         nvmet.delete_subsystem(SUBSYSTEM)
         nvmet.delete_subsystem(SUBSYSTEM)
         self.assertEqual(set(), self.tree())
-        self.assertNotIn(SUBSYSTEM, nvmet.list_subsystems())
+        self.assertNotIn(SUBSYSTEM, nvmet_report.list_subsystems())
 
     def test_delete_spares_what_serves_another_device(self):
         self.create()
@@ -204,7 +205,7 @@ class Cases(fake_configfs.KillingCases):
         subsystem = nvmet_tree.subsystem(SUBSYSTEM)
         self.create(hosts=())
         subsystem.write('attr_allow_any_host', '1')
-        self.assertFalse(nvmet.list_subsystems()[SUBSYSTEM].closed)
+        self.assertFalse(nvmet_report.list_subsystems()[SUBSYSTEM].closed)
         self.create()
         self.assert_whole()
 
@@ -297,7 +298,7 @@ class Cases(fake_configfs.KillingCases):
     def test_ports_last(self):
         self.create(portals=[])
         self.create(LONGER, device=1, portals=[])
-        self.assertEqual((), nvmet.list_subsystems()[SUBSYSTEM].portals)
+        self.assertEqual((), nvmet_report.list_subsystems()[SUBSYSTEM].portals)
         self.assertEqual(
             {SUBSYSTEM: (), LONGER: ()},
             nvmet.listen({SUBSYSTEM: PORTALS, LONGER: PORTALS}, 1))
@@ -396,7 +397,7 @@ class Cases(fake_configfs.KillingCases):
 
     def test_nothing_is_served_before_it_is_complete(self):
         for died in self.kill_at_each_step(self.create_with_key):
-            for name, listed in nvmet.list_subsystems().items():
+            for name, listed in nvmet_report.list_subsystems().items():
                 if name == SUBSYSTEM and listed.portals:
                     self.assertTrue(listed.closed, died)
                     self.assertEqual({10}, set(listed.namespaces), died)

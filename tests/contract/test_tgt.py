@@ -32,8 +32,9 @@ class Cases:
 
     def create(self, target=TARGET, device=0, chap=CHAP, initiators=(HOST,),
                write_cache=True, bsoflags='', read_only=False):
-        disk = tgt.Disk(self.devices[device], SCSI_ID, write_cache, bsoflags,
-                        read_only)
+        disk = tgt.Disk(device=self.devices[device], scsi_id=SCSI_ID,
+                        write_cache=write_cache, bsoflags=bsoflags,
+                        read_only=read_only)
         return tgt.create_target(target_iqn=target, lld='iscsi', disk=disk,
                                  chap=chap, initiators=initiators)
 

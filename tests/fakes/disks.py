@@ -5,9 +5,10 @@ import os
 
 import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import finding
 from cinder_lvm_driver.lvm import kernel
-from cinder_lvm_driver.lvm import types
+from cinder_lvm_driver.lvm import members
 from cinder_lvm_driver.lvm import udev
 
 UUID = 'aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg'
@@ -30,8 +31,8 @@ class Disks(fixtures.Fixture):
         self._sysfs = self.useFixture(fixtures.TempDir()).path
         self._udev = self.useFixture(fixtures.TempDir()).path
         for module, name, value in (
-                (kernel, '_DEVICES', self._sysfs),
-                (kernel, '_number', self.number),
+                (blockdev, 'SYS', self._sysfs),
+                (blockdev, 'number', self.number),
                 (udev, '_FOLDER', self._udev),
                 (finding, '_UDEV_SECONDS', 0),
                 (kernel, '_REQUEST_SECONDS', 0)):
@@ -104,8 +105,8 @@ class Disks(fixtures.Fixture):
             by_uuid.setdefault(pv_uuid, []).append(path)
         everything = {content for content in (
             *self.contents.values(), *self.lost) if content[1] in vgs}
-        return types.Listing(
-            members=tuple(types.Member(
+        return members.Listing(
+            members=tuple(members.Member(
                 vg_name=vg_name, vg_uuid=vg_uuid, pv_uuid=pv_uuid,
                 path=by_uuid.get(pv_uuid, [None])[0])
                 for vg_name, vg_uuid, pv_uuid in sorted(everything)),

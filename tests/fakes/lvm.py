@@ -14,6 +14,7 @@ import fixtures
 
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.privileged import device_mapper
 from cinder_lvm_driver.privileged import errors as privileged_errors
 from cinder_lvm_driver import process
 
@@ -248,12 +249,14 @@ class FakeLVM:
                 status = (' '.join([str(self.kernel_transaction_id), *(
                     f'{percent * 100:.0f}/10000' for percent in used)])
                     if is_pool else f'{len(volume.content) and 128} -')
-                return [{'name': name, 'target': volume.segtype,
-                         'table': '253:0 253:1 128 0 0', 'status': status,
-                         'is_suspended': volume.is_suspended}, *({
-                             'name': below, 'target': 'linear', 'table': '',
-                             'status': '', 'is_suspended': False}
-                             for below in self.below_pools * is_pool)]
+                return [device_mapper.Device(
+                    name=name, target=volume.segtype, status=status,
+                    table='253:0 253:1 128 0 0',
+                    is_suspended=volume.is_suspended), *(
+                        device_mapper.Device(
+                            name=below, target='linear', table='', status='',
+                            is_suspended=False)
+                        for below in self.below_pools * is_pool)]
         return []
 
     def hidden(self):

@@ -24,6 +24,7 @@ from cinder_lvm_driver.privileged import lending
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import verbs
 from cinder_lvm_driver import process
 
@@ -214,7 +215,7 @@ class VerbsTest(HostileTestCase):
         self.assertFalse(os.access(own, os.R_OK))
 
     def test_functions_that_are_no_verbs(self):
-        nvmet.list_subsystems()
+        nvmet_report.list_subsystems()
         channel = verbs.context.channel
         for name in ('os.system', 'subprocess.check_output', 'os.chmod',
                      'shutil.copy', 'builtins.exec', 'oslo_config.cfg.CONF',

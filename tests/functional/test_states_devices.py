@@ -195,7 +195,8 @@ class GrownTest(DevicesTestCase):
         self.small_lv('new', extra)
 
     def assert_whole(self):
-        self.assertEqual(0, self.vg.get_vg().missing_pvs)
+        vg = self.vg.get_vg()
+        self.assertEqual(((), ()), (vg.lost_pvs, vg.returned_pvs))
         self.assertIsNone(self.vg.get_volume('new').health)
         out = self.root.run('vgs', '--noheadings', '-o',
                             'vg_missing_pv_count', self.vg_name)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 
-from cinder_lvm_driver.lvm import vg
+from cinder_lvm_driver.lvm import activation
 from cinder_lvm_driver import naming
 from tests.functional import base
 from tests.functional import test_attach
@@ -274,6 +274,6 @@ class NodesCostTest(base.BackendTestCase):
 
     def test_nodes_that_are_right(self):
         volume = self.create()
-        with self.assertNoLogs(vg.LOG, 'WARNING'):
+        with self.assertNoLogs(activation.LOG, 'WARNING'):
             self.driver.create_export(self.context, volume, None)
         self.driver.remove_export(self.context, volume)

@@ -22,7 +22,7 @@ class TestBlockdev(base.TestCase):
     def setUp(self):
         super().setUp()
         self.sys = self.useFixture(fixtures.TempDir()).path
-        self.useFixture(fixtures.MockPatchObject(blockdev, '_SYS', self.sys))
+        self.useFixture(fixtures.MockPatchObject(blockdev, 'SYS', self.sys))
         self.useFixture(fixtures.MockPatchObject(blockdev, 'why_not_lv',
                                                  WHY_NOT_LV))
         self.nodes = {}
@@ -85,10 +85,21 @@ class TestBlockdev(base.TestCase):
                 del self.nodes[path]
                 self.assertFalse(blockdev.has_nodes('vg', 'lv'))
 
+    def test_discards(self):
+        for minor, content, discards in (
+                (4, '4096\n', True), (5, '0\n', False), (6, None, False)):
+            self.add(minor)
+            if content:
+                os.makedirs(f'{self.sys}/253:{minor}/queue')
+                with open(f'{self.sys}/253:{minor}/queue/discard_max_bytes',
+                          'w') as file:
+                    file.write(content)
+            self.assertIs(discards, blockdev.discards(f'253:{minor}'))
+
     def test_attribute(self):
         self.add(4, '/dev/vg/lv', name='vg-lv')
         device = blockdev.number('/dev/vg/lv')
-        self.assertEqual((253, 4), device)
+        self.assertEqual('253:4', device)
         self.assertEqual('vg-lv', blockdev.attribute(device, 'dm/name'))
         self.assertIsNone(blockdev.attribute(device, 'dm/none'))
-        self.assertIsNone(blockdev.attribute((1, 2), 'size'))
+        self.assertIsNone(blockdev.attribute('1:2', 'size'))

@@ -24,8 +24,10 @@ class TestDescribe(base.TestCase):
     def setUp(self):
         super().setUp()
         self.root = self.useFixture(fixtures.TempDir()).path
-        self.numbers = {PATH: (253, 4), '/dev/dm-4': (253, 4),
-                        '/dev/sda2': (8, 2)}
+        self.numbers = {PATH: '253:4', '/dev/dm-4': '253:4',
+                        '/dev/sda2': '8:2'}
+        self.useFixture(fixtures.MockPatchObject(
+            blockdev, 'SYS', '/sys/dev/block'))
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'number', lambda path: self.numbers.get(
                 path.removeprefix(self.root))))
@@ -65,7 +67,7 @@ class TestDescribe(base.TestCase):
     def test_several(self):
         self.add('/proc/7/fd/3')
         self.add('/proc/7/comm', 'qemu-img')
-        self.numbers['/proc/7/fd/3'] = (253, 4)
+        self.numbers['/proc/7/fd/3'] = '253:4'
         self.add('/proc/swaps', SWAPS)
         self.assertEqual('in use by swap, process 7 (qemu-img)',
                          openers.describe(PATH))

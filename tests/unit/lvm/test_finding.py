@@ -10,8 +10,8 @@ import fixtures
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import finding
 from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import members
 from cinder_lvm_driver.lvm import record
-from cinder_lvm_driver.lvm import types
 from tests import base
 from tests.fakes import disks
 
@@ -25,7 +25,7 @@ class TestFinder(base.TestCase):
         self.record = record.Record(os.path.join(
             self.useFixture(fixtures.TempDir()).path, 'folder/vg.json'))
 
-    def finder(self, rules=types.NO_DEVICE_RULES, kept=None):
+    def finder(self, rules=members.NO_DEVICE_RULES, kept=None):
         return finding.Finder('vg', self.disks.list_pvs, rules,
                               kept or self.record)
 
@@ -219,14 +219,14 @@ class TestFinder(base.TestCase):
     @ddt.unpack
     def test_rules_that_hide_the_group(self, rules, text):
         a = self.disks.add('a', 'pv-a')
-        rules = types.DeviceRules(**rules)
+        rules = members.DeviceRules(**rules)
         self.assertEqual((a,), self.find(rules=rules))
         # LVM's own look at all devices counts.
         self.assertEqual([set()], self.disks.looks)
         list_pvs = self.disks.list_pvs
         self.disks.list_pvs = lambda paths: (
             list_pvs(paths) if paths
-            else types.Listing(members=(), duplicates={}))
+            else members.Listing(members=(), duplicates={}))
         error = self.assertRaises(lvm.VolumeGroupNotFound, self.find,
                                   rules=rules)
         self.assertRegex(str(error), f'on /dev/a, which .*{text}')

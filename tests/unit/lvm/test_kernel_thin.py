@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 from unittest import mock
 
 import fixtures
@@ -6,14 +7,15 @@ from oslo_privsep import daemon
 
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import kernel_thin
+from cinder_lvm_driver.privileged import device_mapper
 from tests import base
 
 _STACK = kernel_thin._stack
 
 
 def device(name, target='linear', status='', table='', is_suspended=False):
-    return {'name': name, 'target': target, 'status': status, 'table': table,
-            'is_suspended': is_suspended}
+    return device_mapper.Device(name=name, target=target, status=status,
+                                table=table, is_suspended=is_suspended)
 
 
 # As recorded on Linux 6.12.
@@ -54,7 +56,7 @@ class TestThinPool(KernelTestCase):
         self.assertIsNone(kernel_thin.thin_pool('my-vg', 'pool'))
 
     def test_suspended(self):
-        self.having(POOL | {'is_suspended': True},
+        self.having(dataclasses.replace(POOL, is_suspended=True),
                     device('my--vg-pool_tdata', is_suspended=True),
                     device('my--vg-pool_tmeta'))
         self.assertEqual(('my--vg-pool-tpool', 'my--vg-pool_tdata'),
@@ -66,12 +68,12 @@ class TestThinPool(KernelTestCase):
         self.assertTrue(kernel_thin.thin_pool('my-vg', 'pool').is_moving)
 
     def test_blocks_that_are_not_zeroed(self):
-        self.having(POOL | {
-            'table': '253:0 253:1 128 0 1 skip_block_zeroing'})
+        self.having(dataclasses.replace(
+            POOL, table='253:0 253:1 128 0 1 skip_block_zeroing'))
         self.assertFalse(kernel_thin.thin_pool('my-vg', 'pool').zeroes_blocks)
 
     def test_failed(self):
-        self.having(POOL | {'status': 'Fail'})
+        self.having(dataclasses.replace(POOL, status='Fail'))
         self.assertIsNone(
             kernel_thin.thin_pool('my-vg', 'pool').transaction_id)
 

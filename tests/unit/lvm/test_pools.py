@@ -8,7 +8,7 @@ from tests.unit.lvm import test_kernel_thin
 from tests.unit.lvm import test_types
 
 POOL = test_kernel_thin.POOL
-SUSPENDED = POOL | {'is_suspended': True}
+SUSPENDED = dataclasses.replace(POOL, is_suspended=True)
 REPORTED = dataclasses.replace(
     test_types.LINEAR, name='pool', segtype='thin-pool', transaction_id=3)
 
@@ -83,13 +83,13 @@ class TestCheck(test_kernel_thin.KernelTestCase):
 
     def test_changed_while_it_is_reported(self):
         self.having()
-        self.stack.side_effect = [POOL], [POOL | {
-            'status': POOL['status'].replace('3 ', '4 ', 1)}]
+        self.stack.side_effect = [POOL], [dataclasses.replace(
+            POOL, status=POOL.status.replace('3 ', '4 ', 1))]
         self.check(2)
 
     def test_failed(self):
         """What is wrong with it, the stats say."""
-        self.having(POOL | {'status': 'Fail'})
+        self.having(dataclasses.replace(POOL, status='Fail'))
         self.check(3)
 
     def test_gone_meanwhile(self):
@@ -102,8 +102,8 @@ class TestIsBlank(test_kernel_thin.KernelTestCase):
 
     def test_all_cases(self):
         ours = pools.ThinPools('my-vg', None)
-        zeroing, other = POOL, POOL | {
-            'table': '253:0 253:1 128 0 1 skip_block_zeroing'}
+        zeroing, other = POOL, dataclasses.replace(
+            POOL, table='253:0 253:1 128 0 1 skip_block_zeroing')
         for pool, mapped, is_blank in (
                 (zeroing, '0 -', True), (zeroing, '128 127', False),
                 (other, '128 127', True), (other, '256 1023', False)):

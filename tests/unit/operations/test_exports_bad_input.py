@@ -56,7 +56,7 @@ class TestLio(backend.BackendTestCase):
             provider_location=None, provider_auth=None,
             provider_geometry=None, encryption_key_id=None)
         self.add_lv(self.owner, **backend.THIN)
-        self.lio.add_device(f'/dev/vg/{self.owner.name}', (253, 9))
+        self.lio.add_device(f'/dev/vg/{self.owner.name}', '253:9')
         for field, text in self.driver.create_export(
                 self.context, self.owner, None).items():
             setattr(self.owner, field, text)

@@ -8,12 +8,13 @@ import msgpack
 from cinder_lvm_driver.privileged import lending
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import tgt
 from cinder_lvm_driver.privileged import verbs
 
 # Also while a test has something else in place of one.
 _VERBS = {f'{module.__name__}.{name}': found
-          for module in (lending, lio, nvmet, tgt)
+          for module in (lending, lio, nvmet, nvmet_report, tgt)
           for name, found in vars(module).items()
           if verbs.context.is_entrypoint(found)}
 

@@ -11,7 +11,7 @@ from tests.unit.privileged import fake_channel
 
 
 # Those that are there at first: numbers by path.
-VOLUMES = {'/dev/vg/volume-1': (253, 1), '/dev/vg/volume-2': (253, 2)}
+VOLUMES = {'/dev/vg/volume-1': '253:1', '/dev/vg/volume-2': '253:2'}
 
 
 class FakeDevices(fixtures.Fixture):

@@ -82,7 +82,8 @@ class FakeOs(fake_configfs.FakeOs):
         device = fake_configfs.read(f'{folder}/control')
         if device not in self.devices:
             self.fail(errno.ENOENT)
-        number = 'Major: %d Minor: %d ' % self.devices[device]
+        number = 'Major: %s Minor: %s ' % tuple(
+            self.devices[device].split(':'))
         opened = set(self.opened_elsewhere)
         if device in opened or any(
                 number in fake_configfs.read(

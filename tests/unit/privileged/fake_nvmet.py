@@ -10,6 +10,7 @@ from unittest import mock
 
 import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests.unit.privileged import fake_configfs
@@ -140,14 +141,14 @@ class FakeNvmet(fixtures.Fixture):
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
                 mock.patch.object(nvmet_tree, 'ROOT', self.root),
-                mock.patch.object(nvmet_tree, '_SYS_DEVICES', self.sys)):
+                mock.patch.object(blockdev, 'SYS', self.sys)):
             patch.start()
             self.addCleanup(patch.stop)
         self.addCleanup(self.assert_nothing_removed_open)
 
     def add_device(self, path, number, discard=True):
         self.os.devices[path] = number
-        self.os.put('%s/%d:%d/queue/discard_max_bytes' % (self.sys, *number),
+        self.os.put(f'{self.sys}/{number}/queue/discard_max_bytes',
                     '4194304' if discard else '0')
 
     def assert_nothing_removed_open(self):

@@ -52,7 +52,7 @@ class CommandsTestCase(base.TestCase):
             validation, 'device', self.device))
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'number', lambda path: (
-                (8, 0) if path in (*VOLUMES, *DISKS) else None)))
+                '8:0' if path in (*VOLUMES, *DISKS) else None)))
 
     def device(self, path):
         if path not in VOLUMES:

@@ -30,9 +30,8 @@ class TestStack(base.TestCase):
             [('vg-pool-tpool', False, '3 1/2 -', '253:1 253:2 128 0 0'),
              ('vg-pool_tmeta', False, '', ''),
              ('vg-pool_tdata', True, '', '')],
-            [(each['name'], each['is_suspended'], each['status'],
-              each['table']) for each in device_mapper.stack(
-                  'vg-pool-tpool')])
+            [(each.name, each.is_suspended, each.status, each.table)
+             for each in device_mapper.stack('vg-pool-tpool')])
 
     def test_no_device(self):
         self.assertEqual([], device_mapper.stack('vg-a'))
@@ -45,12 +44,12 @@ class TestStack(base.TestCase):
         self.kernel.add(1, 'secret', 'crypt', '', 'aes-xts 0123456789abcdef')
         device, = device_mapper.stack('secret')
         self.assertEqual(('crypt', '', ''), (
-            device['target'], device['table'], device['status']))
+            device.target, device.table, device.status))
 
     def test_device_on_itself(self):
         self.kernel.add(1, 'a', below=[1, 2])
         self.kernel.add(2, 'b', below=[1])
-        self.assertEqual(['a', 'b'], [each['name'] for each in
+        self.assertEqual(['a', 'b'], [each.name for each in
                                       device_mapper.stack('a')])
 
     def test_kernel_that_refuses(self):

@@ -100,11 +100,11 @@ class TestAnotherDevice(fake_lio.LioTestCase):
     def test_without_a_session(self):
         self.create(initiators=[self.HOST])
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), self.listed().device)
+        self.assertEqual('253:2', self.listed().device)
         self.assertEqual({}, self.listed().initiators)
 
     def test_the_same_device_by_another_name(self):
-        self.lio.add_device('/dev/mapper/vg-volume--1', (253, 1))
+        self.lio.add_device('/dev/mapper/vg-volume--1', '253:1')
         self.create(initiators=[self.HOST])
         self.lio.log_in(self.TARGET, self.HOST)
         self.create(device='/dev/mapper/vg-volume--1')
@@ -113,7 +113,7 @@ class TestAnotherDevice(fake_lio.LioTestCase):
         self.create()
         (self.tpg / 'lun' / 'lun_0').unlink('backstore')
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), self.listed().device)
+        self.assertEqual('253:2', self.listed().device)
 
 
 class TestList(fake_lio.LioTestCase):

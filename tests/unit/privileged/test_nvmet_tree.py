@@ -9,6 +9,7 @@ from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged.listening import Refused
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.privileged import nvmet_tree
 from tests.contract import test_nvmet as contract
 from tests.unit.privileged import test_nvmet
@@ -76,7 +77,7 @@ class TestPorts(test_nvmet.NvmetTestCase):
             contract.SUBSYSTEM, nvmet_tree.subsystem(contract.SUBSYSTEM))
         self.create()
         self.assertEqual(tuple(contract.PORTALS),
-                         nvmet.list_subsystems()[
+                         nvmet_report.list_subsystems()[
                              contract.SUBSYSTEM].portals)
 
     def test_no_id_is_left(self):

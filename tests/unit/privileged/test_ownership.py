@@ -130,7 +130,7 @@ class TestOwnLV(OwnershipTestCase):
         self.write('cinder.conf', 'volume_group = a-b\n')
         self.facts = {'dm/uuid': 'LVM-x', 'dm/name': 'a--b-volume--1'}
         self.useFixture(fixtures.MockPatchObject(
-            blockdev, 'number', lambda path: (253, 1)))
+            blockdev, 'number', lambda path: '253:1'))
         self.useFixture(fixtures.MockPatchObject(
             blockdev, 'attribute', lambda number, name: self.facts.get(name)))
 
@@ -186,12 +186,10 @@ class TestFilesOfRoot(base.TestCase):
 class TestVgsOfHost(base.TestCase):
 
     def test_mount_and_swap(self):
-        stacks = {'0:22': [(0, 22)], '253:0': [(253, 0)],
-                  '253:5': [(253, 5), (253, 6)], '253:9': [(253, 9)],
-                  '0:30': [(0, 30)], '253:7': [(253, 7)]}
-        names = {(253, 0): 'host-root', (253, 6): 'my--vg-home',
-                 (253, 7): 'pool-srv', (253, 9): 'swaps-swap'}
-        paths = {'/dev/dm-9': (253, 9), '/dev/dm-7': (253, 7)}
+        below = {'253:5': ['253:6']}
+        names = {'253:0': 'host-root', '253:6': 'my--vg-home',
+                 '253:7': 'pool-srv', '253:9': 'swaps-swap'}
+        paths = {'/dev/dm-9': '253:9', '/dev/dm-7': '253:7'}
         files = {
             '/proc/self/mountinfo':
                 '1 1 253:0 / / rw shared:1 - ext4 /dev/mapper/host-root rw\n'
@@ -201,7 +199,8 @@ class TestVgsOfHost(base.TestCase):
             '/proc/swaps': 'Filename Type\n/dev/dm-9 partition\n'}
         with mock.patch('builtins.open', lambda path: mock.mock_open(
                 read_data=files[path])()), \
-                mock.patch.object(ownership, '_stack', stacks.get), \
+                mock.patch.object(ownership, '_stack', lambda number: [
+                    number, *below.get(number, ())]), \
                 mock.patch.object(blockdev, 'number', paths.get), \
                 mock.patch.object(blockdev, 'is_lv', names.__contains__), \
                 mock.patch.object(blockdev, 'dm_name', names.get):

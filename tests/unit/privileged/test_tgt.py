@@ -78,7 +78,7 @@ class TestAnotherDevice(fake_tgtd.TgtTestCase):
     def test_the_same_by_another_path(self):
         self.create(initiators=[HOST])
         self.daemon.log_in(TARGET, HOST)
-        self.daemon.devices['/dev/mapper/vg-volume--1'] = (253, 1)
+        self.daemon.devices['/dev/mapper/vg-volume--1'] = '253:1'
         self.create(device='/dev/mapper/vg-volume--1')
         self.assertEqual(self.DEVICE, self.fake().luns[1].path)
 
@@ -87,7 +87,7 @@ class TestAnotherDevice(fake_tgtd.TgtTestCase):
         del self.daemon.devices[self.DEVICE]
         self.assertIsNone(self.listed().device)
         self.create(device=self.OTHER_DEVICE)
-        self.assertEqual((253, 2), tuple(self.listed().device))
+        self.assertEqual('253:2', self.listed().device)
 
     def test_another_transport(self):
         self.create()

@@ -267,7 +267,7 @@ class TestDevice(base.TestCase):
         self.assertIn('cannot be examined: No such file', str(error))
 
     def test_number(self):
-        self.assertEqual((253, 4), validation.device_number('/dev/vg/lv'))
+        self.assertEqual('253:4', validation.device_number('/dev/vg/lv'))
 
     def test_path_that_may_lead_nowhere(self):
         self.stat.side_effect = FileNotFoundError(2, 'No such file')
@@ -279,16 +279,16 @@ class TestDevice(base.TestCase):
 
     @ddt.data(
         # By the device, in whatever spelling, and a VG may be renamed.
-        ('/dev/vg/lv', (253, 4), '/dev/vg/lv', False),
-        ('/dev/mapper/vg-lv', (253, 4), '/dev/vg/lv', False),
-        ('/dev/vg2/lv', (253, 5), '/dev/vg/lv', True),
+        ('/dev/vg/lv', '253:4', '/dev/vg/lv', False),
+        ('/dev/mapper/vg-lv', '253:4', '/dev/vg/lv', False),
+        ('/dev/vg2/lv', '253:5', '/dev/vg/lv', True),
         # A device that was replaced since the target opened it.
-        ('/dev/vg/lv', (253, 5), '/dev/vg/lv', True),
+        ('/dev/vg/lv', '253:5', '/dev/vg/lv', True),
         # What is served is gone.
         ('/dev/vg2/lv', None, '/dev/vg/lv', False),
         # By the path: there is no such LV, or it is inactive.
-        ('/dev/vg2/lv', (253, 5), '/dev/vg/gone', True),
-        ('/dev/vg/gone', (253, 5), '/dev/vg/gone', False))
+        ('/dev/vg2/lv', '253:5', '/dev/vg/gone', True),
+        ('/dev/vg/gone', '253:5', '/dev/vg/gone', False))
     @ddt.unpack
     def test_another_device(self, served, number, path, expected):
         if path.endswith('gone'):

@@ -7,7 +7,7 @@ from unittest import mock
 
 import fixtures
 
-from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import nvmet
 from tests import base
@@ -18,7 +18,7 @@ from tests.unit.targets import fake_volume
 HOST = {'nqn': contract.HOST, 'host': 'a', 'ip': '10.0.0.9'}
 OTHER_HOST = {'nqn': contract.OTHER_HOST, 'host': 'b', 'ip': '10.0.0.8'}
 DEVICES = ('/dev/vg/volume-1', '/dev/vg/volume-2')
-Namespace = verbs.ListedNamespace
+Namespace = nvmet_report.ListedNamespace
 PREFIX = f'nqn.{fake_volume.PREFIX}-'
 
 
@@ -75,7 +75,7 @@ class NvmetTestCase(base.TestCase):
         return path
 
     def listed(self, name):
-        return verbs.list_subsystems()[name]
+        return nvmet_report.list_subsystems()[name]
 
     def key(self, host_nqn):
         return (self.nvmet.root / 'hosts' / host_nqn).read('dhchap_key')

@@ -39,8 +39,8 @@ class RecordingTarget(iscsi.ISCSITarget):
         self.calls.append(('ensure', requests))
         return self.failures
 
-    def _find_unused(self, target_iqns):
-        return target_iqns[1:]
+    def _find_unused(self, names):
+        return names[1:]
 
     def _delete_target(self, target_iqn, device):
         self.calls.append(('delete', target_iqn, *[device] * bool(device)))
@@ -109,8 +109,9 @@ class TestExport(IscsiTestCase):
         chap = iscsi_export.parse_chap(export['auth'])
         self.assertEqual((20, 16), (len(chap.username), len(chap.secret)))
         self.assertEqual([('create', iscsi_export.ExportRequest(
-            volume.id, volume.id, iqn(volume), '/dev/vg/lv',
-            (PORTAL, Portal('::1', 3260)), chap))], target.calls)
+            volume_id=volume.id, serial=volume.id, target_iqn=iqn(volume),
+            device='/dev/vg/lv', portals=(PORTAL, Portal('::1', 3260)),
+            chap=chap))], target.calls)
         self.assertNotIn(chap.secret, self.log.output)
 
     def test_create_again_keeps_the_secret(self):
@@ -209,10 +210,12 @@ class TestEnsure(IscsiTestCase):
         self.assertEqual({}, target.ensure_exports(
             None, [(volume, '/dev/vg/lv')]))
         self.assertEqual([('ensure', [iscsi_export.ExportRequest(
-            volume.id, volume.id, iqn(volume), '/dev/vg/lv',
-            (Portal('10.0.0.8', 3260), PORTAL,
-             Portal('10.0.0.9', 3260)),
-            Chap('name', 'secret123456'), (HOST['initiator'],))])],
+            volume_id=volume.id, serial=volume.id, target_iqn=iqn(volume),
+            device='/dev/vg/lv',
+            portals=(Portal('10.0.0.8', 3260), PORTAL,
+                     Portal('10.0.0.9', 3260)),
+            chap=Chap('name', 'secret123456'),
+            initiators=(HOST['initiator'],))])],
             target.calls)
 
     def test_hosts_that_know_another_lun(self):

@@ -21,7 +21,8 @@ class TestChap(base.TestCase):
 
     def test_the_secret_is_not_shown(self):
         request = iscsi_export.ExportRequest(
-            'id', 'id', IQN, '/dev/vg/lv', (), Chap('name', 's3cret'))
+            volume_id='id', serial='id', target_iqn=IQN,
+            device='/dev/vg/lv', portals=(), chap=Chap('name', 's3cret'))
         self.assertNotIn('s3cret', repr(request))
 
     @ddt.data(None, '', ' ')

@@ -232,7 +232,7 @@ class TestEnsure(LioTestCase):
     def assert_whole(self):
         for number, volume in enumerate(self.volumes, 1):
             listed = self.listed(volume)
-            self.assertEqual((253, number), listed.device)
+            self.assertEqual(f'253:{number}', listed.device)
             self.assertTrue(listed.enabled and listed.closed)
             self.assertEqual((Portal('10.0.0.1', 3260),), listed.portals)
             self.assertEqual(

@@ -7,6 +7,7 @@ import ddt
 
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import nvmet_mode
 from cinder_lvm_driver.targets import nvmet_per_host
@@ -169,7 +170,7 @@ class TestKeys(NvmetTestCase):
                           self.target.initialize_connection, made, HOST)
         failures = self.target.ensure_exports(None, [(made, DEVICES[0])])
         self.assertEqual([made.id], list(failures))
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
 
 class TestEnsure(NvmetTestCase):
@@ -192,7 +193,7 @@ class TestEnsure(NvmetTestCase):
     def assert_whole(self):
         for made, device in self.pairs:
             self.assertEqual(
-                verbs.ListedSubsystem(
+                nvmet_report.ListedSubsystem(
                     namespaces={10: Namespace(device, made.id)}, closed=True,
                     hosts=tuple(sorted(each.connector['nqn']
                                        for each in made.volume_attachment)),
@@ -233,14 +234,14 @@ class TestEnsure(NvmetTestCase):
         self.assertEqual([], self.nvmet.os.ended)
 
     def test_one_list_for_all(self):
-        with mock.patch.object(verbs, 'list_subsystems',
-                               wraps=verbs.list_subsystems) as listing:
+        with mock.patch.object(nvmet_report, 'list_subsystems',
+                               wraps=nvmet_report.list_subsystems) as listing:
             self.ensure()
             self.assertEqual({}, self.target.ensure_exports(None, []))
         listing.assert_called_once_with()
 
     def test_no_list_while_another_back_end_is_at_it(self):
-        with fake_kernel.listed_under_lock(verbs, 'list_subsystems'):
+        with fake_kernel.listed_under_lock(nvmet_report, 'list_subsystems'):
             self.assertEqual({}, self.ensure())
 
     def test_a_volume_without_device(self):
@@ -260,7 +261,7 @@ class TestEnsure(NvmetTestCase):
             failures = self.ensure()
         self.assertEqual([self.volumes[0].id], list(failures))
         self.assertEqual([nqn(self.volumes[1])],
-                         list(verbs.list_subsystems()))
+                         list(nvmet_report.list_subsystems()))
         self.assertEqual({}, self.ensure())
         self.assert_whole()
 

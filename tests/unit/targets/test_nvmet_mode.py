@@ -4,6 +4,7 @@ import dataclasses
 import ddt
 
 from cinder_lvm_driver.privileged import nvmet
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import nvmet_per_host
 from cinder_lvm_driver.targets import nvmet_per_volume
@@ -12,10 +13,10 @@ from tests.unit.targets import fake_volume
 
 NQN = 'nqn.iqn.2010-10.org.openstack:-volume-1'
 UUID = fake_volume.UUID % 1
-LISTED = nvmet.ListedSubsystem(
+LISTED = nvmet_report.ListedSubsystem(
     closed=True, hosts=('nqn.a', 'nqn.b'), namespaces={
-        10: nvmet.ListedNamespace('/dev/vg/volume-1', UUID),
-        11: nvmet.ListedNamespace('/dev/vg/volume-2', 'other')})
+        10: nvmet_report.ListedNamespace('/dev/vg/volume-1', UUID),
+        11: nvmet_report.ListedNamespace('/dev/vg/volume-2', 'other')})
 VALUES = {'volume_id': UUID, 'subsystem_nqn': NQN, 'uuid': UUID,
           'device': '/dev/vg/volume-1', 'nsid': 10, 'portals': (),
           'hosts': (nvmet.Host('nqn.a'),), 'first_port_id': 1}
@@ -45,7 +46,7 @@ class TestIsServed(base.TestCase):
         self.assertFalse(request.is_served(LISTED))
 
     @ddt.data(dataclasses.replace(LISTED, closed=False),
-              nvmet.ListedSubsystem())
+              nvmet_report.ListedSubsystem())
     def test_not_listed_as_whole(self, listed):
         for request in per_volume(), per_host():
             self.assertFalse(request.is_served(listed))

@@ -2,6 +2,7 @@
 import ddt
 
 from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import errors
 from tests.unit.targets import fake_nvmetcli
 from tests.unit.targets import fake_volume
@@ -28,7 +29,7 @@ class TestPerHost(NvmetTestCase):
             self.assertEqual(
                 {'location': device, 'auth': ''},
                 self.target.create_export(None, made, device))
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
         infos = [self.target.initialize_connection(made, HOST)['data']
                  for made in volumes]
         self.assertEqual({self.name}, {info['target_nqn'] for info in infos})
@@ -49,7 +50,7 @@ class TestPerHost(NvmetTestCase):
         self.target.terminate_connection(volumes[0], None)
         self.target.terminate_connection(volumes[1], HOST)
         self.target.remove_export(None, volumes[1])
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_remove_what_a_migration_left_on_another_back_end(self):
         moved = shared_volume(1)
@@ -58,7 +59,7 @@ class TestPerHost(NvmetTestCase):
         self.target.remove_export(None, left, DEVICES[1])
         self.assertEqual(1, len(self.listed(self.name).namespaces))
         self.target.remove_export(None, left, DEVICES[0])
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_attachment_that_went_without_the_connection(self):
         gone, other = shared_volume(1), shared_volume(2, [HOST])
@@ -68,7 +69,7 @@ class TestPerHost(NvmetTestCase):
         self.target.remove_export(None, other)
         self.assertEqual(2, len(self.listed(self.name).namespaces))
         self.target.remove_export(None, gone)
-        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        self.assertEqual([self.name], list(nvmet_report.list_subsystems()))
         namespace, = self.listed(self.name).namespaces.values()
         self.assertEqual(other.id, namespace.uuid)
 
@@ -128,7 +129,7 @@ class TestPerHost(NvmetTestCase):
                                 target_prefix='2014-08.org.example')
         self.assertEqual({}, self.target.ensure_exports(
             None, [(made, DEVICES[0])]))
-        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        self.assertEqual([self.name], list(nvmet_report.list_subsystems()))
         verbs.delete_subsystem(self.name)
         self.target.ensure_export(None, made, DEVICES[0])
         self.assertEqual([int(info['data']['ns_id'])],
@@ -138,7 +139,7 @@ class TestPerHost(NvmetTestCase):
         self.target.initialize_connection(shared_volume(2), HOST)
         self.target.terminate_connection(made, HOST)
         self.assertEqual(['nqn.2014-08.org.example-a'],
-                         list(verbs.list_subsystems()))
+                         list(nvmet_report.list_subsystems()))
 
     def shared_as(self, number, nsid):
         """Return a volume that its host knows by an id."""
@@ -192,4 +193,4 @@ class TestPerHost(NvmetTestCase):
         self.assertEqual({}, self.target.ensure_exports(
             None, [(made, DEVICES[0])]))
         self.target.extend_target(made)
-        self.assertEqual([self.name], list(verbs.list_subsystems()))
+        self.assertEqual([self.name], list(nvmet_report.list_subsystems()))

@@ -8,6 +8,7 @@ from oslo_concurrency import lockutils
 
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets.nvmet_per_volume import NvmeExport
 from tests import base
@@ -96,7 +97,7 @@ class TestPerVolume(NvmetTestCase):
                           'auth': ''}, export)
         made.provider_location = export['location']
         self.assertEqual(
-            verbs.ListedSubsystem(
+            nvmet_report.ListedSubsystem(
                 namespaces={10: Namespace(DEVICES[0], made.id)}, closed=True,
                 hosts=(), portals=(Portal('10.0.0.1', 4420),)),
             self.listed(nqn(made)))
@@ -116,7 +117,7 @@ class TestPerVolume(NvmetTestCase):
         self.target.remove_export(None, made)
         self.target.remove_export(None, made)
         self.target.terminate_connection(made, HOST)
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_as_the_in_tree_driver_tells_it(self):
         made = volume()
@@ -150,7 +151,7 @@ class TestPerVolume(NvmetTestCase):
         target = self.make(target_secondary_ip_addresses=['10.0.0.2'])
         self.assertRaises(errors.PortalNotAvailable, target.create_export,
                           None, new_volume(), DEVICES[0])
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_names_stay_while_hosts_are_attached(self):
         target = self.make(target_prefix='2014-08.org.example', nvmet_ns_id=5,
@@ -178,7 +179,7 @@ class TestPerVolume(NvmetTestCase):
         self.assertRaises(errors.InvalidExport,
                           self.target.initialize_connection, made, HOST)
         self.target.remove_export(None, made)
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_what_was_copied_from_another_volume(self):
         """A clone for an image, or one that a volume is migrated to."""
@@ -193,7 +194,7 @@ class TestPerVolume(NvmetTestCase):
         # Its own goes, too, where Cinder could not store it.
         self.target.create_export(None, copy, DEVICES[1])
         self.target.remove_export(None, copy)
-        self.assertEqual([nqn(source)], list(verbs.list_subsystems()))
+        self.assertEqual([nqn(source)], list(nvmet_report.list_subsystems()))
 
     def test_remove_what_a_second_migration_in_use_left_behind(self):
         """Its record has the id by which the volume's subsystem is named."""
@@ -208,7 +209,7 @@ class TestPerVolume(NvmetTestCase):
         record = new_volume(2, name_id=left.name_id,
                             provider_location=left.provider_location)
         self.target.remove_export(None, record, DEVICES[0])
-        self.assertEqual([nqn(moved)], list(verbs.list_subsystems()))
+        self.assertEqual([nqn(moved)], list(nvmet_report.list_subsystems()))
 
     def test_unused(self):
         volumes = [new_volume(number) for number in (1, 2, 3)]
@@ -225,11 +226,11 @@ class TestPerVolume(NvmetTestCase):
         self.target.create_export(None, new, DEVICES[1])
         self.target.remove_export(None, volume(
             1, name=new.name, name_id=new.id))
-        self.assertEqual([nqn(new)], list(verbs.list_subsystems()))
+        self.assertEqual([nqn(new)], list(nvmet_report.list_subsystems()))
         migrated = new_volume(1, name=new.name, name_id=new.id)
         migrated.provider_location = new.provider_location
         self.target.remove_export(None, migrated)
-        self.assertEqual({}, verbs.list_subsystems())
+        self.assertEqual({}, nvmet_report.list_subsystems())
 
     def test_extend(self):
         made = volume()

@@ -6,6 +6,7 @@ import fixtures
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet as verbs
+from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import node
 from tests.unit.targets import fake_kernel
@@ -71,7 +72,8 @@ class TestSetup(fake_kernel.SetupCase, nvmet_case.NvmetTestCase):
         self.assertIsNone(self.target.fault())
 
     def test_no_daemon(self):
-        with mock.patch.object(verbs, 'list_subsystems', side_effect=OSError):
+        with mock.patch.object(nvmet_report, 'list_subsystems',
+                               side_effect=OSError):
             self.assert_refused('the privileged daemon of this driver cannot')
 
     def test_no_module(self):

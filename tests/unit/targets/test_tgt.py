@@ -587,7 +587,7 @@ class TestEnsure(TargetTestCase):
     def assert_whole(self):
         for number, volume in enumerate(self.volumes, 1):
             listed = self.listed(volume)
-            self.assertEqual((253, number), tuple(listed.device))
+            self.assertEqual(f'253:{number}', listed.device)
             self.assertTrue(listed.ready and listed.closed)
             self.assertEqual(
                 [attachment.connector['initiator']

@@ -87,12 +87,12 @@ class TestConnection(base.TestCase):
     @ddt.data(('4096', {'discard': True}), ('0', {}), (None, {}))
     @ddt.unpack
     def test_connection(self, discards, more):
-        with (mock.patch.object(blockdev, 'number', return_value=(252, 7)),
+        with (mock.patch.object(blockdev, 'number', return_value='252:7'),
               mock.patch.object(blockdev, 'attribute',
                                 return_value=discards) as attribute):
             self.assertEqual(
                 {'driver_volume_type': 'local', 'data': {
                     'volume_id': 'id', 'device_path': '/dev/vg/lv', **more}},
                 this_node.connection('id', '/dev/vg/lv'))
-        attribute.assert_called_once_with((252, 7),
+        attribute.assert_called_once_with('252:7',
                                           'queue/discard_max_bytes')
