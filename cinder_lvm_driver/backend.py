@@ -89,10 +89,10 @@ class Pools(tuple[Backend, ...]):
         return next((each for each in self
                      if each.settings.pool_name == name), None)
 
-    def holding(self, lv_name: str) -> Backend | None:
-        """Return a pool with an LV of a name in its VG; None without one."""
+    def holding(self, lv_name: str) -> Backend:
+        """Return a pool with an LV of a name in its VG; the first for none."""
         return next((each for each in self.one_per_vg()
-                     if each.vg.find_volume(lv_name)), None)
+                     if each.vg.find_volume(lv_name)), self[0])
 
     def with_own(self, things: Iterable[Any]) -> \
             Iterable[tuple[Backend, list[Any]]]:

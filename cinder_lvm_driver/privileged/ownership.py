@@ -20,11 +20,9 @@ from cinder_lvm_driver import naming
 
 # cinder-volume reads its configuration from here.
 _FOLDERS = ('/etc/cinder', '/usr/share/cinder')
-# The names are those of lvm(8), VALID NAMES. Any other text could be taken for
-# an option of LVM.
 _SETTING = re.compile(
     r'^[ \t]*(?:lvm_pool[ \t]*[=:](?:.*,)?[ \t]*)?volume_group[ \t]*[=:][ \t]*'
-    r'([\'"]?)([A-Za-z0-9+_.][A-Za-z0-9+_.-]*)\1[ \t]*(?:,|$)', re.MULTILINE)
+    rf'([\'"]?)({naming.LVM_NAME})\1[ \t]*(?:,|$)', re.MULTILINE)
 # Cinder's default of the option.
 _DEFAULT = 'cinder-volumes'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
