@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:
-    """A pool: a VG of this host, and all that serves volumes from it.
+    """A pool: a VG of this node, and all that serves volumes from it.
 
     :ivar writer: copies to and wipes block devices
     :ivar remover: removes LVs, and wipes thick ones first
@@ -60,7 +60,7 @@ class Backend:
     workarounds: workarounds.Workarounds
 
     def open_vg(self, vg_name: str) -> lvm.LVM:
-        """Return the handle of another VG of this host."""
+        """Return the handle of another VG of this node."""
         return _open_vg(vg_name, self.settings, self.runner,
                         self.lvm_version)
 
@@ -119,7 +119,7 @@ class Pools(tuple[Backend, ...]):
 def build(*, pools: Iterable[options.Settings], hostname: str,
           runner: process.RootwrapRunner, target: targets_base.Target,
           vg: lvm.LVM | None) -> Pools:
-    """Open the VGs and choose the layouts; changes nothing on the host.
+    """Open the VGs and choose the layouts; changes nothing on the node.
 
     :param vg: the VG to use in place of the configured one
     :raises errors.ConfigurationError: LVM is not installed, or an option has

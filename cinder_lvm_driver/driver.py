@@ -51,7 +51,7 @@ Export = dict[str, str | None]
 
 @interface.volumedriver
 class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
-    """Volumes as LVs of VGs, served by a target helper of this host."""
+    """Volumes as LVs of VGs, served by a target helper of this node."""
 
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
@@ -510,7 +510,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     def migrate_volume(self, ctxt: Context, volume: Volume, host: Destination,
                        thin: bool = False, mirror_count: int = 0) -> \
             tuple[bool, dict[str, Any] | None]:
-        """Move a volume to another back end of this host.
+        """Move a volume to another back end of this node.
 
         The LV gets the layout of the destination, whatever ``thin`` and
         ``mirror_count`` say.

@@ -3,7 +3,7 @@
 
 A VG is this driver's if a configuration file of Cinder names it as
 ``volume_group``, also within ``lvm_pool``. A file that another user than root
-can change must not name a VG of the host itself: one with a file system that
+can change must not name a VG of the node itself: one with a file system that
 is mounted, or with swap.
 """
 
