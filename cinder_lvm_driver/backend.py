@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:
-    """A pool: a VG of this host, and all that serves volumes from it.
+    """A pool: a VG of this node, and all that serves volumes from it.
 
     :ivar writer: copies to and wipes block devices
     :ivar remover: removes LVs, and wipes thick ones first
@@ -60,7 +60,7 @@ class Backend:
     workarounds: workarounds.Workarounds
 
     def open_vg(self, vg_name: str) -> lvm.LVM:
-        """Return the handle of another VG of this host."""
+        """Return the handle of another VG of this node."""
         return _open_vg(vg_name, self.settings, self.runner,
                         self.lvm_version)
 
@@ -89,10 +89,10 @@ class Pools(tuple[Backend, ...]):
         return next((each for each in self
                      if each.settings.pool_name == name), None)
 
-    def holding(self, lv_name: str) -> Backend | None:
-        """Return a pool with an LV of a name in its VG; None without one."""
+    def holding(self, lv_name: str) -> Backend:
+        """Return a pool with an LV of a name in its VG; the first for none."""
         return next((each for each in self.one_per_vg()
-                     if each.vg.find_volume(lv_name)), None)
+                     if each.vg.find_volume(lv_name)), self[0])
 
     def with_own(self, things: Iterable[Any]) -> \
             Iterable[tuple[Backend, list[Any]]]:
@@ -119,7 +119,7 @@ class Pools(tuple[Backend, ...]):
 def build(*, pools: Iterable[options.Settings], hostname: str,
           runner: process.RootwrapRunner, target: targets_base.Target,
           vg: lvm.LVM | None) -> Pools:
-    """Open the VGs and choose the layouts; changes nothing on the host.
+    """Open the VGs and choose the layouts; changes nothing on the node.
 
     :param vg: the VG to use in place of the configured one
     :raises errors.ConfigurationError: LVM is not installed, or an option has

@@ -179,7 +179,7 @@ def _attribute(device: str, name: str) -> int:
     value = number and blockdev.attribute(number, name)
     if not value:
         raise DeviceNotFound(
-            f'{device} is not a block device of this host: activate its LV '
+            f'{device} is not a block device of this node: activate its LV '
             f'with lvchange --activate y')
     return int(value)
 

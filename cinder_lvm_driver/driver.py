@@ -51,7 +51,7 @@ Export = dict[str, str | None]
 
 @interface.volumedriver
 class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
-    """Volumes as LVs of VGs, served by a target helper of this host."""
+    """Volumes as LVs of VGs, served by a target helper of this node."""
 
     VERSION = '3.0.0'
     CI_WIKI_NAME = 'Cinder_Jenkins'
@@ -117,13 +117,14 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
             filter_function=self.get_filter_function(),
             goodness_function=self.get_goodness_function())
 
+    @translate.cinder_errors()
     def get_pool(self, volume: Volume) -> str:
         """Return the name of the pool that holds a volume's LV."""
         if len(self.pool_settings) == 1:
             return self.pool_settings[0].pool_name
-        holder = self._pools.holding(volume.name) or self._pools[0]
-        return holder.settings.pool_name
+        return self._pools.holding(volume.name).settings.pool_name
 
+    @translate.cinder_errors()
     def local_path(self, volume: Volume, vg: str | None = None) -> str:
         """Return the path of a volume's or snapshot's device."""
         if vg is None:
@@ -509,7 +510,7 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     def migrate_volume(self, ctxt: Context, volume: Volume, host: Destination,
                        thin: bool = False, mirror_count: int = 0) -> \
             tuple[bool, dict[str, Any] | None]:
-        """Move a volume to another back end of this host.
+        """Move a volume to another back end of this node.
 
         The LV gets the layout of the destination, whatever ``thin`` and
         ``mirror_count`` say.

@@ -12,11 +12,14 @@ import uuid
 
 # See privileged/program.py.
 ROOT_PROGRAM = 'cinder-lvm-root'
+# Names of VGs and LVs (lvm(8), VALID NAMES), as part of a pattern. Any other
+# text could be taken for an option of LVM.
+LVM_NAME = '[A-Za-z0-9+_.][A-Za-z0-9+_.-]*'
 _RESERVED_PREFIX = 'snapshot'
 # A snapshot from which a clone is copied; the in-tree driver uses the same
 # prefix. Only with the id of a volume is such an LV a temporary one.
 _CLONE_SOURCE = 'clone-snap-'
-_ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 # A deleted LV that is wiped and then removed.
 _DOOMED = 'cinder-wipe-'
 _IS_DOOMED = re.compile(f'{_DOOMED}.*-[0-9a-f]{{8}}')
@@ -103,7 +106,7 @@ def is_orphan(lv_name: str) -> bool:
 def is_left_over(lv_name: str) -> bool:
     """Return whether an LV is of no use unless it is open."""
     return (lv_name.startswith((_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT))
-            and _ID.search(lv_name) is not None)
+            and UUID.search(lv_name) is not None)
 
 
 def is_doomed(lv_name: str) -> bool:

@@ -55,7 +55,7 @@ class Remover:
         :raises lvm.ThinPoolOutOfStep: LVM would forget it, and the kernel
             would not
         """
-        lvm.check_kind(lv)
+        lvm.check_not_private(lv)
         if naming.is_doomed(lv.name) and self._writer.wipes:
             # A copy that was split off a mirrored LV under such a name.
             self._wipe_later([lv.name])
@@ -124,7 +124,7 @@ class Remover:
         try:
             background.start('lvm-wiper', self._work)
         except RuntimeError as exc:
-            # This host has reached its limit of threads.
+            # This node has reached its limit of threads.
             with self._lock:
                 self._stop()
             LOG.warning('Wiping of deleted volumes is delayed: %s', exc)

@@ -53,7 +53,7 @@ class Thin(base.Layout):
                 self.reads_zeroes = True
                 return
             pool = self._vg.get_pool_or_volume(self._pool)
-        _check_kind(pool)
+        _check_is_pool(pool)
         self.reads_zeroes = pool.zeroes_blocks
         # LVM would resume a suspended one.
         if not pool.active and not pool.is_suspended:
@@ -75,7 +75,7 @@ class Thin(base.Layout):
         """Return that the next start creates the pool, if it does."""
         pool = lvs.get(self._pool)
         if pool is not None:
-            _check_kind(pool)
+            _check_is_pool(pool)
             return None
         if _other_pools(lvs):
             return None
@@ -202,7 +202,7 @@ class Thin(base.Layout):
             autoextension=autoextension)
 
 
-def _check_kind(pool: lvm.LogicalVolume) -> None:
+def _check_is_pool(pool: lvm.LogicalVolume) -> None:
     """Check that the LV with the name of the pool is one.
 
     :raises lvm.InvalidRequest: it is not

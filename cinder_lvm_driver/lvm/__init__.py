@@ -31,7 +31,7 @@ from cinder_lvm_driver.lvm.space import Limits as PoolLimits
 from cinder_lvm_driver.lvm.types import AutoextendPolicy
 from cinder_lvm_driver.lvm.types import Autoextension
 from cinder_lvm_driver.lvm.types import check_answering
-from cinder_lvm_driver.lvm.types import check_kind
+from cinder_lvm_driver.lvm.types import check_not_private
 from cinder_lvm_driver.lvm.types import check_removable
 from cinder_lvm_driver.lvm.types import Extents
 from cinder_lvm_driver.lvm.types import full_cow_store_bytes
@@ -89,7 +89,7 @@ __all__ = (
     'VolumeGroupForeign',
     'VolumeGroupNotFound',
     'check_answering',
-    'check_kind',
+    'check_not_private',
     'check_removable',
     'check_vg_name',
     'full_cow_store_bytes',

@@ -2,7 +2,7 @@
 """Runs the LVM commands for one VG.
 
 Each command names the only devices that LVM may scan: those of the VG's PVs.
-Otherwise LVM scans every block device of the host, including volumes on
+Otherwise LVM scans every block device of the node, including volumes on
 which guests have created VGs, and devices that do not respond.
 """
 

@@ -29,14 +29,14 @@ class VolumeGroupExported(LVMError):
 
 
 class VolumeGroupForeign(LVMError):
-    """The VG belongs to another host (lvmsystemid(7))."""
+    """The VG belongs to another node (lvmsystemid(7))."""
 
-    advice = ('if no other host uses the VG, take it over as in '
+    advice = ('if no other node uses the VG, take it over as in '
               'lvmsystemid(7), "Overriding system ID"')
 
 
 class VolumeGroupNotFound(LVMError):
-    """This host has no such VG."""
+    """This node has no such VG."""
 
 
 class VolumeGroupAmbiguous(LVMError):
@@ -150,7 +150,7 @@ class PhysicalVolumeDuplicate(LVMError):
     """A PV is on two devices; LVM changes nothing in its VG."""
 
     advice = ('leave one of the devices: start multipathd if they are paths '
-              'to one disk, or remove copies of the disk from this host')
+              'to one disk, or remove copies of the disk from this node')
 
     @classmethod
     def of(cls, vg_name: str, pv_uuid: str,

@@ -174,7 +174,7 @@ class Finder:
 
     def _complete(self, members: _Members,
                   scanned: Collection[str]) -> _Members:
-        """Return the PVs of the VG, with paths of all that this host has.
+        """Return the PVs of the VG, with paths of all that this node has.
 
         :param scanned: the devices on which some of them were found
         """

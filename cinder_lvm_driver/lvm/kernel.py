@@ -82,7 +82,7 @@ def hanging(paths: Collection[str]) -> list[str]:
     Such a device is suspended (dmsetup(8)), or has requests and completes
     none of them.
 
-    :param paths: of the devices to check; none for all of this host
+    :param paths: of the devices to check; none for all of this node
     """
     numbers = ([number for one in paths if (number := blockdev.number(one))]
                if paths else _listed(blockdev.SYS))

@@ -6,7 +6,6 @@ import re
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver import naming
 
-_NAME = re.compile(r'[A-Za-z0-9+_.][A-Za-z0-9+_.-]*')
 _RESERVED = re.compile(
     r'\.{1,2}|snapshot.*|pvmove.*|.*_(cdata|cmeta|corig|cvol|iorig|mimage|'
     r'mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)(_.*)?')
@@ -17,7 +16,8 @@ _LONGEST_DEVICE_NAME = 127
 
 def is_valid(name: str) -> bool:
     """Return whether LVM accepts a text as the name of an LV."""
-    return bool(_NAME.fullmatch(name)) and not _RESERVED.fullmatch(name)
+    return bool(re.fullmatch(naming.LVM_NAME, name)
+                and not _RESERVED.fullmatch(name))
 
 
 def check_length(vg_name: str, name: str, suffix: str = '') -> None:

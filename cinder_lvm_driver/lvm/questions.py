@@ -165,7 +165,7 @@ class Questions:
         return lv
 
     def require_closed(self, lv: types.LogicalVolume,
-                       remedy: str = 'end that on this host') -> \
+                       remedy: str = 'end that on this node') -> \
             types.LogicalVolume:
         """Wait up to 10 seconds until an LV is closed, and require that.
 

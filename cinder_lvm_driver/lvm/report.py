@@ -94,7 +94,7 @@ def spare_command(vg_name: str) -> list[str]:
 def members_command() -> list[str]:
     """Return the command that reports the PVs of every VG.
 
-    Includes VGs of other hosts (lvmsystemid(7), lvmlockd(8)).
+    Includes VGs of other nodes (lvmsystemid(7), lvmlockd(8)).
     """
     return ['vgs', '--foreign', '--shared', *_FORM,
             '-o', ','.join(_MEMBER_FIELDS)]

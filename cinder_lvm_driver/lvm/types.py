@@ -209,7 +209,7 @@ class LogicalVolume:
         return bool(self.role & {'thickorigin', 'multithickorigin'})
 
 
-def check_kind(lv: LogicalVolume) -> None:
+def check_not_private(lv: LogicalVolume) -> None:
     """Check that an LV can be a volume or a snapshot.
 
     A change to a pool would affect every LV in it.
@@ -278,7 +278,7 @@ class LogicalVolumes(dict[str, LogicalVolume]):
         """
         lv = self[name]
         check_answering(lv)
-        check_kind(lv)
+        check_not_private(lv)
         return lv
 
 

@@ -142,7 +142,7 @@ def _has_lv(volume: objects.Volume, lv: lvm.LogicalVolume | None) -> bool:
                   volume.id)
         return False
     try:
-        lvm.check_kind(lv)
+        lvm.check_not_private(lv)
     except lvm.LogicalVolumeOfWrongKind as exc:
         LOG.error('Volume %s is attached, but cannot be served: %s',
                   volume.id, exc)

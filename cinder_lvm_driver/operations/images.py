@@ -75,7 +75,7 @@ def _bring_up(backend: backends.Backend,
     """Return a volume's LV, with its device present and answering.
 
     Without the device, a program that writes to its path would create a file
-    in /dev and fill the memory of this host.
+    in /dev and fill the memory of this node.
 
     :raises lvm.LVMError: the LV cannot be used
     """

@@ -2,7 +2,7 @@
 """Where a back end keeps its volumes, and in which layout, as one line.
 
 The stats call it ``location_info``. It has the in-tree driver's form, so
-that volumes migrate within a host between back ends of either driver.
+that volumes migrate within a node between back ends of either driver.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ _DRIVER = 'LVMVolumeDriver'
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Location:
-    """A VG of a host, and the layout of new LVs there.
+    """A VG of a node, and the layout of new LVs there.
 
     :ivar mirrors: copies of each LV beside the first one
     """

@@ -94,8 +94,8 @@ def check(lv: lvm.LogicalVolume | None, lv_name: str, kind: str,
     :raises exception.ManageExistingInvalidReference: Cinder cannot manage it
     """
     if lv is None:
-        reason = (_('There is no such LV in volume group %s. Give the name '
-                    'of the LV without that of its group.') % vg_name)
+        reason = _('There is no such LV in VG %s. Give the name of the LV '
+                   'without that of its VG.') % vg_name
     elif lv.is_thin_pool:
         reason = _('The LV is a thin pool.')
     elif lv.is_private:

@@ -33,7 +33,7 @@ _NOT_ABOUT_THE_LV = frozenset((
 
 def migrate(pools: backends.Pools, volume: objects.Volume,
             destination: dict[str, Any]) -> bool:
-    """Move a volume to another pool or back end of this host.
+    """Move a volume to another pool or back end of this node.
 
     In the same VG, the LV is converted if LVM can do that.
 

@@ -88,7 +88,6 @@ mount -t configfs configfs /sys/kernel/config
 ss -Hltnp {port}
 '''
 _END = '\0'
-_NAME = '[A-Za-z0-9+_.][A-Za-z0-9+_.-]*'
 _PATH = '/dev(?:/[A-Za-z0-9_+.#@%:=-]+)+'
 # The same as re.escape() spells it.
 _ESCAPED_PATH = r'/dev(?:/(?:[A-Za-z0-9_@%:=]|\\[+.#-])+)+'
@@ -111,9 +110,9 @@ _PRIORITY = (r'(?:cgexec\0-g\0blkio:[A-Za-z0-9_-]+\0)?'
 _WORDS = {
     'form': r'--reportformat\0json\0--units\0b\0--nosuffix',
     'fields': '[a-z_,]+',
-    'selection': f'(?:lv_role=spare|lv_name="{_NAME}"'
+    'selection': f'(?:lv_role=spare|lv_name="{naming.LVM_NAME}"'
                  r'(?: \|\| segtype="thin-pool")?)',
-    'lv': _NAME,
+    'lv': naming.LVM_NAME,
     'shape': r'--type\0(?:striped|raid1|raid10|raid5|raid6)'
              r'(?:\0--mirrors\0[0-9]+)?(?:\0--stripes\0[0-9]+)?',
     'number': '[0-9]+',
@@ -157,7 +156,7 @@ def _patterns(vg_names: frozenset[str]) -> tuple[
         re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return the forms of LVM, of data and others, with words joined."""
     vg = '(?:%s)' % ('|'.join(map(re.escape, vg_names)) or '(?!)')
-    words = {**_WORDS, 'vg': vg, 'vg/lv': f'{vg}/{_NAME}'}
+    words = {**_WORDS, 'vg': vg, 'vg/lv': f'{vg}/{naming.LVM_NAME}'}
 
     def pattern(form: str) -> str:
         parts = _PLACEHOLDER.split(form.replace(' ', _END))

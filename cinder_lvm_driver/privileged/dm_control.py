@@ -37,7 +37,7 @@ class Flag(enum.IntFlag):
 
     SUSPENDED = 1 << 1
     TABLE = 1 << 4
-    # No file system of this host is frozen.
+    # No file system of this node is frozen.
     SKIP_LOCKFS = 1 << 10
     # I/O that has to wait for space does not delay the request.
     NO_FLUSH = 1 << 11

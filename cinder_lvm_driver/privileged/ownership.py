@@ -3,7 +3,7 @@
 
 A VG is this driver's if a configuration file of Cinder names it as
 ``volume_group``, also within ``lvm_pool``. A file that another user than root
-can change must not name a VG of the host itself: one with a file system that
+can change must not name a VG of the node itself: one with a file system that
 is mounted, or with swap.
 """
 
@@ -22,11 +22,9 @@ from cinder_lvm_driver import naming
 
 # cinder-volume reads its configuration from here.
 _FOLDERS = ('/etc/cinder', '/usr/share/cinder')
-# The names are those of lvm(8), VALID NAMES. Any other text could be taken for
-# an option of LVM.
 _SETTING = re.compile(
     r'^[ \t]*(?:lvm_pool[ \t]*[=:](?:.*,)?[ \t]*)?volume_group[ \t]*[=:][ \t]*'
-    r'([\'"]?)([A-Za-z0-9+_.][A-Za-z0-9+_.-]*)\1[ \t]*(?:,|$)', re.MULTILINE)
+    rf'([\'"]?)({naming.LVM_NAME})\1[ \t]*(?:,|$)', re.MULTILINE)
 # Cinder's default of the option.
 _DEFAULT = 'cinder-volumes'
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

@@ -15,6 +15,7 @@ import stat
 import zlib
 
 from cinder_lvm_driver import blockdev
+from cinder_lvm_driver import naming
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import ownership
 
@@ -27,7 +28,6 @@ _ISCSI_NAME = re.compile(
     r'|naa\.[125c][0-9a-f]{15}')
 _ISCSI_NAME_LENGTH = 223    # RFC 7143, section 4.2.7.1
 ISCSI_NAME_TYPES = ('iqn.', 'eui.', 'naa.')     # the same, section 4.2.7.3
-_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _DEVICE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+')
 _DEVICE_LENGTH = 511        # SE_UDEV_PATH_LEN in target_core_base.h
 # lvm(8), VALID NAMES; linux/dm-ioctl.h, DM_NAME_LEN with a NUL.
@@ -110,7 +110,7 @@ def serial(value: object) -> str:
 
 
 def uuid(argument: str, value: object) -> str:
-    return _matching(_UUID, argument, value, 'a UUID')
+    return _matching(naming.UUID, argument, value, 'a UUID')
 
 
 def device_mapper_name(value: object) -> str:

@@ -101,7 +101,7 @@ class LVMTest(LVMTestCase):
         self.assertEqual('zero', zero)
         self.assertAlmostEqual(0.95, int(size) / free, places=1)
 
-    def test_pool_in_a_group_of_few_extents(self):
+    def test_pool_in_a_vg_of_few_extents(self):
         vg = self.make_vg(self.enterContext(fixtures.volume_group(
             self.root, 'small-vg', (28 * MIB,))))
         vg.create_thin_pool('pool')
@@ -118,12 +118,12 @@ class LVMTest(LVMTestCase):
             with self.assertRaises(lvm.LogicalVolumeInUse):
                 verb('a')
 
-    def test_missing_group_says_which_option(self):
+    def test_missing_vg_says_which_option(self):
         with self.assert_raises_with(lvm.VolumeGroupNotFound,
                                      'nope.*volume_group'):
             self.make_vg('nope').get_volumes()
 
-    def test_group_that_grew_while_in_hand(self):
+    def test_vg_that_grew_while_in_hand(self):
         extra = self.enterContext(fixtures.loop_device(
             self.root, 'extra', 256 * MIB))
         vg = self.make_vg(self.enterContext(fixtures.volume_group(

@@ -86,7 +86,7 @@ class SetupTest(base.TestCase):
         self.assertEqual({'other'}, self.lv_names())
 
     @base.slow
-    def test_auto_is_thin_on_an_empty_group_and_on_its_pool(self):
+    def test_auto_is_thin_on_an_empty_vg_and_on_its_pool(self):
         for _ in 'empty', 'with the pool':
             driver = self.make_driver(lvm_type='auto')
             pool, = driver.get_volume_stats(refresh=True)['pools']

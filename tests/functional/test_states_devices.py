@@ -158,7 +158,7 @@ class SameNameTest(DevicesTestCase):
         self.root.run('vgreduce', '-qq', '--devices',
                       ','.join([*own, extra]), self.vg_name, extra)
 
-    def test_own_group_is_absent(self):
+    def test_own_vg_is_absent(self):
         own, = self.own_devices()
         path = self.backing_file(own)
         self.root.run('losetup', '-d', own)
@@ -345,7 +345,7 @@ class GuestDiskTest(DevicesTestCase):
             self.root, 'first-vg', (128 * MIB,)))
         self.assert_up(self.make_driver(volume_group=name, **THICK))
 
-    def test_group_that_lacks_a_pv_meanwhile(self):
+    def test_vg_that_lacks_a_pv_meanwhile(self):
         extra = self.disk('extra')
         devices = ','.join([*self.pvs(), extra])
         before = self.reads()
@@ -418,7 +418,7 @@ class HangingDiskTest(DevicesTestCase):
             self.root.run('dmsetup', 'message', 'no-path', 0,
                           'fail_if_no_path')
 
-    def test_disk_of_the_group(self):
+    def test_disk_of_the_vg(self):
         device = self.device_on(self.disk('own'), 'own-pv')
         self.root.run('vgcreate', '-qq', '--devices', device, 'slow-vg',
                       device)

@@ -2,10 +2,12 @@
 """What the driver gives to each operation."""
 
 import dataclasses
+from unittest import mock
 
 from cinder import exception
 import fixtures
 
+from cinder_lvm_driver import lvm
 from cinder_lvm_driver.privileged import commands
 from tests.fakes import backend
 
@@ -110,6 +112,10 @@ class TestPools(backend.BackendTestCase):
         self.driver.create_volume(volume)
         self.assertEqual('fast', self.driver.get_pool(volume))
         self.assertEqual('plain', self.driver.get_pool(self.volume()))
+        with mock.patch.object(lvm.LVM, 'find_volume',
+                               side_effect=lvm.LVMError('no answer')):
+            self.assertRaises(exception.VolumeBackendAPIException,
+                              self.driver.get_pool, volume)
 
     def test_pool_that_is_no_longer_listed(self):
         volume = self.volume_in('old')
@@ -117,6 +123,8 @@ class TestPools(backend.BackendTestCase):
                                   self.driver.create_volume, volume)
         self.assertIn(f'{volume.id} is in pool old, which lvm_pool of back '
                       f'end backend does not list', str(error))
+        self.assertRaises(exception.VolumeBackendAPIException,
+                          self.driver.local_path, volume)
         self.attach(volume, {'initiator': 'iqn.x:a', 'host': 'a'})
         self.driver.update_provider_info([volume], [])
         self.assertIn(f'Volume {volume.id} cannot be served: ',

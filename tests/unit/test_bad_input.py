@@ -229,7 +229,7 @@ class TestThin(BadInputTestCase):
                             *self.call(verb))
 
     @ddt.data(*PARTIAL)
-    def test_missing_device_of_the_group(self, verb):
+    def test_missing_device_of_the_vg(self, verb):
         if verb in ('extend_volume', 'create_snapshot', 'migrate_volume'):
             self.lvm.volumes.pop('_' + self.shot.name)
         if verb in ('create_export', 'ensure_export'):
@@ -248,7 +248,7 @@ class TestThin(BadInputTestCase):
 
     @ddt.data('create_volume', 'create_volume_from_snapshot',
               'create_cloned_volume', 'extend_volume')
-    def test_larger_than_the_group(self, verb):
+    def test_larger_than_the_vg(self, verb):
         """Of a thin pool anything may be promised."""
         for name in ('_' + self.shot.name, self.owner.name):
             self.lvm.volumes[name].size = GIB // 2

@@ -59,7 +59,7 @@ class TestInterface(base.TestCase):
                                           inspect.isfunction):
             self.assertTrue(hasattr(self.CLASS, name), name)
 
-    def test_first_argument_is_the_group(self):
+    def test_first_argument_is_the_vg(self):
         self.assertEqual(
             ['self', 'vg_obj'],
             list(inspect.signature(self.CLASS.__init__).parameters)[:2])
@@ -85,7 +85,7 @@ class TestConstruction(backend.BackendTestCase):
                                   volume_clear_ionice='idle')
         self.assertIn('volume_clear_ionice', str(error))
 
-    def test_group_that_is_given(self):
+    def test_vg_that_is_given(self):
         made = self.construct(mock.Mock(vg_name='given'))
         self.assertTrue(made.local_path(self.volume()).startswith(
             '/dev/mapper/given-volume--'))

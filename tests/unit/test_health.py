@@ -198,11 +198,11 @@ class TestThinPoolThatFillsUp(HealthTestCase):
         self.fill('100.00')
         self.assertEqual('up', self.told['backend_state'])
 
-    def test_it_takes_what_the_group_has(self):
+    def test_it_takes_what_the_vg_has(self):
         self.resize(90 * GIB)
         self.assertEqual(99.5, self.fill('90.00'))
 
-    def test_group_without_room(self):
+    def test_vg_without_room(self):
         self.resize(100 * GIB)
         self.assertEqual(100, self.fill('90.00'))
         line, = self.lines('WARNING')

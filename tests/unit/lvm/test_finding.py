@@ -90,7 +90,7 @@ class TestFinder(base.TestCase):
         self.assertEqual((b, c), finder.paths())
         self.assertEqual([], self.disks.looks)
 
-    def test_group_that_grew(self):
+    def test_vg_that_grew(self):
         a = self.disks.add('a', 'pv-a')
         self.find()
         self.disks.add('guest', 'pv-g', 'uuid-g')
@@ -156,14 +156,14 @@ class TestFinder(base.TestCase):
             self.disks.add(name, 'pv-b', 'uuid-g', 'other')
         self.assertEqual((a,), self.find())
 
-    def test_two_groups_of_the_name(self):
+    def test_two_vgs_of_the_name(self):
         self.disks.add('a', 'pv-a')
         self.disks.add('b', 'pv-b', 'uuid-g')
         error = self.assertRaises(lvm.VolumeGroupAmbiguous, self.find)
         self.assertRegex(str(error), f'{disks.UUID} on /dev/a.*'
                          'uuid-g on /dev/b')
 
-    def test_group_that_is_absent(self):
+    def test_vg_that_is_absent(self):
         a = self.disks.add('a', 'pv-a')
         finder = self.finder()
         finder.paths()
@@ -182,7 +182,7 @@ class TestFinder(base.TestCase):
         self.disks.add('c', 'pv-a')
         self.assertEqual(('/dev/c',), finder.paths())
 
-    def test_group_that_disappears_while_it_is_looked_for(self):
+    def test_vg_that_disappears_while_it_is_looked_for(self):
         a = self.disks.add('a', 'pv-a')
         finder = self.finder()
         used = finder.paths()
@@ -194,7 +194,7 @@ class TestFinder(base.TestCase):
         # LVM is not given an empty list, which would mean all devices.
         self.assertRaises(lvm.VolumeGroupNotFound, finder.look_again, used)
 
-    def test_group_that_was_made_anew_on_the_same_disk(self):
+    def test_vg_that_was_made_anew_on_the_same_disk(self):
         self.disks.add('a', 'pv-a')
         self.find()
         self.disks.add('a', 'pv-b', 'uuid-new')
@@ -202,14 +202,14 @@ class TestFinder(base.TestCase):
         self.assertIn('created anew', self.log.output)
         self.assertEqual('uuid-new', self.record.read().vg_uuid)
 
-    def test_group_that_was_renamed(self):
+    def test_vg_that_was_renamed(self):
         self.disks.add('a', 'pv-a')
         self.find()
         self.disks.add('a', 'pv-a', vg_name='new')
         error = self.assertRaises(lvm.VolumeGroupNotFound, self.find)
         self.assertIn('was renamed to new', str(error))
 
-    def test_group_that_was_never_there(self):
+    def test_vg_that_was_never_there(self):
         self.disks.add('a', 'pv-a', 'uuid-g', 'other')
         error = self.assertRaises(lvm.VolumeGroupNotFound, self.find)
         self.assertIn('vgcreate', str(error))
@@ -217,7 +217,7 @@ class TestFinder(base.TestCase):
     @ddt.data(({'has_filter': True}, 'filter'),
               ({'devices_file': '/f'}, 'devices file /f'))
     @ddt.unpack
-    def test_rules_that_hide_the_group(self, rules, text):
+    def test_rules_that_hide_the_vg(self, rules, text):
         a = self.disks.add('a', 'pv-a')
         rules = members.DeviceRules(**rules)
         self.assertEqual((a,), self.find(rules=rules))

@@ -52,10 +52,10 @@ class TestLogicalVolume(base.TestCase):
         lv = volume(segtype=segtype, role=role)
         self.assertIs(is_private, lv.is_private)
 
-    def test_check_kind(self):
-        types.check_kind(LINEAR)
+    def test_check_not_private(self):
+        types.check_not_private(LINEAR)
         error = self.assertRaises(
-            lvm.LogicalVolumeOfWrongKind, types.check_kind,
+            lvm.LogicalVolumeOfWrongKind, types.check_not_private,
             volume('private', segtype='thin-pool'))
         self.assertIn('LV my-vg/a is a thin pool (segtype thin-pool)',
                       str(error))

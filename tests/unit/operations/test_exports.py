@@ -55,7 +55,7 @@ class TestOneVolume(ExportTestCase):
         getattr(self.driver, verb)(self.context, volume, *arguments)
         self.assertEqual(['lvs'], self.machine.programs())
 
-    def test_create_export_in_another_group(self):
+    def test_create_export_in_another_vg(self):
         volume = self.make_volume()
         self.driver.create_export(self.context, volume, None, vg='vg2')
         self.assertEqual(f'/dev/vg2/{volume.name}', self.target.calls[0][-1])

@@ -213,18 +213,18 @@ class TestMigrate(MovingTestCase):
         self.assertEqual([half], list(self.other.volumes.values()))
         self.assertEqual('data', self.lv(volume).content)
 
-    def test_same_group_and_layout(self):
+    def test_same_vg_and_layout(self):
         volume = self.volume_with_data()
         self.assertEqual(MOVED, self.migrate(volume, self.place('vg')))
         self.assertEqual('data', self.lv(volume).content)
 
-    def test_same_group_with_mirrors(self):
+    def test_same_vg_with_mirrors(self):
         volume = self.volume_with_data()
         self.assertEqual(MOVED, self.migrate(
             volume, self.place('vg', mirrors=1)))
         self.assertEqual('raid1', self.lv(volume).segtype)
 
-    def test_same_group_that_cannot_convert_it_now(self):
+    def test_same_vg_that_cannot_convert_it_now(self):
         """Cinder copies it then."""
         volume = self.volume_with_data()
         with mock.patch.object(
@@ -234,7 +234,7 @@ class TestMigrate(MovingTestCase):
                 volume, self.place('vg', mirrors=1)))
         self.assertIn('is not converted: not equal', self.log.output)
 
-    def test_same_group_thin(self):
+    def test_same_vg_thin(self):
         volume = self.volume_with_data()
         self.assertEqual(NOT_MOVED, self.migrate(
             volume, self.place('vg', 'thin')))

@@ -65,14 +65,14 @@ class TestSetup(backend.BackendTestCase):
         made.check_for_setup_error()
         self.assertEqual({'vg-pool'}, self.machine.names())
 
-    def test_group_that_was_handed_in(self):
+    def test_vg_that_was_handed_in(self):
         other = fake_lvm.FakeLVM('other')
         made = self.set_up(lvm.LVM('other', other, version=(2, 3, 16)))
         self.assertEqual({'other-pool'}, set(other.volumes))
         self.assertEqual(set(), self.machine.names())
         self.assertEqual('other', made.vg.vg_name)
 
-    def test_no_such_group(self):
+    def test_no_such_vg(self):
         self.machine.named_vgs.add('nope')
         self.assert_fails('VG nope was not found', 'volume_group',
                           volume_group='nope')
