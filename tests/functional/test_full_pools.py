@@ -32,9 +32,11 @@ class FullPoolTestCase(test_attach.AttachTestCase):
         self.root.run(
             'lvcreate', '-qq', '--type', 'thin-pool', '-L',
             f'{self.pool_mib}M', '--poolmetadatasize', '2M', '-c', '64k',
-            # Otherwise what is written waits for space for a minute.
-            '--errorwhenfull', 'n' if self.has_room else 'y',
             '-n', self.pool.split('/')[1], self.vg_name)
+        if not self.has_room:
+            # Otherwise what is written waits for space for a minute.
+            self.root.run('lvchange', '-qq', '--errorwhenfull', 'y',
+                          self.pool)
         self.names_at_start = self.lv_names()
         self.snapshots_taken = 0
         if not self.has_room:

@@ -37,6 +37,12 @@ class DevicesTestCase(test_health.HealthTestCase, test_lvm.LVMTestCase):
         return self.enterContext(fixtures.loop_device(self.root, name, size))
 
     def settle(self):
+        """Wait until udev knows what is on each disk.
+
+        The kernel (6.12) sends no event when a loop device gets its file.
+        """
+        self.root.run('udevadm', 'trigger', '--settle', '--action=change',
+                      '--sysname-match=loop*')
         self.root.run('udevadm', 'settle')
 
     def pvs(self, vg_name=None):

@@ -223,7 +223,7 @@ class NoUdevTest(base.TestCase):
     def setUp(self):
         super().setUp()
         # LVM keeps its backups there, as root.
-        folder = self.root.run('mktemp', '-d').strip()
+        folder = self.root.run('mktemp', '-d', '-p', '/etc').strip()
         self.addCleanup(self.root.run, 'rm', '-r', folder)
         self.root.run('chmod', '755', folder)
         self.conf = os.path.join(folder, 'lvm.conf')
