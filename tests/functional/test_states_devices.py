@@ -222,7 +222,11 @@ class GrownTest(DevicesTestCase):
 
         def extend_and_wipe(writer, device):
             self.root.run('vgextend', '-qq', self.vg_name, more)
+            self.addCleanup(self.root.run, 'vgreduce', '-qq', self.vg_name,
+                            more)
             self.small_lv('newer', more)
+            self.addCleanup(self.root.run, 'lvremove', '-f',
+                            self.device('newer'))
             wipe(writer, device)
 
         with mock.patch.object(devices.DeviceWriter, 'wipe',
