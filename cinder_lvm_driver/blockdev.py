@@ -45,11 +45,6 @@ def attribute(device: str, name: str) -> str | None:
         return None
 
 
-def dm_name(device: str) -> str | None:
-    """Return the name of a device-mapper device; None for any other."""
-    return attribute(device, 'dm/name')
-
-
 def is_lv(device: str) -> bool:
     """Return whether a device is an LV or part of one."""
     return (attribute(device, 'dm/uuid') or '').startswith(LVM)
@@ -71,7 +66,7 @@ def why_not_lv(path: str) -> str | None:
         return 'is not a block device'
     if not is_lv(device):
         return 'is not a logical volume of LVM'
-    name = dm_name(device)
+    name = attribute(device, 'dm/name')
     if name == naming.device_mapper_name_of(path):
         return None
     return f'leads to {name} ({device}), the device of another LV'

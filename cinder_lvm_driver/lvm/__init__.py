@@ -2,12 +2,9 @@
 """LVM: typed facts, commands and errors; knows nothing of Cinder."""
 
 from cinder_lvm_driver.lvm.errors import CommandOfLVMFailed
-from cinder_lvm_driver.lvm.errors import DeviceHangs
-from cinder_lvm_driver.lvm.errors import DeviceNodeWrong
 from cinder_lvm_driver.lvm.errors import InsufficientSpace
 from cinder_lvm_driver.lvm.errors import InvalidRequest
 from cinder_lvm_driver.lvm.errors import LogicalVolumeExists
-from cinder_lvm_driver.lvm.errors import LogicalVolumeInitializing
 from cinder_lvm_driver.lvm.errors import LogicalVolumeInUse
 from cinder_lvm_driver.lvm.errors import LogicalVolumeLargeEnough
 from cinder_lvm_driver.lvm.errors import LogicalVolumeMoving
@@ -20,11 +17,7 @@ from cinder_lvm_driver.lvm.errors import PhysicalVolumeDuplicate
 from cinder_lvm_driver.lvm.errors import PhysicalVolumeMissing
 from cinder_lvm_driver.lvm.errors import ReportError
 from cinder_lvm_driver.lvm.errors import SnapshotOverflowed
-from cinder_lvm_driver.lvm.errors import ThinIdTaken
 from cinder_lvm_driver.lvm.errors import ThinPoolOutOfStep
-from cinder_lvm_driver.lvm.errors import VolumeGroupAmbiguous
-from cinder_lvm_driver.lvm.errors import VolumeGroupExported
-from cinder_lvm_driver.lvm.errors import VolumeGroupForeign
 from cinder_lvm_driver.lvm.errors import VolumeGroupNotFound
 from cinder_lvm_driver.lvm.names import check_vg_name
 from cinder_lvm_driver.lvm.space import Limits as PoolLimits
@@ -51,8 +44,6 @@ __all__ = (
     'AutoextendPolicy',
     'Autoextension',
     'CommandOfLVMFailed',
-    'DeviceHangs',
-    'DeviceNodeWrong',
     'Extents',
     'InsufficientSpace',
     'InvalidRequest',
@@ -62,7 +53,6 @@ __all__ = (
     'LogicalVolume',
     'LogicalVolumeExists',
     'LogicalVolumeInUse',
-    'LogicalVolumeInitializing',
     'LogicalVolumeLargeEnough',
     'LogicalVolumeMoving',
     'LogicalVolumeNotFound',
@@ -81,12 +71,8 @@ __all__ = (
     'Shape',
     'SnapshotOverflowed',
     'THIN',
-    'ThinIdTaken',
     'ThinPoolOutOfStep',
     'VolumeGroup',
-    'VolumeGroupAmbiguous',
-    'VolumeGroupExported',
-    'VolumeGroupForeign',
     'VolumeGroupNotFound',
     'check_answering',
     'check_not_private',

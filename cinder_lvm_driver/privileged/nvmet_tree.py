@@ -201,7 +201,7 @@ def enable(namespace: configfs.Directory) -> None:
 
 def device_number(namespace: configfs.Directory) -> str | None:
     """Return the number of the device of a namespace, None if it is gone."""
-    return validation.found_device_number(namespace.read('device_path'))
+    return blockdev.number(namespace.read('device_path'))
 
 
 def serves_another(namespace: configfs.Directory, device: str) -> bool:

@@ -157,4 +157,4 @@ def _stack(number: str) -> Iterator[str]:
 
 
 def _vg_name(number: str) -> str:
-    return naming.vg_name(blockdev.dm_name(number) or '')
+    return naming.vg_name(blockdev.attribute(number, 'dm/name') or '')

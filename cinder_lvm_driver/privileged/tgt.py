@@ -9,6 +9,7 @@ lock, so that only one verb runs at a time.
 from collections.abc import Iterable, Mapping
 import logging
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import listening
@@ -236,7 +237,7 @@ def _describe(target: tgt_report.Target) -> ListedTarget:
 
 
 def _number(lun: tgt_report.Lun | None) -> str | None:
-    return None if lun is None else validation.found_device_number(lun.device)
+    return None if lun is None else blockdev.number(lun.device)
 
 
 def _serves_another(target: tgt_report.Target, device: str) -> bool:

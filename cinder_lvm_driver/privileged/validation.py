@@ -201,14 +201,6 @@ def device_number(path: str) -> str:
     return blockdev.spell(status.st_rdev)
 
 
-def found_device_number(path: str) -> str | None:
-    """Return the number of a block device, None if there is none."""
-    try:
-        return device_number(path)
-    except errors.DeviceNotUsable:
-        return None
-
-
 def is_another_device(served: str, number: str | None, path: str) -> bool:
     """Tell whether a target serves a device other than the one at a path.
 
@@ -218,7 +210,7 @@ def is_another_device(served: str, number: str | None, path: str) -> bool:
     """
     if number is None:
         return False
-    wanted = found_device_number(path)
+    wanted = blockdev.number(path)
     return served != path if wanted is None else number != wanted
 
 

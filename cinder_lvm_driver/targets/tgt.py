@@ -8,6 +8,7 @@ import logging
 import socket
 from typing import Any
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt
@@ -224,8 +225,7 @@ class TgtTarget(iscsi.ISCSITarget):
             # The file goes first, because tgtd may start meanwhile.
             if (stored is None or device is None
                     or not validation.is_another_device(
-                        stored.device,
-                        validation.found_device_number(stored.device),
+                        stored.device, blockdev.number(stored.device),
                         device)):
                 self.folder.remove(target_iqn)
             with _gone_with_daemon(target_iqn):

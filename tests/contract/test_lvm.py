@@ -572,7 +572,7 @@ class Raid1Contract(Looks):
         """Split a copy off, as soon as all of them are equal."""
         try:
             self.vg.split_copy('a', name)
-        except lvm.LogicalVolumeInitializing:
+        except lvm.errors.LogicalVolumeInitializing:
             return False
         return True
 

@@ -4,6 +4,7 @@
 import contextlib
 import os
 
+MIB = 2 ** 20
 _FOLDER = '/var/tmp/cinder-lvm-driver'
 
 
@@ -49,6 +50,26 @@ def volume_group(root, name, pv_sizes, *, direct=True, options=()):
                  ','.join(devices), *options, name, *devices)
         cleanup.callback(_remove, root, name)
         yield name
+
+
+@contextlib.contextmanager
+def volume_group_to_break(root, name):
+    """Give a VG on a loop device and on the device-mapper device of its name.
+
+    :returns: the size of the latter in sectors, and its table, which a test
+        may replace
+    """
+    with contextlib.ExitStack() as stack:
+        good, bad = (stack.enter_context(loop_device(
+            root, f'{name}-{n}', 128 * MIB)) for n in 'ab')
+        # LVM would find the PV on the loop device, too, if it began there.
+        sectors = 127 * MIB // 512
+        linear = f'0 {sectors} linear {bad} {MIB // 512}'
+        root.run('dmsetup', 'create', name, '--table', linear)
+        stack.callback(root.run, 'dmsetup', 'remove', '--retry', name)
+        root.run('vgcreate', '-qq', name, good, f'/dev/mapper/{name}')
+        stack.callback(root.run, 'vgremove', '-ff', '-y', name)
+        yield sectors, linear
 
 
 def _remove(root, name):

@@ -133,18 +133,8 @@ class MissingDeviceTest(HealthTestCase):
     def test_device_that_goes_and_comes_back(self):
         name = 'lame-vg'
         with contextlib.ExitStack() as stack:
-            good, bad = (stack.enter_context(fixtures.loop_device(
-                self.root, f'{name}-{n}', 128 * MIB)) for n in 'ab')
-            # LVM would find the PV on the loop device, too, if it began
-            # there.
-            sectors = 127 * MIB // 512
-            linear = f'0 {sectors} linear {bad} {MIB // 512}'
-            self.root.run('dmsetup', 'create', name, '--table', linear)
-            stack.callback(self.root.run, 'dmsetup', 'remove', '--retry',
-                           name)
-            self.root.run('vgcreate', '-qq', name, good,
-                          f'/dev/mapper/{name}')
-            stack.callback(self.root.run, 'vgremove', '-ff', '-y', name)
+            sectors, linear = stack.enter_context(
+                fixtures.volume_group_to_break(self.root, name))
             self.root.run('lvcreate', '-qq', '-l', '80%FREE', '-n', 'both',
                           name)
             driver = self.make_driver(volume_group=name, lvm_type='default')

@@ -345,16 +345,8 @@ class ReturningLegTest(test_health.HealthTestCase):
     def test_copy_is_synchronized_again(self):
         name = 'leg-vg'
         with contextlib.ExitStack() as stack:
-            good, bad = (stack.enter_context(fixtures.loop_device(
-                self.root, f'{name}-{n}', 128 * MIB)) for n in 'ab')
-            sectors = 127 * MIB // 512
-            linear = f'0 {sectors} linear {bad} {MIB // 512}'
-            self.root.run('dmsetup', 'create', name, '--table', linear)
-            stack.callback(self.root.run, 'dmsetup', 'remove', '--retry',
-                           name)
-            self.root.run('vgcreate', '-qq', name, good,
-                          f'/dev/mapper/{name}')
-            stack.callback(self.root.run, 'vgremove', '-ff', '-y', name)
+            sectors, linear = stack.enter_context(
+                fixtures.volume_group_to_break(self.root, name))
             driver = self.make_driver(volume_group=name, lvm_type='default',
                                       lvm_mirrors=1)
             self.root.run('lvcreate', '-qq', '--type', 'raid1', '-m1', '-L',

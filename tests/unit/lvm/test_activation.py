@@ -133,7 +133,7 @@ class TestNodes(base.TestCase):
 
     def test_nodes_that_cannot_be_created(self):
         self.wrong.add('/dev/vg/a')
-        error = self.assertRaises(lvm.DeviceNodeWrong, self.vg.ensure_nodes,
-                                  'a')
+        error = self.assertRaises(lvm.errors.DeviceNodeWrong,
+                                  self.vg.ensure_nodes, 'a')
         self.assertIn('/dev/vg/a does not lead to the device of its LV',
                       str(error))

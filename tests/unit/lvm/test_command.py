@@ -261,7 +261,7 @@ class TestFailures(CommandTestCase):
             kernel, 'hanging', return_value=['/dev/a'])).mock
         self.expect('lvs', '/dev/a', error=process.CommandTimedOut(
             ('lvs',), 7))
-        error = self.assertRaises(lvm.DeviceHangs, self.commands.ask,
+        error = self.assertRaises(lvm.errors.DeviceHangs, self.commands.ask,
                                   ['lvs'])
         self.assertIn('waits for /dev/a', str(error))
         self.assertIn('within 7 seconds', str(error))

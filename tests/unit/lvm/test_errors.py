@@ -34,7 +34,7 @@ EXPECTED = {
         'raid1-extend-active-origin', 'remove-mounted',
         'remove-open', 'remove-open-snapshot', 'remove-origin-open-snapshot',
         'split-open', 'thin-remove-mounted', 'thin-remove-open'],
-    lvm.LogicalVolumeInitializing: [
+    errors.LogicalVolumeInitializing: [
         'convert-initializing', 'convert-to-linear-initializing',
         'convert-to-linear-resyncing'],
     lvm.InsufficientSpace: [
@@ -51,7 +51,7 @@ EXPECTED = {
     lvm.LogicalVolumeMoving: [
         'moving-cow', 'moving-extend', 'moving-remove', 'moving-rename',
         'moving-split'],
-    lvm.ThinIdTaken: ['thin-snapshot-id-taken'],
+    errors.ThinIdTaken: ['thin-snapshot-id-taken'],
     lvm.ThinPoolOutOfStep: ['thin-remove-transaction-id'],
     errors.ThinPoolPartsActive: ['pool-part-active'],
     errors.ThinPoolDamaged: ['pool-damaged'],
@@ -59,8 +59,8 @@ EXPECTED = {
     errors.VolumeGroupFull: ['create-limit', 'create-metadata-full'],
     # What no verb of the driver can meet, and needs no name therefore.
     lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
-    lvm.VolumeGroupExported: ['create-exported'],
-    lvm.VolumeGroupForeign: ['create-foreign'],
+    errors.VolumeGroupExported: ['create-exported'],
+    errors.VolumeGroupForeign: ['create-foreign'],
     lvm.PhysicalVolumeDuplicate: ['activate-duplicate', 'create-duplicate'],
     lvm.LogicalVolumeLargeEnough: ['extend-same-size', 'extend-smaller'],
     lvm.LogicalVolumeOfWrongKind: [
@@ -122,7 +122,7 @@ class TestClassify(base.TestCase):
         failure = process.CommandFailed(
             ('lvconvert',), 5, '', f'  Unable to split {which} is not '
             f'in-sync.\n')
-        self.assertIs(lvm.LogicalVolumeInitializing,
+        self.assertIs(errors.LogicalVolumeInitializing,
                       type(errors.classify(failure)))
 
     def test_cache_that_cannot_be_checked(self):

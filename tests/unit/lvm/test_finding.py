@@ -128,7 +128,7 @@ class TestFinder(base.TestCase):
 
         def hang(paths):
             if not paths:
-                raise lvm.DeviceHangs('LVM waits for /dev/x')
+                raise lvm.errors.DeviceHangs('LVM waits for /dev/x')
             return list_pvs(paths)
 
         self.disks.list_pvs = hang
@@ -159,7 +159,7 @@ class TestFinder(base.TestCase):
     def test_two_vgs_of_the_name(self):
         self.disks.add('a', 'pv-a')
         self.disks.add('b', 'pv-b', 'uuid-g')
-        error = self.assertRaises(lvm.VolumeGroupAmbiguous, self.find)
+        error = self.assertRaises(lvm.errors.VolumeGroupAmbiguous, self.find)
         self.assertRegex(str(error), f'{disks.UUID} on /dev/a.*'
                          'uuid-g on /dev/b')
 

@@ -289,6 +289,6 @@ class TestOrphans(base.TestCase):
     def test_no_end_of_them(self):
         with mock.patch.object(self.vg._pools, 'is_blank',
                                return_value=False):
-            self.assertRaises(lvm.ThinIdTaken, self.vg.create_thin_volume,
+            self.assertRaises(errors.ThinIdTaken, self.vg.create_thin_volume,
                               'b', 5, 'pool')
         self.assertNotIn('b', self.lvm.volumes)

@@ -229,7 +229,7 @@ class TestMigrate(MovingTestCase):
         volume = self.volume_with_data()
         with mock.patch.object(
                 lvm.LVM, 'convert_to_raid1',
-                side_effect=lvm.LogicalVolumeInitializing('not equal')):
+                side_effect=lvm.errors.LogicalVolumeInitializing('not equal')):
             self.assertEqual(NOT_MOVED, self.migrate(
                 volume, self.place('vg', mirrors=1)))
         self.assertIn('is not converted: not equal', self.log.output)

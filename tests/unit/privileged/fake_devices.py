@@ -5,6 +5,7 @@ from unittest import mock
 
 import fixtures
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged import validation
 from tests.unit.privileged import fake_channel
@@ -26,6 +27,7 @@ class FakeDevices(fixtures.Fixture):
     def _setUp(self):
         for patch in (
                 mock.patch.object(validation, 'device_number', self._number),
+                mock.patch.object(blockdev, 'number', self.numbers.get),
                 fake_channel.patch()):
             patch.start()
             self.addCleanup(patch.stop)

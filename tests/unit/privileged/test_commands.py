@@ -333,7 +333,7 @@ class TestTable(CommandsTestCase):
         with contextlib.suppress(lvm.LVMError):
             vg.thin_ids()
         with mock.patch.object(blockdev, 'has_nodes', return_value=False), \
-                contextlib.suppress(lvm.DeviceNodeWrong):
+                contextlib.suppress(lvm.errors.DeviceNodeWrong):
             vg.ensure_nodes('a', 'b')
         self.runner.run(*lvm_command.probe('/etc/lvm'))
 

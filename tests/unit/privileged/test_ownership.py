@@ -203,6 +203,7 @@ class TestVgsOfHost(base.TestCase):
                     number, *below.get(number, ())]), \
                 mock.patch.object(blockdev, 'number', paths.get), \
                 mock.patch.object(blockdev, 'is_lv', names.__contains__), \
-                mock.patch.object(blockdev, 'dm_name', names.get):
+                mock.patch.object(blockdev, 'attribute',
+                                  lambda number, name: names.get(number)):
             self.assertEqual({'host', 'my-vg', 'pool', 'swaps'},
                              ownership._vgs_of_host())

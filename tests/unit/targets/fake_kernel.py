@@ -77,6 +77,20 @@ class SetupCase:
         super().setUp()
         self.kernel = self.useFixture(FakeKernel(self.subsystem))
 
+    def test_no_configfs(self):
+        self.kernel.unmount()
+        self.assert_refused('does not exist: configfs was unmounted')
+        self.runner.run.assert_called_with(
+            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
+
+    def let_another_process_listen(self):
+        """Have the portals in use; fail unless that is a fault."""
+        self.assertIsNone(self.target.fault())
+        self.useFixture(fixtures.MockPatchObject(
+            listening, 'bind_error', lambda portal: OSError(98, 'in use')))
+        self.runner.run.return_value.stdout = ''
+        self.assertIn('in use by another process', self.target.fault())
+
     def assert_refused(self, pattern, **values):
         """Fail unless the set-up with options is refused for a reason."""
         error = self.assertRaises(

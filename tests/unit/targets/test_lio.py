@@ -3,12 +3,10 @@ import os
 from unittest import mock
 
 import ddt
-import fixtures
 from oslo_concurrency import lockutils
 
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio as verbs
-from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver import process
 from cinder_lvm_driver.targets import errors
@@ -65,18 +63,8 @@ class TestSetup(fake_kernel.SetupCase, LioTestCase):
             self.runner.run.mock_calls)
         self.assertNotIn('WARNING', self.log.output)
 
-    def test_no_configfs(self):
-        self.kernel.unmount()
-        self.assert_refused('does not exist: configfs was unmounted')
-        self.runner.run.assert_called_with(
-            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
-
     def test_faults(self):
-        self.assertIsNone(self.target.fault())
-        self.useFixture(fixtures.MockPatchObject(
-            listening, 'bind_error', lambda portal: OSError(98, 'in use')))
-        self.runner.run.return_value.stdout = ''
-        self.assertIn('in use by another process', self.target.fault())
+        self.let_another_process_listen()
         for portal in '10.0.0.1:3260', '0.0.0.0:3260':
             path = f'{self.kernel.configfs}/target/iscsi/x/tpgt_1/np/{portal}'
             os.makedirs(path)

@@ -2,9 +2,7 @@
 from unittest import mock
 
 import ddt
-import fixtures
 
-from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet as verbs
 from cinder_lvm_driver.privileged import nvmet_report
 from cinder_lvm_driver import process
@@ -55,18 +53,8 @@ class TestSetup(fake_kernel.SetupCase, nvmet_case.NvmetTestCase):
     def test_ids_that_cinder_allows(self, values):
         self.make(**values).check_for_setup_error()
 
-    def test_no_configfs(self):
-        self.kernel.unmount()
-        self.assert_refused('does not exist: configfs was unmounted')
-        self.runner.run.assert_called_with(
-            'mount', '-t', 'configfs', 'configfs', self.kernel.configfs)
-
     def test_faults(self):
-        self.assertIsNone(self.target.fault())
-        self.useFixture(fixtures.MockPatchObject(
-            listening, 'bind_error', lambda portal: OSError(98, 'in use')))
-        self.runner.run.return_value.stdout = ''
-        self.assertIn('in use by another process', self.target.fault())
+        self.let_another_process_listen()
         self.target.create_export(None, nvmet_case.new_volume(),
                                   nvmet_case.DEVICES[0])
         self.assertIsNone(self.target.fault())
