@@ -366,9 +366,10 @@ TRACE = '/run/test-strace.log'
 def dm_calls(root, *command):
     """Run a command; return the requests to device-mapper, by number.
 
-    The numbers count all ioctls, from 1.
+    The numbers count all ioctls, from 1. Processes that it starts are left
+    out: dmeventd does not end.
     """
-    root.run('strace', '-f', '-o', TRACE, '-e', 'trace=ioctl', *command)
+    root.run('strace', '-o', TRACE, '-e', 'trace=ioctl', *command)
     lines = root.run('grep', 'ioctl(', TRACE).splitlines()
     return {number: found[0] for number, line in enumerate(lines, 1)
             if (found := re.search(r'DM_[A-Z_]+', line))}
@@ -377,7 +378,7 @@ def dm_calls(root, *command):
 def kill_at(root, number, *command):
     """Run a command until it is killed at an ioctl, as by a power failure."""
     done = root.try_run(
-        'strace', '-f', '-o', TRACE, '-e', 'trace=ioctl', '-e',
+        'strace', '-o', TRACE, '-e', 'trace=ioctl', '-e',
         f'inject=ioctl:signal=KILL:when={number}', *command)
     if not done.code:
         raise AssertionError(f'{command} was not killed at {number}')
