@@ -33,6 +33,10 @@ class ExamplesTest(base.BackendTestCase):
         options.offer_registered()
         super().setUpClass()
 
+    def setUp(self):
+        super().setUp()
+        self.enterContext(self.slow_raid())
+
     def test_life_of_a_volume(self):
         volume = self.create()
         self.assertEqual(('raid1',), self.lv(volume.name, 'segtype'))

@@ -184,7 +184,6 @@ class CommandsTest(HostileTestCase):
             writer.write_image(link, 'raw', device)
 
 
-@base.slow
 class VerbsTest(HostileTestCase):
 
     def test_devices(self):

@@ -103,7 +103,6 @@ class PoolsTestCase(base.BackendTestCase):
                              self.path(volume)).strip()
 
 
-@base.slow
 class PoolsTest(PoolsTestCase):
 
     def test_life_in_a_raid_pool(self):

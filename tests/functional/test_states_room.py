@@ -22,9 +22,10 @@ API_EXCEPTION = exception.VolumeBackendAPIException
 SYSTEM_DIR = '/run/test-lvm'
 
 
+@base.slow
 class FullMetadataTest(test_health.HealthTestCase):
 
-    seconds = 20
+    seconds = 100
     pv_sizes = (24 * GIB,)
     # By default it is four times as large.
     vg_options = ('--metadatasize', '256k')
@@ -90,7 +91,6 @@ class FullMetadataTest(test_health.HealthTestCase):
         for volume in volumes:
             driver.delete_volume(volume)
 
-    @base.slow
     def test_thin(self):
         self.check(lvm_type='thin')
 
