@@ -85,6 +85,8 @@ class Timings:
         self._path = path
         self._lock = threading.Lock()
         self._timings: dict[tuple[str, str], Timing] | None = None
+        # The text of each of them.
+        self._lines: dict[tuple[str, str], str] = {}
         self._is_told = False
 
     @contextlib.contextmanager
@@ -106,17 +108,21 @@ class Timings:
             self._add(operation, outcome, time.monotonic() - started)
 
     def _add(self, operation: str, outcome: str, seconds: float) -> None:
+        key = operation, outcome
         with self._lock:
             try:
                 if self._timings is None:
                     self._timings = {(each.operation, each.outcome): each
                                      for each in read(self._path)}
-                timing = self._timings.setdefault((operation, outcome), Timing(
+                    self._lines = {each: str(timing) for each, timing
+                                   in self._timings.items()}
+                timing = self._timings.setdefault(key, Timing(
                     operation=operation, outcome=outcome,
                     counts=[0] * _BUCKETS, seconds=0.0))
                 timing.counts[bisect.bisect_left(BOUNDS, seconds)] += 1
                 timing.seconds += seconds
-                self._write(''.join(map(str, self._timings.values())))
+                self._lines[key] = str(timing)
+                self._write(''.join(self._lines.values()))
             except OSError as exc:
                 if not self._is_told:
                     LOG.warning('%s cannot be written, so that cinder-lvm '
@@ -125,10 +131,12 @@ class Timings:
                 self._is_told = True
 
     def _write(self, text: str) -> None:
+        data = text.encode()
         os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(descriptor, os.write(descriptor, text.encode()))
+            os.write(descriptor, data)
+            os.ftruncate(descriptor, len(data))
         finally:
             os.close(descriptor)
 

@@ -110,7 +110,7 @@ class Surveyor:
         self._pools: backends.Pools | None = None
 
     def look(self) -> Survey:
-        """Return the state now; changes nothing on the host."""
+        """Return the state now; changes no VG and no export."""
         try:
             if self._pools is None:
                 self._pools = sections.open_pools(self._section.make_driver())

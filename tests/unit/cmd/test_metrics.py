@@ -17,6 +17,7 @@ from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver import timings
 from tests.unit.cmd import base
 
+ROOT = pathlib.Path(__file__).parents[3]
 GIB = base.backend.GIB
 VOLUME = 'volume-1f2e3d4c-0000-4000-8000-0123456789ab'
 
@@ -148,10 +149,23 @@ class TestShippedFiles(base.CommandTestCase):
         known = {f'cinder_lvm_{name}' for name in metrics._GAUGES}
         known |= {f'cinder_lvm_operation_duration_seconds_{part}'
                   for part in ('bucket', 'count', 'sum')}
-        folder = pathlib.Path(__file__).parents[3] / 'etc'
+        folder = ROOT / 'etc'
         for path in ('prometheus/cinder-lvm.rules.yml',
                      'grafana/cinder-lvm.json'):
             used = set(re.findall(r'\bcinder_lvm_\w+',
                                   (folder / path).read_text()))
             self.assertTrue(used)
             self.assertEqual(set(), used - known, path)
+
+    def test_manual(self):
+        """It has a row for each metric, with its labels."""
+        page = (ROOT / 'doc/source/admin/monitoring.rst').read_text()
+        rows = page.partition('.. list-table::')[2].split('\n   * - ')[2:]
+        found = {}
+        for row in rows:
+            names, labels, _meaning = (re.findall('``(.+?)``', cell)
+                                       for cell in row.split('\n     -'))
+            found.update({name: tuple(labels) for name in names})
+        self.assertEqual(
+            {**{name: labels for name, (_, labels) in metrics._GAUGES.items()},
+             'operation_duration_seconds': ('operation', 'outcome')}, found)
