@@ -7,6 +7,7 @@ import io
 import os
 import uuid
 
+from cinder.db import api
 from cinder.db import models
 from cinder.volume import manager
 import sqlalchemy
@@ -45,15 +46,13 @@ class LeftoversTest(test_attach.AttachTestCase):
         CONF.set_override(name, value, group=group)
         self.addCleanup(CONF.clear_override, name, group=group)
 
-    def known(self, **values):
+    def known(self):
         """Put a volume with an LV into the database."""
         volume = self.create_small(8 * MIB)
-        row = base.objects.Volume(
-            self.context, id=volume.id, size=1, project_id='p', user_id='u',
-            host=f'{CONF.host}@{self.group}#pool',
-            volume_type_id=str(uuid.uuid4()),
-            **{'status': 'available', 'attach_status': 'detached', **values})
-        row.create()
+        api.volume_create(self.context, {
+            'id': volume.id, 'size': 1, 'project_id': 'p', 'user_id': 'u',
+            'host': f'{CONF.host}@{self.group}#pool', 'status': 'available',
+            'attach_status': 'detached', 'volume_type_id': str(uuid.uuid4())})
         return volume
 
     def leftovers(self, clean=False):
