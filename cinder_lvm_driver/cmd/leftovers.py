@@ -27,24 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the disagreements; return the exit status."""
     try:
-        return int(max(
-            _report(section, is_cleaning=arguments.clean)
-            for section in backends.sections(arguments.backend)))
-    except backends.FAILURES as exc:
+        sections = backends.sections(arguments.backend)
+    except backends.NoBackend as exc:
         print(exc)
         return int(upgradecheck.Code.FAILURE)
+    return int(max(_report(section, is_cleaning=arguments.clean)
+                   for section in sections))
 
 
 def _report(section: backends.Section, *,
             is_cleaning: bool) -> upgradecheck.Code:
-    """List the disagreements about one back end.
-
-    :raises errors.DriverError: the node or the database does not answer
-    """
-    pools = backends.open_pools(section.make_driver())
-    result = upgradecheck.Code.SUCCESS
-    for orphan in list(orphans.find(pools, section)):
-        result = max(result, upgradecheck.Code.WARNING)
+    """List the disagreements about one back end."""
+    try:
+        pools = backends.open_pools(section.make_driver())
+        found = list(orphans.find(pools, section))
+    except backends.FAILURES as exc:
+        print(f'{section.name}: {exc}', flush=True)
+        return upgradecheck.Code.FAILURE
+    result = (upgradecheck.Code.WARNING if found
+              else upgradecheck.Code.SUCCESS)
+    for orphan in found:
         print(f'{section.name}: {orphan.text}', flush=True)
         if is_cleaning and orphan.remove is not None:
             try:

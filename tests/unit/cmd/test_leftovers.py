@@ -60,3 +60,19 @@ class TestLeftovers(base.CommandTestCase):
         self.assertEqual(2, code)
         self.assertIn('cannot be asked (gone)', lines[0])
         self.assertEqual({'temporary', 'precious'}, self.machine.names())
+
+    def test_other_back_ends(self):
+        """They are looked at, even if one does not answer."""
+        other = self.enable()
+
+        def find(_pools, section):
+            if section.name == self.name:
+                raise database.Unreachable('gone')
+            return iter([orphans.Orphan(text='Unknown LV')])
+
+        code, lines = self.leftovers(find)
+        self.assertEqual((2, f'{other}: Unknown LV'), (code, lines[1]))
+
+    def test_nothing_to_look_at(self):
+        self.config.config(enabled_backends=None)
+        self.assertEqual(2, self.leftovers()[0])
