@@ -10,6 +10,7 @@ import socket
 from typing import Any, TypeAlias
 
 from cinder import context as cinder_context
+from cinder import exception
 from cinder import interface
 from cinder import objects
 from cinder.objects import fields
@@ -35,6 +36,7 @@ from cinder_lvm_driver import options
 from cinder_lvm_driver import process
 from cinder_lvm_driver import targets
 from cinder_lvm_driver.targets import base as targets_base
+from cinder_lvm_driver import timings
 from cinder_lvm_driver import translate
 from cinder_lvm_driver import workarounds
 
@@ -49,7 +51,23 @@ Destination = dict[str, Any]
 Export = dict[str, str | None]
 
 
+# Whose runs are counted.
+_OPERATIONS = (
+    'create_volume', 'create_volume_from_snapshot', 'create_cloned_volume',
+    'extend_volume', 'delete_volume', 'create_snapshot', 'delete_snapshot',
+    'revert_to_snapshot', 'delete_group', 'create_group_snapshot',
+    'delete_group_snapshot', 'create_group_from_src', 'create_export',
+    'ensure_export', 'remove_export', 'initialize_connection',
+    'terminate_connection', 'create_export_snapshot',
+    'initialize_connection_snapshot', 'terminate_connection_snapshot',
+    'remove_export_snapshot', 'copy_image_to_volume', 'copy_volume_to_image',
+    'manage_existing', 'manage_existing_snapshot', 'migrate_volume',
+    'update_migrated_volume', 'retype')
+
+
 @interface.volumedriver
+@timings.measured(_OPERATIONS, busy=(exception.VolumeIsBusy,
+                                     exception.SnapshotIsBusy))
 class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
     """Volumes as LVs of VGs, served by a target helper of this node."""
 
@@ -77,6 +95,9 @@ class LVMVolumeDriver(driver.VolumeDriver):  # type: ignore[misc]
         self.hostname = socket.gethostname()
         self.backend_name = self.settings.backend_name
         self._given_vg = vg_obj
+        self.timings = timings.Timings(timings.path_of(
+            cfg.CONF.state_path,
+            self.configuration.config_group or self.backend_name))
         self.pool_settings = options.read_pools(self.configuration,
                                                 self.settings)
         self.runner = process.RootwrapRunner(self._execute,

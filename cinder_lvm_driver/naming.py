@@ -42,6 +42,7 @@ NEW_POOL = 'cinder-new-pool'
 _ORPHAN = 'cinder-orphan-'
 # A writable clone that is exported in place of a snapshot.
 _SNAPSHOT_EXPORT = 'cinder-export-'
+_LEFT_OVER = (_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT)
 # The VG in a device-mapper name ends at the first single hyphen.
 _VG_OF_DEVICE = re.compile('((?:--|[^-])+)-(?!-)')
 
@@ -105,8 +106,25 @@ def is_orphan(lv_name: str) -> bool:
 
 def is_left_over(lv_name: str) -> bool:
     """Return whether an LV is of no use unless it is open."""
-    return (lv_name.startswith((_CLONE_SOURCE, _ARRIVING, _SNAPSHOT_EXPORT))
-            and UUID.search(lv_name) is not None)
+    return lv_name.startswith(_LEFT_OVER) and find_id(lv_name) is not None
+
+
+def left_over_of(lv_name: str) -> str:
+    """Return the LV name of the volume or snapshot that an LV was for.
+
+    The in-tree driver has only an ID in its place.
+
+    :param lv_name: of an LV that :func:`is_left_over`
+    """
+    for prefix in _LEFT_OVER:
+        lv_name = lv_name.removeprefix(prefix)
+    return lv_name
+
+
+def find_id(lv_name: str) -> str | None:
+    """Return the ID in an LV name, if there is one."""
+    found = UUID.search(lv_name)
+    return found and found[0]
 
 
 def is_doomed(lv_name: str) -> bool:

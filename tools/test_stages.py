@@ -32,12 +32,12 @@ EPILOG = """\
 Stages, in this order: style (the hooks of .pre-commit-config.yaml), unit
 (tests/unit and tests/contract, no root), docs (build the manual without a
 warning, check its links), package (build, install and import the wheel, build
-the Debian package; needs root once, for Debian's build tools), guest
-(tests/functional on a real kernel, in two test machines, without the slow
-tests; needs root). guest-all, only if it is named, runs the slow tests, too.
-REGEX without other options selects tests of unit and guest. The last line is
-the total; the exit status is 0 only if all selected stages ran and nothing
-failed.
+the Debian package, test the alert rules; needs root once, for Debian's build
+tools), guest (tests/functional on a real kernel, in two test machines, without
+the slow tests; needs root). guest-all, only if it is named, runs the slow
+tests, too. REGEX without other options selects tests of unit and guest. The
+last line is the total; the exit status is 0 only if all selected stages ran
+and nothing failed.
 """
 
 

@@ -21,9 +21,10 @@ _CLASSES = ('cinder_lvm_driver.driver.LVMVolumeDriver',
 # What is wrong with a node or its configuration, and no bug.
 FAILURES = (errors.DriverError, exception.CinderException, cfg.Error,
             *node.DAEMON_FAILURES)
-# cinder.cmd.volume defines it, and also replaces parts of the standard
+# cinder.cmd.volume defines them, and also replaces parts of the standard
 # library.
 _HOST = cfg.StrOpt('backend_host')
+_CLUSTER = cfg.StrOpt('cluster')
 
 
 class NoBackend(errors.DriverError):
@@ -35,10 +36,12 @@ class Section:
     """A section of cinder.conf with the options of one back end.
 
     :ivar host: what Cinder calls the back end
+    :ivar cluster: what Cinder calls its cluster, if it is in one
     """
 
     name: str
     host: str
+    cluster: str | None
     configuration: cinder_configuration.Configuration
 
     def make_driver(self) -> driver.LVMVolumeDriver:
@@ -89,8 +92,10 @@ def _section(name: str) -> list[Section]:
     if configuration.volume_driver not in _CLASSES:
         return []
     cfg.CONF.register_opt(_HOST, group=name)
+    cfg.CONF.register_opt(_CLUSTER)
     host = cfg.CONF[name].backend_host or cfg.CONF.host
-    return [Section(name=name, host=f'{host}@{name}',
+    cluster = cfg.CONF.cluster and f'{cfg.CONF.cluster}@{name}'
+    return [Section(name=name, host=f'{host}@{name}', cluster=cluster,
                     configuration=configuration)]
 
 

@@ -8,6 +8,8 @@ from oslo_utils import units
 
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver.cmd import backends as sections
+from cinder_lvm_driver.cmd import database
+from cinder_lvm_driver.cmd import orphans
 from cinder_lvm_driver import driver
 from cinder_lvm_driver import errors
 from cinder_lvm_driver import health
@@ -46,11 +48,14 @@ class Checks:
             add('LVM and targets', _not_checked)
             return
         add('lvm.conf', self._check_lvm_conf)
-        if add('LVs', self._open_pools):
+        has_vgs = add('LVs', self._open_pools)
+        if has_vgs:
             for pool in self._pools:
-                _PoolChecks(pool).run(add)
+                has_vgs &= _PoolChecks(pool).run(add)
         if add('target helper', self._check_target):
             add('portals', self._check_portals)
+            if has_vgs:
+                add('database', self._check_database)
 
     def _check_options(self) -> str:
         cinder_conf.warn(self._section.configuration)
@@ -77,6 +82,14 @@ class Checks:
         _require_none(target.fault())
         return ', '.join(map(str, target.portals))
 
+    def _check_database(self) -> str:
+        try:
+            for orphan in orphans.find(self._pools, self._section):
+                LOG.warning('%s', orphan.text)
+        except database.Unreachable as exc:
+            LOG.warning('%s', exc)
+        return ''
+
 
 class _PoolChecks:
     """The checks of one pool of a back end."""
@@ -85,10 +98,13 @@ class _PoolChecks:
         self._pool = pool
         self._picture: lvm.Picture
 
-    def run(self, add: Add) -> None:
-        if add('volume group', self._check_vg):
-            add('names', self._check_names)
-            add('layout', self._check_layout)
+    def run(self, add: Add) -> bool:
+        """Run the checks; return whether LVM reports the VG."""
+        if not add('volume group', self._check_vg):
+            return False
+        add('names', self._check_names)
+        add('layout', self._check_layout)
+        return True
 
     def _check_vg(self) -> str:
         self._picture = self._pool.vg.get_picture()

@@ -20,8 +20,14 @@ from oslo_privsep import priv_context
 objects.register_all()
 from cinder_lvm_driver.cmd import backends  # noqa: E402
 from cinder_lvm_driver.cmd import check  # noqa: E402
+from cinder_lvm_driver.cmd import leftovers  # noqa: E402
+from cinder_lvm_driver.cmd import metrics  # noqa: E402
+from cinder_lvm_driver.cmd import status  # noqa: E402
 
-_COMMANDS = {'check': check}
+_COMMANDS = {'check': check, 'leftovers': leftovers, 'metrics': metrics,
+             'status': status}
+# No other user can change the files that a command writes.
+_UMASK = 0o022
 # The service whose configuration files are read.
 _SERVICE = 'cinder-volume'
 # Exit statuses beside 0, as those of argparse, shells and oslo.upgradecheck.
@@ -43,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
                      'cinder', _SERVICE))
         command = cfg.CONF.command
         _become(command.user)
+        os.umask(_UMASK)
     except (cfg.Error, _CannotRun) as exc:
         print(f'cinder-lvm: {exc}', file=sys.stderr)
         return _CANNOT_RUN

@@ -2,6 +2,7 @@
 """Questions about one VG: each of them is one report, or two."""
 
 import dataclasses
+import decimal
 import threading
 import time
 
@@ -229,6 +230,14 @@ class Questions:
     def get_picture(self) -> types.Picture:
         """Return the VG with all its LVs; two reports for any number."""
         return types.Picture(vg=self.get_vg(), lvs=self.get_volumes())
+
+    def get_synchronization(self) -> dict[str, decimal.Decimal]:
+        """Return how far the copies of LVs are equal, in percent, by name.
+
+        Those of an inactive LV are not known.
+        """
+        return report.parse_synchronization(
+            self._commands.ask(report.synchronization_command(self.vg_name)))
 
     def count_copies(self, name: str) -> int:
         """Return how many copies of its data a mirrored LV has."""

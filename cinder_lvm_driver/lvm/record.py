@@ -48,7 +48,8 @@ class Record:
             return
         partial = f'{self.path}.new'
         try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            os.makedirs(os.path.dirname(self.path), mode=0o755,
+                        exist_ok=True)
             with open(partial, 'w', encoding='utf-8') as file:
                 json.dump(dataclasses.asdict(identity), file)
             os.replace(partial, self.path)

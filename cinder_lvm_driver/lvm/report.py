@@ -36,6 +36,7 @@ _THIN_ID_FIELDS = ('lv_name', 'thin_id')
 _RANGES = re.compile(r'(/[^, ]+):([0-9]+)-([0-9]+)')
 _PV_FIELDS = ('pv_name', 'pv_size', 'pv_free', 'pv_allocatable',
               'pv_missing')
+_SYNC_FIELDS = ('lv_name', 'sync_percent')
 _MEMBER_FIELDS = ('vg_name', 'vg_uuid', 'pv_name', 'pv_uuid')
 # The name of a PV whose device LVM does not find.
 _NO_DEVICE = '[unknown]'
@@ -83,6 +84,11 @@ def vg_command(vg_name: str) -> list[str]:
 def physical_volumes_command(vg_name: str) -> list[str]:
     """Return the command that reports the PVs of one VG."""
     return ['vgs', *_FORM, '-o', ','.join(_PV_FIELDS), vg_name]
+
+
+def synchronization_command(vg_name: str) -> list[str]:
+    """Return the command that reports how equal the copies of LVs are."""
+    return ['lvs', *_FORM, '-o', ','.join(_SYNC_FIELDS), vg_name]
 
 
 def spare_command(vg_name: str) -> list[str]:
@@ -157,6 +163,13 @@ def parse_copies(stdout: str) -> int:
     """Return how many copies an LV has; 0 if there is no such LV."""
     return max((_number(row, 'stripes')
                 for row in _rows(stdout, 'lv', ('stripes',))), default=0)
+
+
+def parse_synchronization(stdout: str) -> dict[str, decimal.Decimal]:
+    """Return how far the copies of each LV are equal, in percent, by name."""
+    return {row['lv_name']: percent
+            for row in _rows(stdout, 'lv', _SYNC_FIELDS)
+            if (percent := _percent(row, 'sync_percent')) is not None}
 
 
 def parse_thin_ids(stdout: str) -> dict[str, int]:

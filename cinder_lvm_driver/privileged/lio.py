@@ -42,6 +42,7 @@ class ListedTarget:
     :ivar device: major and minor number, None without LUN 0
     :ivar closed: whether only hosts with an ACL and CHAP can log in
     :ivar initiators: whether the ACL is complete, by initiator
+    :ivar sessions: how many initiators are logged in
     """
 
     device: str | None = None
@@ -49,6 +50,7 @@ class ListedTarget:
     enabled: bool = False
     closed: bool = True
     initiators: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    sessions: int = 0
 
 
 @verbs.entrypoint
@@ -225,9 +227,13 @@ def _other_device(target_iqn: str, device: str) -> str | None:
 def _has_sessions(tpg: configfs.Directory) -> bool:
     if not tpg.exists():
         return False
-    return bool(tpg.read('dynamic_sessions')) or any(
-        not acl.read('info').startswith('No active iSCSI Session')
-        for acl in (tpg / 'acls').directories())
+    return bool(tpg.read('dynamic_sessions')
+                or _count_sessions((tpg / 'acls').directories()))
+
+
+def _count_sessions(acls: Iterable[configfs.Directory]) -> int:
+    return sum(not acl.read('info').startswith('No active iSCSI Session')
+               for acl in acls)
 
 
 def _describe(target: configfs.Directory) -> ListedTarget:
@@ -235,6 +241,7 @@ def _describe(target: configfs.Directory) -> ListedTarget:
     if not tpg.exists():
         return ListedTarget()
     backstore = (tpg / 'lun' / 'lun_0').linked()
+    acls = (tpg / 'acls').directories()
     return ListedTarget(
         device=lio_tree.device_number(backstore) if backstore else None,
         portals=tuple(listening.parse_ours(
@@ -242,8 +249,8 @@ def _describe(target: configfs.Directory) -> ListedTarget:
         enabled=tpg.read('enable') == '1',
         closed=((tpg / 'attrib').read('authentication') == '1'
                 and (tpg / 'attrib').read('generate_node_acls') == '0'),
-        initiators={acl.name: lio_tree.is_complete(acl)
-                    for acl in (tpg / 'acls').directories()})
+        initiators={acl.name: lio_tree.is_complete(acl) for acl in acls},
+        sessions=_count_sessions(acls))
 
 
 def _delete(target_iqn: str) -> None:

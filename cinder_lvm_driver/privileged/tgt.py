@@ -37,6 +37,7 @@ class ListedTarget:
     :ivar initiators: names of the allowed initiators
     :ivar closed: whether only the allowed initiators can log in, with CHAP
     :ivar unused: whether nobody can log in
+    :ivar sessions: how many initiators are logged in
     """
 
     device: str | None
@@ -48,6 +49,7 @@ class ListedTarget:
     initiators: tuple[str, ...]
     closed: bool
     unused: bool = False
+    sessions: int = 0
 
 
 @verbs.entrypoint
@@ -233,7 +235,8 @@ def _describe(target: tgt_report.Target) -> ListedTarget:
         initiators=target.initiators,
         closed=(bool(target.accounts)
                 and tgt_objects.allows_by_name_only(target)),
-        unused=tgt_objects.allows_nobody(target))
+        unused=tgt_objects.allows_nobody(target),
+        sessions=target.sessions)
 
 
 def _number(lun: tgt_report.Lun | None) -> str | None:

@@ -27,6 +27,7 @@ _TARGET = re.compile(r'Target (\d+): (.*)\n' + ''.join(
     fr'(?:    {name} information:\n((?: {{8}}.*\n)*))?'
     for name in _SECTIONS))
 _LUN = re.compile(fr'^ {{8}}LUN: {LUN}\n((?: {{12}}.*\n)*)', re.MULTILINE)
+_SESSION = re.compile(r'^ {8}I_T nexus: ', re.MULTILINE)
 _FIELD = re.compile(r'^ *([^:\n]*): *(.*?) *$', re.MULTILINE)
 
 
@@ -72,6 +73,11 @@ class Target:
     @property
     def in_use(self) -> bool:
         return bool(self.sections[1])
+
+    @property
+    def sessions(self) -> int:
+        """How many initiators are logged in."""
+        return len(_SESSION.findall(self.sections[1]))
 
     @functools.cached_property
     def lun(self) -> Lun | None:

@@ -7,6 +7,7 @@ The verbs have the signatures of ``cinder.volume.targets.driver.Target``.
 import abc
 from collections.abc import Iterable, Iterator, Mapping
 import contextlib
+import dataclasses
 from typing import Any
 
 from cinder_lvm_driver.privileged import listening
@@ -21,6 +22,23 @@ Attachment = Any
 
 # The connection of a host that opens the device itself, without a target.
 LOCAL = 'local'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """A device that a target serves now.
+
+    :ivar name: the IQN or NQN
+    :ivar device: major and minor number; None without a device
+    :ivar hosts: how many hosts are allowed
+    :ivar sessions: how many hosts are connected; None if the kernel does
+        not tell
+    """
+
+    name: str
+    device: tuple[int, int] | None
+    hosts: int
+    sessions: int | None
 
 
 class Target(abc.ABC):
@@ -140,6 +158,14 @@ class Target(abc.ABC):
     @abc.abstractmethod
     def are_same_connector(self, one: Connector, other: Connector) -> bool:
         """Tell whether two connectors are from the same host."""
+
+    def list_served(self) -> list[Served] | None:
+        """Return what all back ends of this node serve with this helper.
+
+        :returns: None if the helper does not tell
+        :raises TargetError: it does not answer
+        """
+        return None
 
     def extend_target(self, volume: Volume) -> None:  # noqa: B027
         """Show hosts the new size of a volume, if a rescan is not enough."""

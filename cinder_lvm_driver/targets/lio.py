@@ -11,6 +11,7 @@ from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import lio
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import validation
+from cinder_lvm_driver.targets import base
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import iscsi
 from cinder_lvm_driver.targets.iscsi_export import ExportRequest
@@ -54,6 +55,12 @@ class LioTarget(iscsi.ISCSITarget):
             next(glob.iglob(f'{configfs.tree("target").path}/iscsi/*/tpgt_*/'
                             f'np/{glob.escape(str(each))}'), None)
             for each in (portal.validated(), wildcard))
+
+    def list_served(self) -> list[base.Served]:
+        return [base.Served(name=target_iqn, device=target.device,
+                            hosts=len(target.initiators),
+                            sessions=target.sessions)
+                for target_iqn, target in lio.list_targets().items()]
 
     def _create_target(self, request: ExportRequest) -> str:
         self._serve(request, 'create')

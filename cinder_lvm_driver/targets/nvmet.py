@@ -7,6 +7,7 @@ from typing import Any
 
 from cinder.common import constants
 
+from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.privileged import configfs
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import nvmet
@@ -73,6 +74,15 @@ class NvmetTarget(base.Target):
         return (node.tree_fault('nvmet') or node.rdma_fault(protocol)
                 or portals.fault(self.settings.portals, _listens,
                                  self.runner))
+
+    def list_served(self) -> list[base.Served]:
+        """See the base class; one for each namespace."""
+        return [base.Served(name=subsystem_nqn,
+                            device=blockdev.number(namespace.device),
+                            hosts=len(subsystem.hosts), sessions=None)
+                for subsystem_nqn, subsystem in
+                nvmet.list_subsystems().items()
+                for namespace in subsystem.namespaces.values()]
 
     # Cinder's verbs -------------------------------------------------------
 

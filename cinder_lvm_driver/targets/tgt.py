@@ -126,6 +126,12 @@ class TgtTarget(iscsi.ISCSITarget):
 
     # Targets --------------------------------------------------------------
 
+    def list_served(self) -> list[base.Served]:
+        return [base.Served(name=target_iqn, device=target.device,
+                            hosts=len(target.initiators),
+                            sessions=target.sessions)
+                for target_iqn, target in tgt.list_targets().items()]
+
     def _create_target(self, request: ExportRequest) -> str:
         for refused in self._listen(request.portals):
             raise errors.PortalNotAvailable(refused.portal, refused.reason)

@@ -48,6 +48,8 @@ class TestNaming(base.TestCase):
             self.assertEqual(
                 any(word in name for word in ('clone', 'export', 'arriving')),
                 naming.is_left_over(name))
+            if naming.is_left_over(name):
+                self.assertEqual(self.volume, naming.left_over_of(name))
             self.assertEqual(self.volume if 'revert' in name else None,
                              naming.reverted(name))
         for name in ('volume-1', '_snapshot-1', 'vg-pool', 'cinder-volume-1',

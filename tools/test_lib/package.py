@@ -15,7 +15,8 @@ from test_lib import report
 NAME = 'cinder_lvm_driver'
 WHEEL = '-py3-none-any.whl'
 # What the wheel has of the tree.
-IN_WHEEL = ('cinder_lvm_driver/', 'deployments/', 'etc/cinder/')
+IN_WHEEL = ('cinder_lvm_driver/', 'deployments/', 'etc/cinder/',
+            'etc/grafana/', 'etc/prometheus/')
 # The tag of the release that the stage pretends to make.
 VERSION = '9.8.7'
 # As cinder-volume does: register the objects, then import the driver.
@@ -33,7 +34,8 @@ def run(_regex: str | None) -> report.Outcome:
     """Build the packages, compare them with the tree, and install them."""
     outcome = report.Outcome()
     files = set(map(str, check_tree.tree_files()))
-    in_wheel = {re.sub('^deployments/', 'share/cinder-lvm-driver/\\g<0>', name)
+    in_wheel = {re.sub('^(?:etc/)?(deployments|grafana|prometheus)/',
+                       'share/cinder-lvm-driver/\\1/', name)
                 for name in files if name.startswith(IN_WHEEL)}
     with tempfile.TemporaryDirectory(prefix='package-') as name:
         folder = pathlib.Path(name)
@@ -51,6 +53,7 @@ def run(_regex: str | None) -> report.Outcome:
             _check_wheel(outcome, wheel, in_wheel)
             _install_wheel(outcome, wheel, folder)
             _build_debian_package(outcome, source, folder)
+    _check_alerts(outcome)
     return outcome
 
 
@@ -156,6 +159,18 @@ def _import_all(outcome: report.Outcome, title: str,
         outcome, f'package: import all modules of {title}',
         [sys.executable, '-P', '-W', 'ignore', '-c', IMPORT_ALL, str(site),
          *modules], cwd=site, extra={'PYTHONPATH': str(site)})
+
+
+# --- Prometheus -------------------------------------------------------------
+
+def _check_alerts(outcome: report.Outcome) -> None:
+    """Check the alert rules, and when they fire."""
+    report.run_checked(
+        outcome, 'package: alert rules',
+        ['promtool', 'check', 'rules', 'etc/prometheus/cinder-lvm.rules.yml'])
+    report.run_checked(
+        outcome, 'package: alerts',
+        ['promtool', 'test', 'rules', 'tests/prometheus_rules.yml'])
 
 
 # --- Debian -----------------------------------------------------------------

@@ -10,6 +10,7 @@ import fixtures
 from cinder_lvm_driver.cmd import check
 from cinder_lvm_driver.cmd import check_node
 from cinder_lvm_driver.cmd import filters
+from cinder_lvm_driver.cmd import orphans
 from cinder_lvm_driver import errors
 from tests import base as tests_base
 from tests.unit.cmd import base
@@ -74,7 +75,8 @@ class TestRun(base.CommandTestCase):
         super().setUp()
         for module, name, fake in ((filters, 'check', str),
                                    (check_node, 'check_udev', str),
-                                   (check_node, 'check_readable', str)):
+                                   (check_node, 'check_readable', str),
+                                   (orphans, 'find', lambda *_: ())):
             self.useFixture(fixtures.MockPatchObject(module, name, fake))
 
     def run_checks(self):
@@ -96,7 +98,7 @@ class TestRun(base.CommandTestCase):
         names = self.enable(), self.enable(base.IN_TREE)
         _code, lines = self.run_checks()
         for name in names:
-            self.assertEqual(8, sum(line.startswith(f'Success {name}: ')
+            self.assertEqual(9, sum(line.startswith(f'Success {name}: ')
                                     for line in lines), lines)
 
     def test_no_root(self):

@@ -4,14 +4,32 @@
 from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver.cmd import backends
 from cinder_lvm_driver.cmd import check_backend
+from cinder_lvm_driver.cmd import database
+from cinder_lvm_driver.cmd import orphans
 from tests.unit.cmd import base
 
 
 @ddt.ddt
 class TestChecks(base.CommandTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.orphans = self.useFixture(fixtures.MockPatchObject(
+            orphans, 'find', mock.Mock(return_value=[]))).mock
+
+    def test_disagreement_with_the_database(self):
+        self.orphans.return_value = [orphans.Orphan(text='Unknown LV')]
+        self.assertEqual('', self.results()['database'])
+        self.assertIn('Unknown LV', self.log.output)
+
+    def test_no_database(self):
+        self.orphans.side_effect = database.Unreachable('gone')
+        self.assertEqual('', self.results()['database'])
+        self.assertIn('cannot be asked (gone)', self.log.output)
 
     def results(self, **settings):
         """Return what each check returns, raises or logs."""
@@ -33,7 +51,8 @@ class TestChecks(base.CommandTestCase):
     def test_all(self):
         found = self.results(lvm_type='thin')
         self.assertEqual(['options', 'lvm.conf', 'LVs', 'volume group',
-                          'names', 'layout', 'target helper', 'portals'],
+                          'names', 'layout', 'target helper', 'portals',
+                          'database'],
                          [*found])
         self.assertIn('creates pool vg-pool', found['layout'])
         self.assertEqual('vg has 100.0 GiB, 100.0 GiB free',
@@ -48,7 +67,7 @@ class TestChecks(base.CommandTestCase):
     def test_no_vg(self):
         found = self.results(volume_group='nope')
         self.assertIn('VG nope was not found', str(found['volume group']))
-        self.assertNotIn('layout', found)
+        self.assertFalse({'layout', 'database'} & {*found})
         self.assertIn('portals', found)
 
     def test_fault_of_the_vg(self):

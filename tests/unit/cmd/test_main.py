@@ -29,6 +29,7 @@ class TestMain(base.TestCase):
                 (main.backends, 'root_helper', lambda: 'sudo -n x'),
                 (main.logging, 'basicConfig', self.configure_log),
                 (main.priv_context, 'init', mock.Mock()),
+                (os, 'umask', mock.Mock()),
                 (os, 'geteuid', lambda: 7)):
             self.useFixture(fixtures.MockPatchObject(target, name, fake))
         self.run = self.useFixture(fixtures.MockPatchObject(
@@ -89,7 +90,8 @@ class TestMain(base.TestCase):
         self.start('check', '--user', 'stack')
         self.assertEqual([mock.call.geteuid(),
                           mock.call.initgroups('stack', 6),
-                          mock.call.setgid(6), mock.call.setuid(5)],
+                          mock.call.setgid(6), mock.call.setuid(5),
+                          mock.call.umask(0o022)],
                          calls.method_calls)
         self.assertEqual('/opt/stack', calls.environ['HOME'])
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a VG is asked, and what becomes of the answers."""
 
+import decimal
 from unittest import mock
 
 import json
@@ -45,6 +46,14 @@ class TestReports(test_vg.CommandTestCase):
                         'lv_role=spare', 'vg',
                         stdout='{"report": [{"lv": [%s]}]}' % rows)
             self.assertIs(has_spare, self.vg.has_spare_metadata())
+
+    def test_get_synchronization(self):
+        self.expect('lvs', *FORM, '-o', 'lv_name,sync_percent', 'vg',
+                    stdout=json.dumps({'report': [{'lv': [
+                        {'lv_name': 'a', 'sync_percent': '12.50'},
+                        {'lv_name': 'b', 'sync_percent': ''}]}]}))
+        self.assertEqual({'a': decimal.Decimal('12.5')},
+                         self.vg.get_synchronization())
 
     def test_count_copies(self):
         # An LV of several segments has a row for each.

@@ -15,6 +15,9 @@ class TestTarget(base.TestCase):
             self.target = targets.Target(mock.sentinel.conf,
                                          mock.sentinel.runner)
 
+    def test_helper_that_does_not_tell(self):
+        self.assertIsNone(self.target.list_served())
+
     def test_ensure_export(self):
         volume = fake_volume.volume()
         with mock.patch.object(self.target, 'ensure_exports',

@@ -9,6 +9,7 @@ from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import lio as verbs
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver import process
+from cinder_lvm_driver.targets import base as base_target
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import lio
 from tests import base
@@ -227,6 +228,16 @@ class TestEnsure(LioTestCase):
                 {attachment.connector['initiator']: True
                  for attachment in volume.volume_attachment},
                 listed.initiators)
+
+    def test_list_served(self):
+        self.ensure()
+        self.lio.log_in(iqn(self.volumes[1]), HOST['initiator'])
+        self.assertCountEqual(
+            [base_target.Served(name=iqn(self.volumes[0]), device=(253, 1),
+                                hosts=1, sessions=0),
+             base_target.Served(name=iqn(self.volumes[1]), device=(253, 2),
+                                hosts=2, sessions=1)],
+            self.target.list_served())
 
     def test_after_a_reboot(self):
         self.assertEqual({}, self.ensure())

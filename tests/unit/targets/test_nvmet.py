@@ -8,7 +8,9 @@ import ddt
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import nvmet as verbs
 from cinder_lvm_driver.privileged import nvmet_report
+from cinder_lvm_driver.targets import base as base_target
 from cinder_lvm_driver.targets import errors
+from cinder_lvm_driver.targets import nvmet
 from cinder_lvm_driver.targets import nvmet_mode
 from cinder_lvm_driver.targets import nvmet_per_host
 from cinder_lvm_driver.targets import nvmet_per_volume
@@ -203,6 +205,15 @@ class TestEnsure(NvmetTestCase):
     def test_after_a_reboot(self):
         self.assertEqual({}, self.ensure())
         self.assert_whole()
+
+    def test_list_served(self):
+        self.ensure()
+        with mock.patch.object(nvmet.blockdev, 'number', str):
+            self.assertCountEqual(
+                [base_target.Served(
+                    name=nqn(made), device=device, sessions=None,
+                    hosts=len(made.volume_attachment))
+                 for made, device in self.pairs], self.target.list_served())
 
     def test_no_port_listens_before_all_is_there(self):
         self.ensure()

@@ -11,6 +11,7 @@ from oslo_privsep import daemon
 
 from cinder_lvm_driver.privileged import listening
 from cinder_lvm_driver.privileged import tgt as verbs
+from cinder_lvm_driver.targets import base as base_target
 from cinder_lvm_driver.targets import errors
 from cinder_lvm_driver.targets import node
 from cinder_lvm_driver.targets import portals
@@ -218,6 +219,14 @@ class TestVerbs(TargetTestCase):
         self.target.terminate_connection(made, HOST)
         self.target.create_export(None, made, DEVICES[0])
         self.assertEqual((), self.listed(made).initiators)
+
+    def test_list_served(self):
+        volume = exported(connectors=[HOST, OTHER_HOST])
+        self.target.ensure_exports(None, [(volume, DEVICES[0])])
+        self.daemon.log_in(iqn(volume), NAMES[0], 'alias: I_T nexus: 1')
+        self.assertEqual([base_target.Served(
+            name=iqn(volume), device=(253, 1), hosts=2, sessions=1,
+        )], self.target.list_served())
 
     def test_a_life(self):
         volume = fake_volume.new_volume()

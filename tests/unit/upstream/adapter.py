@@ -126,6 +126,8 @@ class LVMVolumeDriver(driver.LVMVolumeDriver):
     def __init__(self, vg_obj=None, *args, **kwargs):
         reached.append('__init__')
         super().__init__(vg_obj, *args, **kwargs)
+        # Theirs counts nothing.
+        self.timings = mock.Mock(measure=lambda *_: contextlib.nullcontext())
         self.vg = vg_obj
 
     @classmethod
