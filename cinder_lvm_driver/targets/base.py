@@ -29,14 +29,14 @@ class Served:
     """A device that a target serves now.
 
     :ivar name: the IQN or NQN
-    :ivar device: major and minor number; None without a device
+    :ivar device: its number; None without a device
     :ivar hosts: how many hosts are allowed
     :ivar sessions: how many hosts are connected; None if the kernel does
         not tell
     """
 
     name: str
-    device: tuple[int, int] | None
+    device: str | None
     hosts: int
     sessions: int | None
 

@@ -81,7 +81,7 @@ class NvmetTarget(base.Target):
                             device=blockdev.number(namespace.device),
                             hosts=len(subsystem.hosts), sessions=None)
                 for subsystem_nqn, subsystem in
-                nvmet.list_subsystems().items()
+                nvmet_report.list_subsystems().items()
                 for namespace in subsystem.namespaces.values()]
 
     # Cinder's verbs -------------------------------------------------------

@@ -80,16 +80,16 @@ class TestSurvey(base.CommandTestCase):
     def test_exports_of_this_vg(self):
         self.lvm.add('a', GIB)
         self.lvm.add('b', GIB)
-        numbers = {'/dev/vg/a': (253, 1), '/dev/vg/b': (253, 2)}
+        numbers = {'/dev/vg/a': '253:1', '/dev/vg/b': '253:2'}
         served = [targets.Served(name=f'iqn:{device}', device=device,
                                  hosts=1, sessions=1)
-                  for device in [(253, 2), (253, 9), None]]
+                  for device in ['253:2', '253:9', None]]
         with (mock.patch.object(blockdev, 'number', numbers.get),
               mock.patch.object(target.RecordingTarget, 'list_served',
                                 lambda target: served)):
             seen = self.look()
         self.assertEqual((survey.Export(
-            lv_name='b', target='iqn:(253, 2)', hosts=1, sessions=1),),
+            lv_name='b', target='iqn:253:2', hosts=1, sessions=1),),
             seen.exports)
 
     def test_target_that_does_not_answer(self):

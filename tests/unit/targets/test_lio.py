@@ -233,9 +233,9 @@ class TestEnsure(LioTestCase):
         self.ensure()
         self.lio.log_in(iqn(self.volumes[1]), HOST['initiator'])
         self.assertCountEqual(
-            [base_target.Served(name=iqn(self.volumes[0]), device=(253, 1),
+            [base_target.Served(name=iqn(self.volumes[0]), device='253:1',
                                 hosts=1, sessions=0),
-             base_target.Served(name=iqn(self.volumes[1]), device=(253, 2),
+             base_target.Served(name=iqn(self.volumes[1]), device='253:2',
                                 hosts=2, sessions=1)],
             self.target.list_served())
 

@@ -225,7 +225,7 @@ class TestVerbs(TargetTestCase):
         self.target.ensure_exports(None, [(volume, DEVICES[0])])
         self.daemon.log_in(iqn(volume), NAMES[0], 'alias: I_T nexus: 1')
         self.assertEqual([base_target.Served(
-            name=iqn(volume), device=(253, 1), hosts=2, sessions=1,
+            name=iqn(volume), device='253:1', hosts=2, sessions=1,
         )], self.target.list_served())
 
     def test_a_life(self):
