@@ -68,12 +68,12 @@ class Merge:
         self._check_room(lv, snapshot)
         if not lv.active:
             self._vg.activate_lv(lv.name)
-        self._vg.add_tag(lv.name, tag(snapshot.name))
-        self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
-        self._under_way.add(lv.name)
         with rollback.Undo(_complaint(lv)) as undo:
             # The kernel may merge although the command has failed.
             undo.later(self._recover, lv, snapshot.name, True)
+            self._under_way.add(lv.name)
+            self._vg.add_tag(lv.name, tag(snapshot.name))
+            self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
             self._vg.merge_tagged(_merge_tag(snapshot.name))
             merged = self._vg.get_volume(lv.name)
             if merged.is_merging:
@@ -181,12 +181,12 @@ class Merge:
                       snapshot_name: str) -> None:
         """Create the snapshot of the reverted LV.
 
-        After a failure this is not repeated, because the data of the LV may
-        then have changed.
+        After a second failure this is not repeated, because the data of the
+        LV may then have changed.
         """
         try:
-            self._vg.create_cow_snapshot(snapshot_name, lv.name,
-                                         lv.size_bytes)
+            _insist(self._vg.create_cow_snapshot, snapshot_name, lv.name,
+                    lv.size_bytes)
         except lvm.LogicalVolumeExists:
             LOG.info('Snapshot %s was created by another back end',
                      snapshot_name)
@@ -199,8 +199,19 @@ class Merge:
         self._settle(lv, snapshot_name)
 
     def _settle(self, lv: lvm.LogicalVolume, snapshot_name: str) -> None:
-        self._vg.delete_tag(lv.name, tag(snapshot_name))
+        _insist(self._vg.delete_tag, lv.name, tag(snapshot_name))
         self._under_way.discard(lv.name)
+
+
+def _insist(step: Callable[..., None], *arguments: object) -> None:
+    """Take a step, and once more if it fails: nobody repeats it later."""
+    try:
+        step(*arguments)
+    except lvm.LogicalVolumeExists:
+        raise
+    except errors.DriverError as exc:
+        LOG.warning('Trying once more after a failure: %s', exc)
+        step(*arguments)
 
 
 def _complaint(lv: lvm.LogicalVolume) -> str:
