@@ -5,9 +5,15 @@ import argparse
 import collections
 import json
 import os
+import platform
+import subprocess
 import sys
+import time
+from unittest import mock
 
 from cinder import privsep
+from cinder import version as cinder_version
+from cinder.volume import volume_utils
 import os_brick.privileged
 from oslo_utils import units
 
@@ -24,7 +30,7 @@ class Here(root.Root):
     def __init__(self):
         self._agent = root.Agent(None)
 
-    def _ask(self, verb, **request):
+    def ask(self, verb, **request):
         try:
             return getattr(self._agent, f'do_{verb}')(**request)
         except OSError as exc:
@@ -33,8 +39,8 @@ class Here(root.Root):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog='tests/torture/run VENV RESULTS')
-    parser.add_argument('--minutes', type=float, default=float('inf'),
-                        help='stop after this time')
+    parser.add_argument('--minutes', type=float,
+                        help='end after this time, which all share')
     parser.add_argument('--in-tree', action='store_true',
                         help="torture Cinder's own driver")
     parser.add_argument('--inside', action='store_true',
@@ -58,6 +64,14 @@ def table(rows):
     return '\n'.join(lines)
 
 
+def versions():
+    lvm = subprocess.run(['lvm', 'version'], check=True, text=True,
+                         capture_output=True).stdout
+    return {'kernel': platform.release(), 'lvm': lvm.split()[2],
+            'cinder': cinder_version.version_string(),
+            'date': time.strftime('%Y-%m-%d')}
+
+
 def main(results, *arguments):
     options = parse(arguments)
     # What is a GiB for the drivers: copies take the emulated machine long.
@@ -68,14 +82,17 @@ def main(results, *arguments):
     # As cinderlib does: this process is root, and runs everything itself.
     for context in (privsep.sys_admin_pctxt, os_brick.privileged.default):
         context.set_client_mode(False)
+    mock.patch.object(volume_utils, 'is_group_a_cg_snapshot_type',
+                      return_value=True).start()
     from tests.torture import matrix
-    torture = matrix.Matrix(agent, options)
-    torture.run()
-    print(table(torture.rows), flush=True)
+    began = time.monotonic()
+    rows, findings = matrix.run(agent, options)
+    print(table(rows), flush=True)
     with open(os.path.join(results, 'torture.json'), 'w') as file:
-        json.dump({'rows': torture.rows, 'findings': torture.findings,
-                   'versions': torture.versions()}, file, indent=1)
-    return 1 if torture.findings else 0
+        json.dump({'rows': rows, 'findings': findings,
+                   'seconds': round(time.monotonic() - began),
+                   'versions': versions()}, file, indent=1)
+    return 1 if findings else 0
 
 
 if __name__ == '__main__':

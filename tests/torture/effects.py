@@ -1,156 +1,155 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts what a driver changes outside of its process, and ends it there.
+"""Counts what a driver does outside of its process, and ends it there.
 
 An *effect* is a command that changes something, a step in configfs, a message
-to tgtd, or a step in a file of the driver. The n-th effect of an operation is
-always the same one, so that a number names a point of it.
+to tgtd or to device-mapper, or a step in a file of the driver. A *question* is
+a report of LVM. The n-th effect of an operation is always the same one, so
+that a number names a point of it.
 """
 
 import contextlib
-import dataclasses
+import functools
 import os
-import re
+import shutil
 import signal
+import subprocess
+import tempfile
 from unittest import mock
 
 from oslo_concurrency import processutils
 
 from cinder_lvm_driver.lvm import record
 from cinder_lvm_driver.privileged import configfs
+from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import tgtd
 from cinder_lvm_driver.targets import tgt_persist
 from tests.unit.privileged import fake_configfs
 from tests.unit.privileged import fake_tgtd
 
-# What the drivers only ask. The in-tree driver has lvdisplay, too.
-_QUESTIONS = ('lvs', 'vgs', 'pvs', 'lvm', 'lvmconfig', 'lvdisplay', 'tgtadm',
-              'cinder-rtstool', 'stat', 'fuser', 'blockdev')
-_CHANGING = {'tgtadm': '--op show', 'cinder-rtstool': 'get-targets'}
-_CALLS = 'ioctl,io_submit'
-_CHANGES_DEVICES = re.compile(
-    r'DM_(DEV_CREATE|TABLE_LOAD|DEV_SUSPEND|TARGET_MSG|DEV_REMOVE|DEV_RENAME|'
-    r'TABLE_CLEAR)')
-
-
-@dataclasses.dataclass(frozen=True)
-class Inside:
-    """A point within a command: before a certain system call.
-
-    :ivar number: counts the calls of this name, from 1
-    :ivar what: what the call would have done
-    """
-
-    call: str
-    number: int
-    what: str
+EFFECT, QUESTION = 'effect', 'question'
+_REPORTS = ('lvs', 'vgs', 'pvs', 'lvdisplay')
+# What else the drivers only ask.
+_SILENT = ('stat', 'fuser', 'blockdev', 'ss')
+# Questions with the same answer all the time, and what changes it only once.
+_CONSTANT = ('lvm', 'lvmconfig', 'modprobe')
+_ASKING = {'tgtadm': '--op show', 'cinder-rtstool': 'get-targets'}
+_CHANGES_DEVICES = dm_control.Command.SUSPEND, dm_control.Command.MESSAGE
+_ask_kernel = dm_control.ask
+_ask_tgtd = tgtd._exchange
+_run = processutils.execute
 
 
 class Effects:
-    """The effects of one operation.
-
-    :ivar names: what has happened so far
-    """
+    """What an operation does, in this process and in those that it forks."""
 
     def __init__(self):
-        self.names = []
+        self._log = tempfile.TemporaryFile(buffering=0)
 
-    def take(self, name):
-        """Note an effect that is about to happen."""
-        self.names.append(name)
+    def names(self, kind=EFFECT):
+        """Return what has begun so far."""
+        text = os.pread(self._log.fileno(), 2 ** 24, 0).decode()
+        return [line.partition(' ')[2] for line in text.splitlines()
+                if line.startswith(kind)]
 
-    def execute(self, real, argv, options):
-        """Run a command that is an effect."""
-        return real(*argv, **options)
+    def happen(self, kind, name, act):
+        """Do something, and return its result."""
+        self._log.write(f'{kind} {name}\n'.encode())
+        return act()
+
+    def command(self, kind, argv, run):
+        """Run a command."""
+        return self.happen(kind, ' '.join(_words(argv)), lambda: run(argv))
 
 
 class Killed(Effects):
     """The process is killed before its n-th effect, counted from 0.
 
-    :param inside: not before, but within that command
+    :param change: not before, but within that command, before this change
     """
 
-    def __init__(self, last, inside=None):
+    def __init__(self, number, change=None):
         super().__init__()
-        self._last = last
-        self._inside = inside
+        self._number = number
+        self._change = change
 
-    def take(self, name):
-        if len(self.names) == self._last and self._inside is None:
+    def _is_here(self, kind):
+        return kind == EFFECT and len(self.names()) == self._number
+
+    def happen(self, kind, name, act):
+        if self._is_here(kind) and self._change is None:
             _die()
-        super().take(name)
+        return super().happen(kind, name, act)
 
-    def execute(self, real, argv, options):
-        if self._inside is None or len(self.names) != self._last + 1:
-            return super().execute(real, argv, options)
-        point = self._inside
-        with contextlib.suppress(processutils.ProcessExecutionError):
-            real('strace', '-qq', '-o', '/dev/null', '-e',
-                 f'trace={point.call}', '-e',
-                 f'inject={point.call}:signal=KILL:when={point.number}',
-                 *argv, **options)
-        return _die()
+    def command(self, kind, argv, run):
+        if self._change is not None and self._is_here(kind):
+            with contextlib.suppress(processutils.ProcessExecutionError):
+                run(_with(argv, f'TORTURE_KILL={self._change}'))
+            _die()
+        return super().command(kind, argv, run)
 
 
 class Traced(Effects):
-    """The n-th effect is a command, whose system calls are written down.
+    """The n-th effect is a command, whose changes are written down.
 
-    :param path: of a file
+    :ivar changes: what it changed
     """
 
-    def __init__(self, number, path):
+    def __init__(self, number):
         super().__init__()
         self._number = number
-        self._path = path
+        self._trace = tempfile.NamedTemporaryFile()
 
-    def execute(self, real, argv, options):
-        if len(self.names) == self._number + 1:
-            argv = ('strace', '-qq', '-o', self._path, '-e',
-                    f'trace={_CALLS}', *argv)
-        return super().execute(real, argv, options)
+    @property
+    def changes(self):
+        with open(self._trace.name) as file:
+            return file.read().splitlines()
 
-
-def points_inside(path):
-    """Return the calls of a traced command that change something."""
-    counts, points = {}, []
-    with open(path) as trace:
-        for line in trace:
-            call = line.partition('(')[0]
-            if call not in _CALLS.split(','):
-                continue
-            counts[call] = counts.get(call, 0) + 1
-            change = _CHANGES_DEVICES.search(line)
-            if change:
-                name = re.search(r'name="([^"]*)"', line)
-                what = f'{change[0]} {name[1] if name else ""}'
-                if 'DM_SUSPEND_FLAG' in line:
-                    what = what.replace('DM_DEV_SUSPEND', 'DM_DEV_SUSPEND on')
-            elif 'PWRITE' in line:
-                what = 'write to a PV'
-            else:
-                continue
-            points.append(Inside(call, counts[call], what.strip()))
-    return points
+    def command(self, kind, argv, run):
+        if kind == EFFECT and len(self.names()) == self._number:
+            argv = _with(argv, f'TORTURE_LOG={self._trace.name}')
+        return super().command(kind, argv, run)
 
 
 class Faulty(Effects):
-    """The n-th effect fails, and nothing else does.
+    """The n-th effect or question fails, and nothing else does."""
 
-    :param fault: called with the kind and the name of the effect; raises
-    """
-
-    def __init__(self, number, fault):
+    def __init__(self, kind, number, fault):
         super().__init__()
+        self._kind = kind
         self._number = number
         self._fault = fault
 
-    def take(self, name):
-        super().take(name)
-        if len(self.names) == self._number + 1:
-            self._fault(name)
+    def happen(self, kind, name, act):
+        number = len(self.names(kind))
+        if (kind, number) != (self._kind, self._number):
+            return super().happen(kind, name, act)
+        return super().happen(kind, name,
+                              lambda: self._fault.happen(name, act))
 
 
 def _die():
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Kill this process and those that it has forked, as systemd does."""
+    os.killpg(0, signal.SIGKILL)
+
+
+@functools.cache
+def shim():
+    """Return the library that kills LVM; None without a compiler."""
+    if not shutil.which('gcc'):
+        return None
+    path = os.path.join(tempfile.mkdtemp(), 'inside.so')
+    subprocess.run(
+        ['gcc', '-shared', '-fPIC', '-o', path,
+         os.path.join(os.path.dirname(__file__), 'inside.c')], check=True)
+    return path
+
+
+def _with(argv, setting):
+    """Return a command of LVM, with the library and a setting of it."""
+    words = _words(argv)
+    start = len(argv) - len(words)
+    return (*(argv[:start] or ('env',)), f'LD_PRELOAD={shim()}', setting,
+            *words)
 
 
 class _Os(fake_configfs.KillingOs):
@@ -161,7 +160,8 @@ class _Os(fake_configfs.KillingOs):
         self._effects = effects
 
     def step(self, *step):
-        self._effects.take(' '.join(map(str, step[:2])))
+        self._effects.happen(EFFECT, ' '.join(map(str, step[:2])),
+                             lambda: None)
 
     def open(self, path, flags, *mode):
         if flags & os.O_CREAT:
@@ -173,46 +173,59 @@ class _Os(fake_configfs.KillingOs):
         self.step('rename', source)
         os.rename(source, target)
 
-    def replace(self, source, target):
-        self.step('rename', source)
-        os.replace(source, target)
-
-
-class _Door(fake_tgtd.KillingDaemon):
-    """The way to tgtd, on which messages that change it are effects."""
-
-    def __init__(self, effects):
-        super().__init__(tgtd._exchange)
-        self._effects = effects
-
-    def __call__(self, packet, timeout):
-        question = fake_tgtd.Question.unpack(packet)
-        if question.op != fake_tgtd.Op.SHOW:
-            self._effects.take(
-                f'tgtd {question.op.name} {question.mode.name}'.lower())
-        return self._exchange(packet, timeout)
+    replace = rename
 
 
 @contextlib.contextmanager
 def watched(effects):
-    """Take down the effects of this process."""
-    real = processutils.execute
-
+    """Take down what this process and those that it forks do."""
     def execute(*argv, **options):
-        if not _changes(argv):
-            return real(*argv, **options)
-        effects.take(' '.join(_words(argv)))
-        return effects.execute(real, argv, options)
+        kind = _kind(argv)
+        if kind is None:
+            return _answer(argv, **options)
+        return effects.command(
+            kind, argv, lambda argv: _run(*argv, **options))
+
+    def exchange(packet, timeout):
+        question = fake_tgtd.Question.unpack(packet)
+        if question.op == fake_tgtd.Op.SHOW:
+            return _ask_tgtd(packet, timeout)
+        return effects.happen(
+            EFFECT, f'tgtd {question.op.name} {question.mode.name}'.lower(),
+            lambda: _ask_tgtd(packet, timeout))
+
+    def ask(control, command, **request):
+        if command not in _CHANGES_DEVICES:
+            return _ask_kernel(control, command, **request)
+        what = request.get('data', b'')[8:].rstrip(b'\0').decode()
+        return effects.happen(
+            EFFECT, f'device-mapper {command.name} {what}'.strip().lower(),
+            lambda: _ask_kernel(control, command, **request))
 
     with contextlib.ExitStack() as patches:
-        for patch in (
-                mock.patch.object(processutils, 'execute', execute),
-                mock.patch.object(configfs, 'os', _Os(effects)),
-                mock.patch.object(tgt_persist, 'os', _Os(effects)),
-                mock.patch.object(record, 'os', _Os(effects)),
-                mock.patch.object(tgtd, '_exchange', _Door(effects))):
-            patches.enter_context(patch)
+        for module, name, new in (
+                (processutils, 'execute', execute), (tgtd, '_exchange',
+                                                     exchange),
+                (dm_control, 'ask', ask), (configfs, 'os', _Os(effects)),
+                (tgt_persist, 'os', _Os(effects)),
+                (record, 'os', _Os(effects))):
+            patches.enter_context(mock.patch.object(module, name, new))
         yield
+
+
+_answers = {}
+
+
+def _answer(argv, **options):
+    """Answer a command that changes nothing.
+
+    A process, and those that it forks, ask once what is always the same.
+    """
+    if _words(argv)[0] not in _CONSTANT and '--version' not in argv:
+        return _run(*argv, **options)
+    if argv not in _answers:
+        _answers[argv] = _run(*argv, **options)
+    return _answers[argv]
 
 
 def _words(argv):
@@ -223,9 +236,13 @@ def _words(argv):
     return words
 
 
-def _changes(argv):
+def _kind(argv):
+    """Return what a command is; None if it is neither."""
     words = _words(argv)
-    if words[0] not in _QUESTIONS:
-        return '--version' not in words
-    question = _CHANGING.get(words[0])
-    return question is not None and question not in ' '.join(words)
+    if words[0] in _REPORTS:
+        return QUESTION
+    asking = _ASKING.get(words[0])
+    if ('--version' in words or words[0] in (*_SILENT, *_CONSTANT)
+            or asking is not None and asking in ' '.join(words)):
+        return None
+    return EFFECT

@@ -5,8 +5,12 @@ from collections.abc import Callable
 import dataclasses
 import errno
 import os
+import subprocess
+from typing import Any
 
 from oslo_concurrency import processutils
+
+from tests.torture import effects
 
 _CONFIGFS_STEPS = ('mkdir', 'rmdir', 'symlink', 'unlink', 'write', 'chmod')
 _NO_SPACE = ('  Volume group "torture" has insufficient free space '
@@ -18,49 +22,64 @@ _NO_REASON = '  Failed to suspend logical volume torture/pool.'
 class Fault:
     """One failure.
 
-    :ivar happen: raises what the driver's own code would see
+    :ivar happen: called with the name of what fails, and a function that does
+        it; raises what the driver's own code would see, or returns what is
+        wrong
     """
 
     name: str
-    happen: Callable[[str], None]
-
-    def __call__(self, effect):
-        self.happen(effect)
+    happen: Callable[[str, Callable[[], Any]], Any]
 
 
-def _command(exit_code, stderr=''):
-    def happen(effect):
+def _command(name, exit_code, stderr=''):
+    def happen(effect, act):
         raise processutils.ProcessExecutionError(
-            stderr=stderr, exit_code=exit_code, cmd=effect)
-    return happen
+            stdout='', stderr=stderr, exit_code=exit_code, cmd=effect)
+    return Fault(name, happen)
 
 
-def _os(number):
-    def happen(effect):
+def _os(name, number, is_done=False):
+    def happen(effect, act):
+        if is_done:
+            act()
         raise OSError(number, os.strerror(number))
-    return happen
+    return Fault(name, happen)
 
 
-_OF_LVM = (Fault('exit 5, no space', _command(5, _NO_SPACE)),
-           Fault('exit 5', _command(5, _NO_REASON)),
-           Fault('exit 139', _command(139)))
-_OF_COMMANDS = (Fault('exit 1', _command(1, 'Input/output error')),)
-_OF_CONFIGFS = (Fault('ENOSPC', _os(errno.ENOSPC)),
-                Fault('EBUSY', _os(errno.EBUSY)))
-_OF_TGTD = (Fault('tgtd hangs up', _os(errno.ECONNRESET)),)
+def _time_out(effect, act):
+    raise subprocess.TimeoutExpired(effect, 60)
 
 
-def of(names):
-    """Yield the number, the name and the faults of each effect."""
-    for number, name in enumerate(names):
+def _cut(effect, act):
+    stdout, stderr = act()
+    return stdout[:len(stdout) // 2], stderr
+
+
+_OF_REPORTS = (Fault('time-out', _time_out), Fault('cut report', _cut),
+               _command('exit 5', 5, _NO_REASON))
+_OF_LVM = (_command('exit 5, no space', 5, _NO_SPACE),
+           _command('exit 5', 5, _NO_REASON), _command('exit 139', 139))
+_OF_COMMANDS = (_command('exit 1', 1, 'Input/output error'),)
+_OF_KERNEL = (_os('ENOSPC', errno.ENOSPC), _os('EBUSY', errno.EBUSY))
+_OF_TGTD = (_os('tgtd hangs up', errno.ECONNRESET),
+            _os('tgtd hangs up when done', errno.ECONNRESET, is_done=True))
+
+
+def of(watched):
+    """Yield the kind, number, name and fault of all that can fail."""
+    for number, name in enumerate(watched.names(effects.QUESTION)):
+        for fault in _OF_REPORTS:
+            yield effects.QUESTION, number, name, fault
+    for number, name in enumerate(watched.names()):
         program = name.partition(' ')[0]
         if program.startswith(('lv', 'vg')):
             faults = _OF_LVM
         elif program == 'tgtd':
             faults = _OF_TGTD
-        elif program in (*_CONFIGFS_STEPS, 'create', 'rename'):
-            faults = _OF_CONFIGFS
+        elif program in (*_CONFIGFS_STEPS, 'create', 'rename',
+                         'device-mapper'):
+            faults = _OF_KERNEL
         else:
             faults = _OF_COMMANDS
         for fault in faults:
-            yield number, name, fault
+            yield effects.EFFECT, number, name, fault

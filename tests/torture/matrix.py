@@ -2,20 +2,19 @@
 """Every point of every operation, in every configuration."""
 
 import collections
-import platform
+from concurrent import futures
 import re
 import time
 
 from cinder import exception
-from cinder import version as cinder_version
 from cinder.volume.drivers import lvm as in_tree
+from oslo_config import cfg
 
 from cinder_lvm_driver import driver as this_driver
 from tests.torture import effects
 from tests.torture import faults
-from tests.torture import node
 from tests.torture import operations
-from tests.torture import rig
+from tests.torture import rig as rigs
 
 _LAYOUTS = {
     'thin': {'lvm_type': 'thin'},
@@ -29,152 +28,222 @@ _HELPERS = {
               'target_port': 4420, 'nvmeof_conn_info_version': 2},
     'tgt': {'target_helper': 'tgtadm', 'target_port': 3262},
 }
+# Two processes share the work, so that neither meets a helper of the other's.
+# An operation that no helper matters to is done with the first one.
+_SHARES = (
+    (('thin', 'LIO'), ('raid1', 'LIO'), ('thick', 'LIO')),
+    (('thick', 'nvmet'), ('thin', 'nvmet'), ('thin', 'tgt'),
+     ('thick', 'tgt')))
+_WITH_LVS = ('thin', 'LIO'), ('raid1', 'LIO'), ('thick', 'nvmet')
+_FOR_EVER = 10 ** 6
+# Names by which the next start finds what it is to remove.
+_IS_TO_BE_REMOVED = re.compile('clone-snap-|cinder-')
+_CLASSES = {False: this_driver.LVMVolumeDriver, True: in_tree.LVMVolumeDriver}
 
 
-class Matrix:
-    """Goes through all points, and keeps the results.
+def run(root, options):
+    """Go through all points.
 
-    :ivar rows: counts by configuration and operation
-    :ivar findings: what was wrong, in words
+    :returns: counts by configuration and operation, and what was wrong
     """
+    def work(number):
+        deadline = None if options.minutes is None else end - time.monotonic()
+        return rigs.in_child(lambda: _Share(
+            root, number, options, deadline).run(), _FOR_EVER)
 
-    def __init__(self, agent, options):
-        self._agent = agent
+    end = time.monotonic() + 60 * (options.minutes or 0)
+    rows, findings = {}, []
+    with futures.ThreadPoolExecutor() as executor:
+        for its_rows, its_findings in executor.map(work, range(len(_SHARES))):
+            rows.update(its_rows)
+            findings += its_findings
+    return rows, findings
+
+
+class _Share:
+    """The work of one process."""
+
+    def __init__(self, root, number, options, seconds):
+        self._root = root
+        self._name = f'torture-{number}'
         self._options = options
-        self._deadline = time.monotonic() + 60 * options.minutes
-        self.rows = {}
-        self.findings = []
-
-    def versions(self):
-        return {'kernel': platform.release(),
-                'lvm': node.run('lvm', 'version').split()[2],
-                'cinder': cinder_version.version_string(),
-                'date': time.strftime('%Y-%m-%d')}
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._rows = {f'{layout} {helper}: {operation.name}': (
+            layout, helper, operation)
+            for layout, helper in _SHARES[number]
+            for operation in operations.OPERATIONS
+            if layout in operation.layouts
+            and (operation.is_of_target or (layout, helper) in _WITH_LVS)
+            and re.search(options.regex,
+                          f'{layout} {helper}: {operation.name}')}
 
     def run(self):
-        for layout, helper, operation in self._chosen():
-            title = f'{layout} {helper}: {operation.name}'
-            if time.monotonic() > self._deadline:
-                print(f'no time left for {title}', flush=True)
-                continue
-            self.rows[title] = collections.Counter()
-            Run(self, title, rig.Rig(
-                self._agent, in_tree.LVMVolumeDriver
-                if self._options.in_tree else this_driver.LVMVolumeDriver,
-                {**_LAYOUTS[layout], **_HELPERS[helper]}),
-                operation, self._options).run()
+        path = f'{cfg.CONF.state_path}/{self._name}'
+        cfg.CONF.set_override('state_path', path)
+        cfg.CONF.set_override('lock_path', path, 'oslo_concurrency')
+        results, findings, rig, built = {}, [], None, None
+        for done, (title, (layout, helper, operation)) in enumerate(
+                self._rows.items()):
+            if built != (layout, helper):
+                if rig:
+                    rig.remove()
+                rig, built = self._rig(layout, helper), (layout, helper)
+            results[title] = collections.Counter()
+            _Row(rig, title, operation, self._options, self._seconds(done),
+                 results[title], findings).run()
+        if rig:
+            rig.remove()
+        return results, findings
 
-    def _chosen(self):
-        """Yield layouts with operations on LVs, helpers with exports."""
-        for layout in _LAYOUTS:
-            for helper in _HELPERS:
-                for operation in operations.OPERATIONS:
-                    name = f'{layout} {helper}: {operation.name}'
-                    if operation.lays_out and helper != 'LIO':
-                        continue
-                    if not operation.lays_out and layout == 'raid1':
-                        continue
-                    if re.search(self._options.regex, name):
-                        yield layout, helper, operation
+    def _rig(self, layout, helper):
+        rig = rigs.Rig(self._root, self._name,
+                       _CLASSES[self._options.in_tree],
+                       {**_LAYOUTS[layout], **_HELPERS[helper]})
+        rig.build()
+        return rig
+
+    def _seconds(self, done):
+        """Return how long the next row may take: its share of what is left."""
+        if self._end is None:
+            return float('inf')
+        return (self._end - time.monotonic()) / (len(self._rows) - done)
 
 
-class Run:
+class _Row:
     """One operation in one configuration."""
 
-    def __init__(self, matrix, title, a_rig, operation, options):
-        self._matrix = matrix
+    def __init__(self, rig, title, operation_class, options, seconds, counts,
+                 findings):
+        self._rig = rig
         self._title = title
-        self._rig = a_rig
-        self._operation_class = operation
+        self._operation_class = operation_class
         self._options = options
-        self._counts = matrix.rows[title]
+        self._end = time.monotonic() + seconds
+        self._counts = counts
+        self._findings = findings
 
     def run(self):
         began = time.monotonic()
         try:
             self._run()
-        finally:
-            self._rig.remove()
+        except (rigs.Hangs, rigs.Failed) as exc:
+            self._find('inconsistencies', 'without any kill', repr(exc))
+            self._rig.build()
         print(f'{self._title}: {dict(self._counts)} '
               f'({time.monotonic() - began:.0f} s)', flush=True)
 
     def _run(self):
-        self._rig.build()
-        self._base = self._rig.look()
+        self._look_at_base()
         operation = self._prepared()
         self._before = self._rig.look()
-        names, self._after = rig.in_child(rig.watching(
-            effects.Effects(), lambda: self._act(operation)))
-        self._recover(operation, 'after the last effect')
-        for number, name in enumerate(names):
-            self._kill(number, name, None)
-            if self._options.inside and _is_lvm(name):
-                for point in self._points_inside(number):
-                    self._kill(number, name, point)
-        if not self._options.in_tree:
-            for number, name, fault in faults.of(names):
-                self._fault(number, name, fault)
+        watch = effects.Effects()
+        self._after = rigs.in_child(lambda: self._act(operation, watch))
+        names = watch.names()
+        starts = {'after the last effect': (
+            None, self._recover(operation, 'after the last effect'))}
+        self._counts['points'] += 1
+        self._counts['kills'] += 1
+        kills = {f'before {number + 1}. {name}': (number, None)
+                 for number, name in enumerate(names)}
+        if self._options.inside and effects.shim():
+            for number, name in enumerate(names):
+                if name.startswith(('lv', 'vg')):
+                    kills.update(self._points_inside(number, name))
+        for where, kill in self._sample(kills.items()):
+            starts[where] = kill, self._kill(where, kill)
+        if self._options.in_tree:
+            return
+        recoveries = [
+            (where, kill, number, name)
+            for where, (kill, start) in starts.items() if kill and start
+            for number, name in enumerate(start) if name not in self._idle]
+        for where, kill, number, name in self._sample(recoveries):
+            self._kill(f'{where}, then at the start before {number + 1}. '
+                       f'{name}', kill, number)
+        for fault in self._sample(list(faults.of(watch))):
+            self._fault(*fault)
+
+    def _sample(self, points):
+        """Yield the points of a sample, as long as there is time."""
+        first = self._counts['points']
+        self._counts['points'] += len(points)
+        for number, point in enumerate(points, first):
+            if time.monotonic() < self._end and (
+                    number % self._options.every == 0):
+                yield point
+
+    def _look_at_base(self):
+        self._base = self._rig.look()
+        watch = effects.Effects()
+        rigs.in_child(lambda: self._start(watch) and None)
+        self._idle = set(watch.names())
+
+    def _start(self, watch):
+        with effects.watched(watch):
+            driver = self._rig.start()
+            if self._operation_class is operations.Migrate:
+                self._rig.settle(self._rig.start_other())
+            self._rig.settle(driver)
+        return driver
 
     def _prepared(self):
         self._rig.cinder.reset()
         operation = self._operation_class(self._rig.cinder)
-        operation.prepare(self._rig.driver)
-        self._rig.settle(self._rig.driver)
+        with effects.watched(effects.Effects()):
+            operation.prepare(self._rig.driver)
+            self._rig.settle(self._rig.driver)
         return operation
 
-    def _act(self, operation):
-        operation.act(self._rig.driver)
-        self._rig.settle(self._rig.driver)
+    def _act(self, operation, watch):
+        with effects.watched(watch):
+            operation.act(self._rig.driver)
+            self._rig.settle(self._rig.driver)
         return self._rig.look()
 
-    def _points_inside(self, number):
-        path = '/run/torture-trace'
-        operation = self._prepared()
-        rig.in_child(rig.watching(effects.Traced(number, path),
-                                  lambda: self._act(operation)))
-        rig.in_child(lambda: self._finish(operation, self._rig.start()))
-        return effects.points_inside(path)
+    def _points_inside(self, number, name):
+        """Return the kills within a command, by their names."""
+        operation, watch = self._prepared(), effects.Traced(number)
+        rigs.in_child(lambda: self._act(operation, watch) and None)
+        self._recover(operation, f'traced {name}')
+        return {f'in {number + 1}. {name}, before {change + 1}. {what}': (
+            number, change) for change, what in enumerate(watch.changes)}
 
-    def _is_chosen(self):
-        """Count a point; tell whether it is in the sample."""
-        self._counts['points'] += 1
-        return not (self._counts['points'] - 1) % self._options.every
+    def _kill(self, where, kill, at_start=None):
+        """Kill an operation, and perhaps the next start.
 
-    def _kill(self, number, name, point):
-        if not self._is_chosen():
-            return
-        where = f'before {number + 1}. {name}' if point is None else (
-            f'in {number + 1}. {name}, before {point.call} {point.number} '
-            f'({point.what})')
+        :returns: the effects of the start after it
+        """
         operation = self._prepared()
-        ended = rig.in_child(rig.watching(
-            effects.Killed(number, point), lambda: self._act(operation)))
+        ended = rigs.in_child(lambda: self._act(
+            operation, effects.Killed(*kill)))
+        if at_start is not None:
+            ended = rigs.in_child(lambda: self._start(
+                effects.Killed(at_start)) and True)
         if ended is not None:
             self._find('inconsistencies', where, 'it was not killed')
         self._counts['kills'] += 1
-        self._recover(operation, where)
+        return self._recover(operation, where)
 
     def _recover(self, operation, where):
-        """Start again, and check; then finish, and check again."""
+        """Start again, and check; then finish, and check again.
+
+        :returns: the effects of the start
+        """
+        watch = effects.Effects()
         try:
-            started, lost, error, finished = rig.in_child(
-                lambda: self._start_and_finish(operation))
-        except rig.Hangs:
-            self._find('inconsistencies', where, 'the next start hangs')
-            self._rebuild()
-            return
-        except rig.Failed as exc:
+            started, lost, error, finished = rigs.in_child(
+                lambda: self._start_and_finish(operation, watch))
+        except (rigs.Hangs, rigs.Failed) as exc:
             self._find('inconsistencies', where, f'the next start: {exc}')
             self._rebuild()
-            return
+            return ()
         wrong = list(started.faults)
-        if started.things not in (self._before.things, self._after.things,
-                                  self._base.things):
-            wrong += started.differences(self._before)
+        wrong += min((started.differences(state) for state in (
+            self._before, self._after, self._base)), key=len)
         for each in wrong:
             self._find('inconsistencies', where, f'after the start: {each}')
         if lost:
-            self._find('bytes lost', where, 'another volume has other data')
+            self._find('bytes lost', where, 'a volume has other data')
         if error:
             self._find('inconsistencies', where, f'the retry: {error}')
         left = [*finished.faults, *finished.differences(self._base)]
@@ -182,51 +251,59 @@ class Run:
             self._find('leaks', where, each)
         if wrong or lost or error or left:
             self._rebuild()
+        return watch.names()
 
-    def _start_and_finish(self, operation):
-        driver = self._rig.start()
-        self._rig.settle(driver)
+    def _start_and_finish(self, operation, watch):
+        driver = self._start(watch)
+        with effects.watched(effects.Effects()):
+            operation.resume(driver)
+            self._rig.settle(driver)
         started = self._rig.look()
-        lost = self._rig.lost_bytes()
+        lost = operation.has_lost_bytes()
         error = self._finish(operation, driver)
         return started, lost, error, self._rig.look()
 
     def _finish(self, operation, driver):
         try:
-            operation.finish(driver)
-            self._rig.settle(driver)
+            with effects.watched(effects.Effects()):
+                operation.finish(driver)
+                self._rig.settle(driver)
         # A driver may raise anything here: it is the result.
         except Exception as exc:  # noqa: BLE001
             return f'{type(exc).__name__}: {exc}'
         return ''
 
-    def _fault(self, number, name, fault):
-        if not self._is_chosen():
-            return
+    def _fault(self, kind, number, name, fault):
         where = f'{fault.name} at {number + 1}. {name}'
         operation = self._prepared()
         try:
-            wrong, finished = rig.in_child(
-                lambda: self._fail(operation, number, fault))
-        except (rig.Hangs, rig.Failed) as exc:
+            wrong, lost, finished = rigs.in_child(
+                lambda: self._fail(operation, effects.Faulty(
+                    kind, number, fault)))
+        except (rigs.Hangs, rigs.Failed) as exc:
             self._find('inconsistencies', where, repr(exc))
             self._rebuild()
             return
         self._counts['faults'] += 1
         for each in wrong:
             self._find('inconsistencies', where, each)
+        if lost:
+            self._find('bytes lost', where, 'a volume has other data')
         left = [*finished.faults, *finished.differences(self._base)]
         for each in left:
             self._find('leaks', where, each)
-        if wrong or left:
+        if wrong or lost or left:
             self._rebuild()
 
-    def _fail(self, operation, number, fault):
-        """Let an effect fail; return what is wrong, and the state after."""
+    def _fail(self, operation, watch):
+        """Let something fail; return what is wrong, and the state after."""
         driver, expected, wrong = self._rig.driver, self._after, []
-        with effects.watched(effects.Faulty(number, fault)):
+        with effects.watched(watch):
             try:
                 operation.act(driver)
+            except exception.TargetUpdateFailed:
+                # Cinder takes that for success.
+                pass
             except (exception.CinderException, NotImplementedError):
                 expected = self._before
             # Nothing else is what Cinder expects.
@@ -237,23 +314,24 @@ class Run:
         state = self._rig.look()
         wrong += state.faults
         if operation.is_undone:
-            wrong += state.differences(expected)
-        if self._rig.lost_bytes():
-            wrong.append('another volume has other data')
+            wrong += [each for each in state.differences(expected)
+                      if not _IS_TO_BE_REMOVED.search(each)]
+        lost = operation.has_lost_bytes()
         error = self._finish(operation, driver)
         if error:
             wrong.append(f'the retry: {error}')
-        return wrong, self._rig.look()
+        finished = self._rig.look()
+        if finished != self._base:
+            self._start(effects.Effects())
+            finished = self._rig.look()
+        return wrong, lost, finished
 
     def _find(self, kind, where, what):
         self._counts[kind] += 1
         finding = f'{self._title}: {where}: {what}'
-        self._matrix.findings.append(finding)
+        self._findings.append(finding)
         print(f'  {kind}: {finding}', flush=True)
 
     def _rebuild(self):
         self._rig.build()
-
-
-def _is_lvm(name):
-    return name.startswith(('lv', 'vg'))
+        self._look_at_base()

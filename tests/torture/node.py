@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that a driver can leave on a storage node, as one comparable value."""
 
+import contextlib
 import dataclasses
+import glob
 import json
 import os
 import re
 import subprocess
 
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.privileged import dm_control
 
 CONFIGFS = '/sys/kernel/config'
-_LV_FIELDS = ('segtype', 'lv_size', 'lv_permissions', 'lv_tags', 'origin',
+_TREES = {'lioadm': ('target/core', 'target/iscsi'), 'nvmet': ('nvmet',)}
+_LV_FIELDS = ('segtype', 'lv_size', 'lv_permissions', 'lv_tags',
               'pool_lv', 'lv_skip_activation', 'lv_merging',
               'lv_health_status')
-_THIN_FIELDS = ('lv_name', 'thin_id', 'transaction_id')
+_THIN_FIELDS = 'thin_id', 'transaction_id'
 # Attributes whose values are compared, beside all folders and links.
 _VALUES = ('enable', 'device_path', 'attr_allow_any_host', 'userid',
            'addr_traddr', 'udev_path')
-_VOLATILE = re.compile(r'password=\S+|(Size: )\d+ MB')
+# Random names of users, and what tgtd tells of the machine.
+_VOLATILE = re.compile(r'\b[A-Za-z0-9]{20}\b|(?<=Size: )\d+ MB')
 
 
 def run(*argv):
@@ -49,72 +54,94 @@ class State:
                     other.things - self.things)])
 
 
-def look(vg_names, volumes_dir):
+def look(vg_names, helper, volumes_dir):
     """Return the state of the node.
 
     :param volumes_dir: the folder of tgt's files
     """
     things, faults = set(), []
+    known = devices()
     for vg_name in vg_names:
-        things |= _lvs(vg_name)
-        faults += _pool_faults(vg_name)
-        things |= {f'device {name}' for name in devices(vg_name)}
-        faults += [f'{name} is suspended'
-                   for name in devices(vg_name, 'suspended=1')]
-    for folder in 'target/core', 'target/iscsi', 'nvmet':
+        rows = _report(vg_name)
+        things |= _lvs(rows)
+        faults += _pool_faults(vg_name, rows)
+        own = naming.device_mapper_name(vg_name, '')
+        for name, suspended in known.items():
+            if name.startswith(own):
+                things.add(f'device {name}')
+                faults += [f'{name} is suspended'] * suspended
+    for folder in _TREES.get(helper, ()):
         things |= _tree(f'{CONFIGFS}/{folder}')
-    things |= _tgt()
+    if helper == 'tgtadm':
+        things |= _tgt()
     if volumes_dir and os.path.isdir(volumes_dir):
         things |= {f'file {name}' for name in os.listdir(volumes_dir)}
     return State(frozenset(things), tuple(faults))
 
 
-def devices(vg_name, *selection):
-    """Return the names of the devices of a VG, or of some of them."""
-    prefix = naming.device_mapper_name(vg_name, '')
-    found = run('dmsetup', 'info', '-c', '--noheadings', '-o', 'name',
-                *(('-S', *selection) if selection else ()))
-    return [name for name in found.split() if name.startswith(prefix)]
-
-
-def _report(vg_name, fields, *arguments):
-    rows = json.loads(run(
-        'lvs', '-a', '--reportformat', 'json', '--units', 'b', '-o',
-        ','.join(fields), *arguments, vg_name))['report'][0]['lv']
-    return [tuple(row[field] for field in fields) for row in rows]
-
-
-def _lvs(vg_name):
-    found = set()
-    for name, active, *values in _report(
-            vg_name, ('lv_name', 'lv_active', *_LV_FIELDS)):
-        # The drivers leave a snapshot active that they have read.
-        if 'skip activation' not in values:
-            values.append(active)
-        found.add(f'LV {vg_name}/{name} ' + ' '.join(filter(None, values)))
+def devices():
+    """Return which devices are suspended, by the names of all."""
+    found = {}
+    for folder in glob.glob('/sys/block/dm-*/dm'):
+        # A device may go meanwhile.
+        with contextlib.suppress(OSError):
+            found[_text(f'{folder}/name')] = _text(f'{folder}/suspended') == '1'
     return found
 
 
-def _pool_faults(vg_name):
+def _text(path):
+    with open(path) as file:
+        return file.read().strip()
+
+
+def _report(vg_name):
+    fields = ('lv_full_name', 'lv_name', 'lv_active', 'origin', *_LV_FIELDS,
+              *_THIN_FIELDS)
+    return json.loads(run(
+        'lvs', '-a', '--reportformat', 'json', '--units', 'b', '-o',
+        ','.join(fields), vg_name))['report'][0]['lv']
+
+
+def _lvs(rows):
+    found = set()
+    for row in rows:
+        values = [row[field] for field in _LV_FIELDS]
+        # Whatever a thin LV was a snapshot of, it is complete by itself.
+        if not row['pool_lv']:
+            values.append(row['origin'])
+        # The drivers leave a snapshot active that they have read.
+        if not row['lv_skip_activation']:
+            values.append(row['lv_active'])
+        found.add(f'LV {row["lv_full_name"]} '
+                  + ' '.join(filter(None, values)))
+    return found
+
+
+def _pool_faults(vg_name, rows):
     """Compare the pool of a VG as LVM and the kernel know it."""
     pool = naming.device_mapper_name(vg_name, f'{vg_name}-pool')
-    rows = _report(vg_name, _THIN_FIELDS, '-S',
-                   'segtype=thin || segtype=thin-pool')
-    known = {number for _name, number, _transaction in rows if number}
-    reported = {transaction for name, _number, transaction in rows
-                if name == f'{vg_name}-pool'}
+    known = {row['thin_id'] for row in rows if row['thin_id']}
+    reported = {row['transaction_id'] for row in rows
+                if row['lv_name'] == f'{vg_name}-pool'}
     if not reported:
         return
-    status = run('dmsetup', 'status', '--noflush', f'{pool}-tpool').split()
-    if {status[3]} != reported:
-        yield f'transaction ids: kernel {status[3]}, LVM {reported}'
-    message = 'dmsetup', 'message', f'{pool}-tpool', '0'
-    run(*message, 'reserve_metadata_snap')
-    try:
-        found = set(run('thin_ls', '--no-headers', '--metadata-snap', '-o',
-                        'DEV', f'/dev/mapper/{pool}_tmeta').split())
-    finally:
-        run(*message, 'release_metadata_snap')
+    with dm_control.opened() as control:
+        device = dm_control.ask(control, dm_control.Command.STATUS,
+                                name=f'{pool}-tpool')
+        if device is None:
+            yield f'{pool} is not active'
+            return
+        _kind, status = dm_control.target(control, device.number)
+        if {status.split()[0]} != reported:
+            yield f'transaction ids: kernel {status}, LVM {reported}'
+        dm_control.message(control, device.number, 'reserve_metadata_snap')
+        try:
+            found = set(run(
+                'thin_ls', '--no-headers', '--metadata-snap', '-o', 'DEV',
+                f'/dev/mapper/{pool}_tmeta').split())
+        finally:
+            dm_control.message(control, device.number,
+                               'release_metadata_snap')
     for number in sorted(found - known):
         yield f'thin id {number} is only in the pool'
     for number in sorted(known - found):
@@ -136,11 +163,9 @@ def _tree(top):
             elif 'discovery' not in name and name != 'statistics':
                 found.add(f'{relative}/{name}')
         for name in set(_VALUES) & set(files):
-            try:
-                with open(os.path.join(folder, name)) as file:
-                    found.add(f'{relative}/{name} = {file.read().strip()}')
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                text = _VOLATILE.sub('...', _text(os.path.join(folder, name)))
+                found.add(f'{relative}/{name} = {text}')
     return found
 
 
@@ -159,7 +184,7 @@ def _tgt():
                 target = line.partition(': ')[2]
             elif mode == 'target' and re.match(r' {4}\S', line):
                 continue
-            text = _VOLATILE.sub(r'\1', line.strip())
+            text = _VOLATILE.sub('...', line.strip())
             if text:
                 found.add(f'tgt {mode} {target} {text}')
     return found

@@ -16,14 +16,16 @@ HOST = {'host': 'torture', 'ip': '127.0.0.1', 'multipath': False,
 class Operation:
     """An operation on objects of Cinder.
 
+    :cvar layouts: those for which there is such an operation
+    :cvar is_of_target: whether it depends on the target helper
+    :cvar is_undone: whether a failure leaves everything as it was: what is
+        removed is not made again
     :ivar cinder: makes the objects, see ``Cinder``
     """
 
     name = ''
-    # Whether it depends on how LVs are laid out, or on the target helper.
-    lays_out = True
-    # Whether a failure leaves everything as it was: what is removed is not
-    # made again.
+    layouts = 'thin', 'thick', 'raid1'
+    is_of_target = False
     is_undone = True
 
     def __init__(self, cinder):
@@ -35,8 +37,18 @@ class Operation:
     def act(self, driver):
         raise NotImplementedError
 
+    def resume(self, driver):
+        """Do what Cinder does at the next start, once the driver is there.
+
+        Cinder itself repeats a deletion.
+        """
+
     def finish(self, driver):
         """Take the operation back, or complete it and take it back."""
+
+    def has_lost_bytes(self):
+        """Tell whether data are lost that the operation is not to change."""
+        return self.cinder.has_lost(self.cinder.volume)
 
 
 class CreateVolume(Operation):
@@ -64,6 +76,8 @@ class DeleteVolume(CreateVolume):
     def act(self, driver):
         driver.delete_volume(self.volume)
 
+    resume = act
+
 
 class CloneVolume(CreateVolume):
     name = 'clone volume'
@@ -85,6 +99,7 @@ class ExtendVolume(CreateVolume):
     def prepare(self, driver):
         super().prepare(driver)
         driver.create_volume(self.volume)
+        self.cinder.write(self.volume)
 
     def act(self, driver):
         driver.extend_volume(self.volume, 2)
@@ -92,6 +107,43 @@ class ExtendVolume(CreateVolume):
     def finish(self, driver):
         self.act(driver)
         super().finish(driver)
+
+    def has_lost_bytes(self):
+        return (super().has_lost_bytes()
+                or self.cinder.has_lost(self.volume))
+
+
+class Retype(ExtendVolume):
+    """Another number of copies."""
+
+    name = 'retype'
+    layouts = 'thick', 'raid1'
+
+    def act(self, driver):
+        mirrors = 1 - driver.configuration.lvm_mirrors
+        driver.retype(self.cinder.context, self.volume, None,
+                      {'extra_specs': {'volume_backend_name': ('a', 'b')}},
+                      {'host': driver.host, 'capabilities': {'location_info': (
+                          f'LVMVolumeDriver:{driver.hostname}:'
+                          f'{self.cinder.vg_name}:default:{mirrors}')}})
+
+
+class Migrate(ExtendVolume):
+    """To another back end, which the user then has delete the volume."""
+
+    name = 'migrate volume'
+
+    def act(self, driver):
+        pool, = self.cinder.other.get_volume_stats(refresh=True)['pools']
+        driver.migrate_volume(self.cinder.context, self.volume, {
+            'host': self.cinder.other.host, 'capabilities': pool})
+
+    def finish(self, driver):
+        CreateVolume.finish(self, driver)
+        CreateVolume.finish(self, self.cinder.other)
+
+    def has_lost_bytes(self):
+        return CreateVolume.has_lost_bytes(self)
 
 
 class CreateSnapshot(Operation):
@@ -118,6 +170,36 @@ class DeleteSnapshot(CreateSnapshot):
     def act(self, driver):
         driver.delete_snapshot(self.snapshot)
 
+    resume = act
+
+
+class GroupSnapshot(Operation):
+    """Snapshots of two volumes, of one moment."""
+
+    name = 'create group snapshot'
+    layouts = 'thin',
+
+    def prepare(self, driver):
+        self.volume = self.cinder.add_volume()
+        driver.create_volume(self.volume)
+        self.cinder.write(self.volume)
+        self.group = self.cinder.group_snapshot()
+        self.snapshots = [self.cinder.add_snapshot(volume) for volume in (
+            self.cinder.volume, self.volume)]
+
+    def act(self, driver):
+        driver.create_group_snapshot(self.cinder.context, self.group,
+                                     self.snapshots)
+
+    def finish(self, driver):
+        driver.delete_group_snapshot(self.cinder.context, self.group,
+                                     self.snapshots)
+        driver.delete_volume(self.volume)
+
+    def has_lost_bytes(self):
+        return (super().has_lost_bytes()
+                or self.cinder.has_lost(self.volume))
+
 
 class Revert(Operation):
     name = 'revert to snapshot'
@@ -125,9 +207,10 @@ class Revert(Operation):
     def prepare(self, driver):
         self.volume = self.cinder.add_volume()
         driver.create_volume(self.volume)
+        self.cinder.write(self.volume)
         self.snapshot = self.cinder.add_snapshot(self.volume)
         driver.create_snapshot(self.snapshot)
-        self.cinder.write(self.volume)
+        self.cinder.write(self.volume, 'other data')
 
     def act(self, driver):
         driver.revert_to_snapshot(self.cinder.context, self.volume,
@@ -135,13 +218,16 @@ class Revert(Operation):
 
     def finish(self, driver):
         self.act(driver)
+        if self.cinder.has_lost(self.volume):
+            raise AssertionError('the volume has not gone back')
         driver.delete_snapshot(self.snapshot)
         driver.delete_volume(self.volume)
 
 
 class Export(Operation):
     name = 'export'
-    lays_out = False
+    layouts = 'thin', 'thick'
+    is_of_target = True
 
     def prepare(self, driver):
         self.volume = self.cinder.volume
@@ -210,6 +296,34 @@ class Disconnect(Connect):
         self.cinder.forget_export(self.volume)
 
 
+class ExtendExported(Disconnect):
+    """While a host may have the volume."""
+
+    name = 'extend exported volume'
+    is_undone = True
+
+    def prepare(self, driver):
+        self.volume = self.cinder.add_volume()
+        driver.create_volume(self.volume)
+        self.cinder.write(self.volume)
+        Export.act(self, driver)
+        self.cinder.attach(self.volume, HOST)
+        driver.initialize_connection(self.volume, HOST)
+
+    def act(self, driver):
+        driver.extend_volume(self.volume, 2)
+
+    def finish(self, driver):
+        self.act(driver)
+        driver.terminate_connection(self.volume, HOST)
+        driver.remove_export(self.cinder.context, self.volume)
+        driver.delete_volume(self.volume)
+
+    def has_lost_bytes(self):
+        return (super().has_lost_bytes()
+                or self.cinder.has_lost(self.volume))
+
+
 class Restore(Disconnect):
     """The start of the service when the targets are lost."""
 
@@ -231,7 +345,8 @@ class Restore(Disconnect):
 
 class ExportSnapshot(Operation):
     name = 'export snapshot'
-    lays_out = False
+    layouts = 'thin', 'thick'
+    is_of_target = True
 
     def prepare(self, driver):
         self.snapshot = self.cinder.snapshot
@@ -263,6 +378,6 @@ class UnexportSnapshot(ExportSnapshot):
 
 
 OPERATIONS = (CreateVolume, DeleteVolume, CloneVolume, VolumeFromSnapshot,
-              ExtendVolume, CreateSnapshot, DeleteSnapshot, Revert, Export,
-              Unexport, Connect, Disconnect, Restore, ExportSnapshot,
-              UnexportSnapshot)
+              ExtendVolume, CreateSnapshot, DeleteSnapshot, Revert, Retype,
+              Migrate, GroupSnapshot, Export, Unexport, Connect, Disconnect,
+              Restore, ExtendExported, ExportSnapshot, UnexportSnapshot)

@@ -2,6 +2,7 @@
 """A storage node with one back end, and Cinder's part beside it."""
 
 import contextlib
+import hashlib
 import os
 import pickle
 import select
@@ -10,16 +11,18 @@ import signal
 import subprocess
 import time
 
+from cinder import objects
+
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import tgt_daemon
-from tests.torture import effects as effects_module
+from tests.torture import effects
 from tests.torture import node
 
 _ID = '70270000-0000-4000-8000-{:012}'
 # Much more than any step takes: what takes longer hangs.
-_DEADLINE = 240
-_PV_SIZES = (16 * 2 ** 30,) * 2
+_DEADLINE = 180
+_PV_SIZES = (4 * 2 ** 30,) * 2
 
 
 class Hangs(Exception):
@@ -34,6 +37,7 @@ class Cinder(base.TestCase):
     """The objects of Cinder's database, and how a service starts.
 
     :ivar volume: a volume with data, which has the snapshot
+    :ivar other: another back end
     """
 
     def runTest(self):
@@ -58,6 +62,10 @@ class Cinder(base.TestCase):
         self._snapshots.append(snapshot)
         return snapshot
 
+    def group_snapshot(self):
+        return objects.GroupSnapshot(self.context, id=self._next_id(),
+                                     group_id=self._next_id())
+
     def _next_id(self):
         self._number += 1
         return _ID.format(self._number)
@@ -76,36 +84,34 @@ class Cinder(base.TestCase):
     def attach(self, volume, connector):
         self.attachment(volume, connector)
 
-    def write(self, volume):
-        self.root.write(self.device(volume.name), volume.id, 0, base.MIB)
+    def write(self, volume, seed=None):
+        self.root.write(self.device(volume.name), seed or volume.id, 0,
+                        base.MIB)
 
-    def start(self, driver_class, settings):
-        """Return a driver that was started as cinder-volume does."""
-        driver = self.make_driver(driver_class, **settings)
-        driver.update_provider_info(*self.objects())
-        for volume in self._volumes:
-            if volume.status == 'in-use':
-                driver.ensure_export(self.context, volume)
-        return driver
+    def has_lost(self, volume):
+        """Tell whether a volume has other data than were written."""
+        data = hashlib.shake_128(volume.id.encode()).digest(base.MIB)
+        return (self.root.checksum(self.device(volume.name), 0, base.MIB)
+                != hashlib.sha256(data).hexdigest())
 
 
 class Rig:
-    """A VG, a back end in it, and what happens to both.
+    """Two VGs, a back end in each, and what happens to them.
 
-    :param settings: of the back end
+    :param settings: of the back ends
     """
 
-    def __init__(self, root, driver_class, settings):
+    def __init__(self, root, name, driver_class, settings):
         self.root = root
+        self._name = name
         self._driver_class = driver_class
         self._settings = settings
         self.cinder = Cinder()
-        self.cinder.root = root
         self._stack = None
         self.driver = None
 
     def build(self):
-        """Make a new VG with a volume that has a snapshot."""
+        """Make new VGs, with a volume that has a snapshot."""
         self.remove()
         self._stack = contextlib.ExitStack()
         shutil.rmtree(base.CONF.state_path, ignore_errors=True)
@@ -115,51 +121,62 @@ class Rig:
             daemon.start()
         Cinder.root = self.root
         Cinder.context = base.context.get_admin_context()
-        Cinder.vg_name = self._stack.enter_context(fixtures.volume_group(
-            self.root, 'torture', _PV_SIZES))
+        Cinder.vg_name, self._other_vg = (
+            self._stack.enter_context(fixtures.volume_group(
+                self.root, name, _PV_SIZES))
+            for name in (self._name, f'{self._name}-other'))
         self.cinder.reset()
-        self.driver = self.start()
-        self.driver.create_volume(self.cinder.volume)
-        self.cinder.write(self.cinder.volume)
-        self.driver.create_snapshot(self.cinder.snapshot)
-        self._bytes = self._checksum()
+        with effects.watched(effects.Effects()):
+            self.cinder.other = self.start_other()
+            self.driver = self.start()
+            self.driver.create_volume(self.cinder.volume)
+            self.cinder.write(self.cinder.volume)
+            self.driver.create_snapshot(self.cinder.snapshot)
 
     def remove(self):
-        """Remove the VG, whatever state it is in."""
+        """Remove the VGs, whatever state they are in."""
         if self._stack is None:
             return
-        for target in ('target', 'nvmet'):
-            _clear(target)
-        for name in node.devices(Cinder.vg_name, 'suspended=1'):
+        _clear(self._settings['target_helper'])
+        own = [name for name in node.devices()
+               if name.startswith(self._name.replace('-', '--'))]
+        for name in own:
             subprocess.run(['dmsetup', 'resume', name])
         try:
             self._stack.close()
         except Exception:  # noqa: BLE001  whatever a damaged VG causes
-            for name in node.devices(Cinder.vg_name):
-                subprocess.run(['dmsetup', 'remove', '--force', name])
+            for name in own * 3:
+                subprocess.run(['dmsetup', 'remove', '--force', name],
+                               capture_output=True)
         self._stack = None
 
     def start(self):
-        return self.cinder.start(self._driver_class, self._settings)
+        """Return a driver that was started as cinder-volume does."""
+        driver = self.cinder.make_driver(self._driver_class, **self._settings)
+        volumes, snapshots = self.cinder.objects()
+        driver.update_provider_info(volumes, snapshots)
+        for volume in volumes:
+            if volume.status == 'in-use':
+                driver.ensure_export(self.cinder.context, volume)
+        return driver
+
+    def start_other(self):
+        """Start the back end in the other VG, which has no volumes."""
+        return self.cinder.make_driver(
+            self._driver_class, **{**self._settings,
+                                   'volume_group': self._other_vg})
 
     def look(self):
-        return node.look([Cinder.vg_name],
+        return node.look([Cinder.vg_name, self._other_vg],
+                         self._settings['target_helper'],
                          self.driver.configuration.safe_get('volumes_dir'))
-
-    def lost_bytes(self):
-        """Tell whether the volume has other data than it had."""
-        return self._checksum() != self._bytes
-
-    def _checksum(self):
-        return self.root.checksum(
-            self.cinder.device(self.cinder.volume.name), 0, base.MIB)
 
     def settle(self, driver):
         """Wait for what a driver does in the background."""
-        if self._settings['lvm_type'] == 'thin':
-            return
         for pool in getattr(driver, '_pools', ()):
             pool.remover.wait()
+        if self._settings['lvm_type'] == 'thin':
+            return
         base.wait_until(
             lambda: not any(
                 name.startswith(base.WIPED_LATER) or 'cinder.' in tags
@@ -167,9 +184,10 @@ class Rig:
             'nothing is done in the background', 60)
 
 
-def in_child(work):
+def in_child(work, deadline=_DEADLINE):
     """Do something in a process of its own; return its result.
 
+    :param deadline: in seconds
     :returns: None if the process was killed
     :raises Failed: it raised an exception
     :raises Hangs: it does not end
@@ -177,17 +195,19 @@ def in_child(work):
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
+        os.close(read)
         _child(work, write)
     os.close(write)
-    deadline = time.monotonic() + _DEADLINE
+    end = time.monotonic() + deadline
     answer = bytearray()
     try:
         while True:
             ready, _, _ = select.select(
-                [read], [], [], max(0, deadline - time.monotonic()))
+                [read], [], [], max(0, end - time.monotonic()))
             if not ready:
+                # It ends when all devices are resumed.
                 os.killpg(pid, signal.SIGKILL)
-                raise Hangs
+                raise Hangs(f'it has not ended after {deadline} s')
             chunk = os.read(read, 65536)
             if not chunk:
                 break
@@ -205,6 +225,8 @@ def in_child(work):
 
 def _child(work, write):
     os.setsid()
+    # Else a command that a driver starts would keep the pipe open.
+    os.set_inheritable(write, False)
     try:
         answer = work(), None
     # Whatever a driver raises is told to the parent.
@@ -215,25 +237,13 @@ def _child(work, write):
     os._exit(0)
 
 
-def _clear(tree):
-    """Remove what is left in configfs."""
-    top = f'{node.CONFIGFS}/{tree}'
+def _clear(helper):
+    """Remove what a helper has left in configfs."""
     script = {
-        'target': 'targetctl clear; rmdir core/iblock_* 2>/dev/null; true',
-        'nvmet': 'rm -f ports/*/subsystems/* subsystems/*/allowed_hosts/*; '
+        'lioadm': 'cd target && targetctl clear; '
+                  'rmdir core/iblock_* 2>/dev/null; true',
+        'nvmet': 'cd nvmet && '
+                 'rm -f ports/*/subsystems/* subsystems/*/allowed_hosts/*; '
                  'rmdir subsystems/*/namespaces/* subsystems/nqn.*-* hosts/* '
-                 'ports/* 2>/dev/null; true'}[tree]
-    if os.path.isdir(top):
-        subprocess.run(['bash', '-c', f'cd {top} && {script}'])
-
-
-def watching(effects, work):
-    """Return a function that does something under watch.
-
-    Its result is the names of the effects and the result of the work.
-    """
-    def watched():
-        with effects_module.watched(effects):
-            result = work()
-        return effects.names, result
-    return watched
+                 'ports/* 2>/dev/null; true'}.get(helper, 'true')
+    subprocess.run(['bash', '-c', f'cd {node.CONFIGFS} && {script}'])
