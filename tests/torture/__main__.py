@@ -39,7 +39,7 @@ class Here(root.Root):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog='tests/torture/run VENV RESULTS')
-    parser.add_argument('--minutes', type=float,
+    parser.add_argument('--minutes', type=float, default=10 ** 6,
                         help='end after this time, which all share')
     parser.add_argument('--in-tree', action='store_true',
                         help="torture Cinder's own driver")

@@ -181,8 +181,10 @@ def watched(effects):
     """Take down what this process and those that it forks do."""
     def execute(*argv, **options):
         kind = _kind(argv)
+        if _words(argv)[0] in _CONSTANT:
+            return _constant(*argv)
         if kind is None:
-            return _answer(argv, **options)
+            return _run(*argv, **options)
         return effects.command(
             kind, argv, lambda argv: _run(*argv, **options))
 
@@ -213,19 +215,10 @@ def watched(effects):
         yield
 
 
-_answers = {}
-
-
-def _answer(argv, **options):
-    """Answer a command that changes nothing.
-
-    A process, and those that it forks, ask once what is always the same.
-    """
-    if _words(argv)[0] not in _CONSTANT and '--version' not in argv:
-        return _run(*argv, **options)
-    if argv not in _answers:
-        _answers[argv] = _run(*argv, **options)
-    return _answers[argv]
+@functools.cache
+def _constant(*argv):
+    """Ask once what a process, and those that it forks, always get."""
+    return _run(*argv)
 
 
 def _words(argv):
@@ -242,7 +235,7 @@ def _kind(argv):
     if words[0] in _REPORTS:
         return QUESTION
     asking = _ASKING.get(words[0])
-    if ('--version' in words or words[0] in (*_SILENT, *_CONSTANT)
+    if ('--version' in words or words[0] in _SILENT
             or asking is not None and asking in ' '.join(words)):
         return None
     return EFFECT

@@ -3,6 +3,8 @@
 
 import collections
 from concurrent import futures
+import itertools
+import operator
 import re
 import time
 
@@ -35,7 +37,6 @@ _SHARES = (
     (('thick', 'nvmet'), ('thin', 'nvmet'), ('thin', 'tgt'),
      ('thick', 'tgt')))
 _WITH_LVS = ('thin', 'LIO'), ('raid1', 'LIO'), ('thick', 'nvmet')
-_FOR_EVER = 10 ** 6
 # Names by which the next start finds what it is to remove.
 _IS_TO_BE_REMOVED = re.compile('clone-snap-|cinder-')
 _CLASSES = {False: this_driver.LVMVolumeDriver, True: in_tree.LVMVolumeDriver}
@@ -46,79 +47,57 @@ def run(root, options):
 
     :returns: counts by configuration and operation, and what was wrong
     """
-    def work(number):
-        deadline = None if options.minutes is None else end - time.monotonic()
-        return rigs.in_child(lambda: _Share(
-            root, number, options, deadline).run(), _FOR_EVER)
-
-    end = time.monotonic() + 60 * (options.minutes or 0)
+    end = time.monotonic() + 60 * options.minutes
     rows, findings = {}, []
     with futures.ThreadPoolExecutor() as executor:
-        for its_rows, its_findings in executor.map(work, range(len(_SHARES))):
+        for its_rows, its_findings in executor.map(
+                lambda number: rigs.in_child(
+                    lambda: _share(root, number, options, end), None),
+                range(len(_SHARES))):
             rows.update(its_rows)
             findings += its_findings
     return rows, findings
 
 
-class _Share:
-    """The work of one process."""
-
-    def __init__(self, root, number, options, seconds):
-        self._root = root
-        self._name = f'torture-{number}'
-        self._options = options
-        self._end = None if seconds is None else time.monotonic() + seconds
-        self._rows = {f'{layout} {helper}: {operation.name}': (
-            layout, helper, operation)
-            for layout, helper in _SHARES[number]
-            for operation in operations.OPERATIONS
-            if layout in operation.layouts
-            and (operation.is_of_target or (layout, helper) in _WITH_LVS)
-            and re.search(options.regex,
-                          f'{layout} {helper}: {operation.name}')}
-
-    def run(self):
-        path = f'{cfg.CONF.state_path}/{self._name}'
-        cfg.CONF.set_override('state_path', path)
-        cfg.CONF.set_override('lock_path', path, 'oslo_concurrency')
-        results, findings, rig, built = {}, [], None, None
-        for done, (title, (layout, helper, operation)) in enumerate(
-                self._rows.items()):
-            if built != (layout, helper):
-                if rig:
-                    rig.remove()
-                rig, built = self._rig(layout, helper), (layout, helper)
-            results[title] = collections.Counter()
-            _Row(rig, title, operation, self._options, self._seconds(done),
-                 results[title], findings).run()
-        if rig:
-            rig.remove()
-        return results, findings
-
-    def _rig(self, layout, helper):
-        rig = rigs.Rig(self._root, self._name,
-                       _CLASSES[self._options.in_tree],
-                       {**_LAYOUTS[layout], **_HELPERS[helper]})
+def _share(root, number, options, end):
+    """Do the work of one process."""
+    name = f'torture-{number}'
+    path = f'{cfg.CONF.state_path}/{name}'
+    cfg.CONF.set_override('state_path', path)
+    cfg.CONF.set_override('lock_path', path, 'oslo_concurrency')
+    chosen = [
+        (layout, helper, operation, f'{layout} {helper}: {operation.name}')
+        for layout, helper in _SHARES[number]
+        for operation in operations.OPERATIONS
+        if layout in operation.layouts
+        and (operation.is_of_target or (layout, helper) in _WITH_LVS)
+        and re.search(options.regex, f'{layout} {helper}: {operation.name}')]
+    rows, findings = {}, []
+    for config, its in itertools.groupby(chosen, operator.itemgetter(0, 1)):
+        rig = rigs.Rig(root, name, _CLASSES[options.in_tree],
+                       {**_LAYOUTS[config[0]], **_HELPERS[config[1]]})
         rig.build()
-        return rig
-
-    def _seconds(self, done):
-        """Return how long the next row may take: its share of what is left."""
-        if self._end is None:
-            return float('inf')
-        return (self._end - time.monotonic()) / (len(self._rows) - done)
+        for *_config, operation, title in its:
+            # Each operation gets the same share of the time that is left.
+            now = time.monotonic()
+            share = (end - now) / (len(chosen) - len(rows))
+            rows[title] = collections.Counter()
+            _Row(rig, title, operation, options, now + share, rows[title],
+                 findings).run()
+        rig.remove()
+    return rows, findings
 
 
 class _Row:
     """One operation in one configuration."""
 
-    def __init__(self, rig, title, operation_class, options, seconds, counts,
+    def __init__(self, rig, title, operation_class, options, end, counts,
                  findings):
         self._rig = rig
         self._title = title
         self._operation_class = operation_class
         self._options = options
-        self._end = time.monotonic() + seconds
+        self._end = end
         self._counts = counts
         self._findings = findings
 
@@ -127,7 +106,7 @@ class _Row:
         try:
             self._run()
         except (rigs.Hangs, rigs.Failed) as exc:
-            self._find('inconsistencies', 'without any kill', repr(exc))
+            self._find('inconsistencies', 'without any kill', [repr(exc)])
             self._rig.build()
         print(f'{self._title}: {dict(self._counts)} '
               f'({time.monotonic() - began:.0f} s)', flush=True)
@@ -220,7 +199,7 @@ class _Row:
             ended = rigs.in_child(lambda: self._start(
                 effects.Killed(at_start)) and True)
         if ended is not None:
-            self._find('inconsistencies', where, 'it was not killed')
+            self._find('inconsistencies', where, ['it was not killed'])
         self._counts['kills'] += 1
         return self._recover(operation, where)
 
@@ -234,23 +213,14 @@ class _Row:
             started, lost, error, finished = rigs.in_child(
                 lambda: self._start_and_finish(operation, watch))
         except (rigs.Hangs, rigs.Failed) as exc:
-            self._find('inconsistencies', where, f'the next start: {exc}')
+            self._find('inconsistencies', where,
+                       [f'the next start: {exc}'])
             self._rebuild()
             return ()
-        wrong = list(started.faults)
-        wrong += min((started.differences(state) for state in (
-            self._before, self._after, self._base)), key=len)
-        for each in wrong:
-            self._find('inconsistencies', where, f'after the start: {each}')
-        if lost:
-            self._find('bytes lost', where, 'a volume has other data')
-        if error:
-            self._find('inconsistencies', where, f'the retry: {error}')
-        left = [*finished.faults, *finished.differences(self._base)]
-        for each in left:
-            self._find('leaks', where, each)
-        if wrong or lost or error or left:
-            self._rebuild()
+        wrong = [*started.faults, *min(
+            (started.differences(state) for state in (
+                self._before, self._after, self._base)), key=len)]
+        self._judge(where, wrong + error, lost, finished)
         return watch.names()
 
     def _start_and_finish(self, operation, watch):
@@ -259,7 +229,7 @@ class _Row:
             operation.resume(driver)
             self._rig.settle(driver)
         started = self._rig.look()
-        lost = operation.has_lost_bytes()
+        lost = any(map(self._rig.cinder.has_lost, operation.kept()))
         error = self._finish(operation, driver)
         return started, lost, error, self._rig.look()
 
@@ -270,8 +240,8 @@ class _Row:
                 self._rig.settle(driver)
         # A driver may raise anything here: it is the result.
         except Exception as exc:  # noqa: BLE001
-            return f'{type(exc).__name__}: {exc}'
-        return ''
+            return [f'the retry: {type(exc).__name__}: {exc}']
+        return []
 
     def _fault(self, kind, number, name, fault):
         where = f'{fault.name} at {number + 1}. {name}'
@@ -281,19 +251,11 @@ class _Row:
                 lambda: self._fail(operation, effects.Faulty(
                     kind, number, fault)))
         except (rigs.Hangs, rigs.Failed) as exc:
-            self._find('inconsistencies', where, repr(exc))
+            self._find('inconsistencies', where, [repr(exc)])
             self._rebuild()
             return
         self._counts['faults'] += 1
-        for each in wrong:
-            self._find('inconsistencies', where, each)
-        if lost:
-            self._find('bytes lost', where, 'a volume has other data')
-        left = [*finished.faults, *finished.differences(self._base)]
-        for each in left:
-            self._find('leaks', where, each)
-        if wrong or lost or left:
-            self._rebuild()
+        self._judge(where, wrong, lost, finished)
 
     def _fail(self, operation, watch):
         """Let something fail; return what is wrong, and the state after."""
@@ -316,21 +278,28 @@ class _Row:
         if operation.is_undone:
             wrong += [each for each in state.differences(expected)
                       if not _IS_TO_BE_REMOVED.search(each)]
-        lost = operation.has_lost_bytes()
-        error = self._finish(operation, driver)
-        if error:
-            wrong.append(f'the retry: {error}')
+        lost = any(map(self._rig.cinder.has_lost, operation.kept()))
+        wrong += self._finish(operation, driver)
         finished = self._rig.look()
         if finished != self._base:
             self._start(effects.Effects())
             finished = self._rig.look()
         return wrong, lost, finished
 
-    def _find(self, kind, where, what):
-        self._counts[kind] += 1
-        finding = f'{self._title}: {where}: {what}'
-        self._findings.append(finding)
-        print(f'  {kind}: {finding}', flush=True)
+    def _judge(self, where, wrong, lost, finished):
+        left = [*finished.faults, *finished.differences(self._base)]
+        self._find('inconsistencies', where, wrong)
+        self._find('bytes lost', where, ['a volume has other data'] * lost)
+        self._find('leaks', where, left)
+        if wrong or lost or left:
+            self._rebuild()
+
+    def _find(self, kind, where, found):
+        if found:
+            self._counts[kind] += 1
+            self._findings.append(
+                f'{self._title}: {where}: {"; ".join(found)}')
+            print(f'  {kind}: {self._findings[-1]}', flush=True)
 
     def _rebuild(self):
         self._rig.build()

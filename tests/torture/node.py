@@ -11,6 +11,8 @@ import subprocess
 
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.privileged import dm_control
+from cinder_lvm_driver.privileged import tgt_report
+from cinder_lvm_driver.privileged import tgtd
 
 CONFIGFS = '/sys/kernel/config'
 _TREES = {'lioadm': ('target/core', 'target/iscsi'), 'nvmet': ('nvmet',)}
@@ -21,8 +23,8 @@ _THIN_FIELDS = 'thin_id', 'transaction_id'
 # Attributes whose values are compared, beside all folders and links.
 _VALUES = ('enable', 'device_path', 'attr_allow_any_host', 'userid',
            'addr_traddr', 'udev_path')
-# Random names of users, and what tgtd tells of the machine.
-_VOLATILE = re.compile(r'\b[A-Za-z0-9]{20}\b|(?<=Size: )\d+ MB')
+# The names of users are random.
+_VOLATILE = re.compile(r'\b[A-Za-z0-9]{20}\b')
 
 
 def run(*argv):
@@ -85,7 +87,8 @@ def devices():
     for folder in glob.glob('/sys/block/dm-*/dm'):
         # A device may go meanwhile.
         with contextlib.suppress(OSError):
-            found[_text(f'{folder}/name')] = _text(f'{folder}/suspended') == '1'
+            name = _text(f'{folder}/name')
+            found[name] = _text(f'{folder}/suspended') == '1'
     return found
 
 
@@ -170,21 +173,8 @@ def _tree(top):
 
 
 def _tgt():
-    """Return what tgtd has; nothing if none is running."""
-    found = set()
-    for mode in 'target', 'account':
-        done = subprocess.run(
-            ['tgtadm', '--lld', 'iscsi', '--op', 'show', '--mode', mode],
-            text=True, capture_output=True)
-        if done.returncode:
-            continue
-        target = ''
-        for line in done.stdout.splitlines():
-            if line.startswith('Target '):
-                target = line.partition(': ')[2]
-            elif mode == 'target' and re.match(r' {4}\S', line):
-                continue
-            text = _VOLATILE.sub('...', line.strip())
-            if text:
-                found.add(f'tgt {mode} {target} {text}')
-    return found
+    """Return what tgtd has."""
+    accounts = tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.SHOW).split()[2:]
+    return ({f'tgt {_VOLATILE.sub("...", str(target))}'
+             for target in tgt_report.targets().values()}
+            | {f'account {number} of tgt' for number in range(len(accounts))})

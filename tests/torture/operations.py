@@ -46,9 +46,9 @@ class Operation:
     def finish(self, driver):
         """Take the operation back, or complete it and take it back."""
 
-    def has_lost_bytes(self):
-        """Tell whether data are lost that the operation is not to change."""
-        return self.cinder.has_lost(self.cinder.volume)
+    def kept(self):
+        """Return volumes whose data the operation is not to change."""
+        return [self.cinder.volume]
 
 
 class CreateVolume(Operation):
@@ -108,9 +108,8 @@ class ExtendVolume(CreateVolume):
         self.act(driver)
         super().finish(driver)
 
-    def has_lost_bytes(self):
-        return (super().has_lost_bytes()
-                or self.cinder.has_lost(self.volume))
+    def kept(self):
+        return [self.cinder.volume, self.volume]
 
 
 class Retype(ExtendVolume):
@@ -142,8 +141,8 @@ class Migrate(ExtendVolume):
         CreateVolume.finish(self, driver)
         CreateVolume.finish(self, self.cinder.other)
 
-    def has_lost_bytes(self):
-        return CreateVolume.has_lost_bytes(self)
+    def kept(self):
+        return [self.cinder.volume]
 
 
 class CreateSnapshot(Operation):
@@ -196,9 +195,8 @@ class GroupSnapshot(Operation):
                                      self.snapshots)
         driver.delete_volume(self.volume)
 
-    def has_lost_bytes(self):
-        return (super().has_lost_bytes()
-                or self.cinder.has_lost(self.volume))
+    def kept(self):
+        return [self.cinder.volume, self.volume]
 
 
 class Revert(Operation):
@@ -284,7 +282,7 @@ class Disconnect(Connect):
 
     def prepare(self, driver):
         super().prepare(driver)
-        self.cinder.attach(self.volume, HOST)
+        self.cinder.attachment(self.volume, HOST)
         driver.initialize_connection(self.volume, HOST)
 
     def act(self, driver):
@@ -307,7 +305,7 @@ class ExtendExported(Disconnect):
         driver.create_volume(self.volume)
         self.cinder.write(self.volume)
         Export.act(self, driver)
-        self.cinder.attach(self.volume, HOST)
+        self.cinder.attachment(self.volume, HOST)
         driver.initialize_connection(self.volume, HOST)
 
     def act(self, driver):
@@ -319,9 +317,8 @@ class ExtendExported(Disconnect):
         driver.remove_export(self.cinder.context, self.volume)
         driver.delete_volume(self.volume)
 
-    def has_lost_bytes(self):
-        return (super().has_lost_bytes()
-                or self.cinder.has_lost(self.volume))
+    def kept(self):
+        return [self.cinder.volume, self.volume]
 
 
 class Restore(Disconnect):

@@ -3,13 +3,11 @@
 
 import contextlib
 import hashlib
+import multiprocessing
 import os
-import pickle
-import select
 import shutil
 import signal
 import subprocess
-import time
 
 from cinder import objects
 
@@ -80,9 +78,6 @@ class Cinder(base.TestCase):
 
     def forget_export(self, thing):
         self.store(thing, {'provider_location': None, 'provider_auth': None})
-
-    def attach(self, volume, connector):
-        self.attachment(volume, connector)
 
     def write(self, volume, seed=None):
         self.root.write(self.device(volume.name), seed or volume.id, 0,
@@ -184,57 +179,41 @@ class Rig:
             'nothing is done in the background', 60)
 
 
-def in_child(work, deadline=_DEADLINE):
+def in_child(work, seconds=_DEADLINE):
     """Do something in a process of its own; return its result.
 
-    :param deadline: in seconds
+    :param seconds: how long it may take; None for any time
     :returns: None if the process was killed
     :raises Failed: it raised an exception
     :raises Hangs: it does not end
     """
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(read)
-        _child(work, write)
-    os.close(write)
-    end = time.monotonic() + deadline
-    answer = bytearray()
+    result, its_end = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context('fork').Process(
+        target=_child, args=(work, its_end))
+    child.start()
+    its_end.close()
+    if not result.poll(seconds):
+        # It ends when all devices are resumed.
+        os.killpg(child.pid, signal.SIGKILL)
+        raise Hangs(f'it has not ended after {seconds} s')
     try:
-        while True:
-            ready, _, _ = select.select(
-                [read], [], [], max(0, end - time.monotonic()))
-            if not ready:
-                # It ends when all devices are resumed.
-                os.killpg(pid, signal.SIGKILL)
-                raise Hangs(f'it has not ended after {deadline} s')
-            chunk = os.read(read, 65536)
-            if not chunk:
-                break
-            answer += chunk
-    finally:
-        os.close(read)
-    os.waitpid(pid, 0)
-    if not answer:
-        return None
-    result, error = pickle.loads(bytes(answer))
+        answer, error = result.recv()
+    except EOFError:
+        answer = error = None
+    child.join()
     if error is not None:
         raise Failed(error)
-    return result
+    return answer
 
 
-def _child(work, write):
+def _child(work, its_end):
     os.setsid()
-    # Else a command that a driver starts would keep the pipe open.
-    os.set_inheritable(write, False)
     try:
         answer = work(), None
     # Whatever a driver raises is told to the parent.
     except BaseException as exc:  # noqa: BLE001
         answer = None, f'{type(exc).__name__}: {exc}'
-    with os.fdopen(write, 'wb') as pipe:
-        pickle.dump(answer, pipe)
-    os._exit(0)
+    its_end.send(answer)
 
 
 def _clear(helper):
