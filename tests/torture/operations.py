@@ -236,6 +236,7 @@ class Export(Operation):
 
     def finish(self, driver):
         self.act(driver)
+        driver.terminate_connection(self.volume, HOST)
         driver.remove_export(self.cinder.context, self.volume)
         self.cinder.forget_export(self.volume)
 
@@ -251,29 +252,23 @@ class Unexport(Export):
     def act(self, driver):
         driver.remove_export(self.cinder.context, self.volume)
 
-    def finish(self, driver):
-        self.act(driver)
-        self.cinder.forget_export(self.volume)
 
+class Connect(Export):
+    """Cinder exports and connects in one request."""
 
-class Connect(Unexport):
     name = 'connect'
-    is_undone = True
 
     def prepare(self, driver):
         super().prepare(driver)
+        super().act(driver)
         self.volume.status = 'attaching'
 
     def act(self, driver):
         driver.initialize_connection(self.volume, HOST)
 
     def finish(self, driver):
-        # Cinder does both in one request.
         Export.act(self, driver)
-        self.act(driver)
-        driver.terminate_connection(self.volume, HOST)
-        driver.remove_export(self.cinder.context, self.volume)
-        self.cinder.forget_export(self.volume)
+        super().finish(driver)
 
 
 class Disconnect(Connect):
@@ -288,10 +283,7 @@ class Disconnect(Connect):
     def act(self, driver):
         driver.terminate_connection(self.volume, HOST)
 
-    def finish(self, driver):
-        self.act(driver)
-        driver.remove_export(self.cinder.context, self.volume)
-        self.cinder.forget_export(self.volume)
+    finish = Export.finish
 
 
 class ExtendExported(Disconnect):
@@ -312,9 +304,7 @@ class ExtendExported(Disconnect):
         driver.extend_volume(self.volume, 2)
 
     def finish(self, driver):
-        self.act(driver)
-        driver.terminate_connection(self.volume, HOST)
-        driver.remove_export(self.cinder.context, self.volume)
+        super().finish(driver)
         driver.delete_volume(self.volume)
 
     def kept(self):
@@ -333,11 +323,6 @@ class Restore(Disconnect):
 
     def act(self, driver):
         driver.update_provider_info(*self.cinder.objects())
-
-    def finish(self, driver):
-        driver.terminate_connection(self.volume, HOST)
-        driver.remove_export(self.cinder.context, self.volume)
-        self.cinder.forget_export(self.volume)
 
 
 class ExportSnapshot(Operation):
