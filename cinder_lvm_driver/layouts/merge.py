@@ -185,8 +185,8 @@ class Merge:
         LV may then have changed.
         """
         try:
-            _insist(self._vg.create_cow_snapshot, snapshot_name, lv.name,
-                    lv.size_bytes)
+            errors.insist(self._vg.create_cow_snapshot, snapshot_name,
+                          lv.name, lv.size_bytes)
         except lvm.LogicalVolumeExists:
             LOG.info('Snapshot %s was created by another back end',
                      snapshot_name)
@@ -199,19 +199,8 @@ class Merge:
         self._settle(lv, snapshot_name)
 
     def _settle(self, lv: lvm.LogicalVolume, snapshot_name: str) -> None:
-        _insist(self._vg.delete_tag, lv.name, tag(snapshot_name))
+        errors.insist(self._vg.delete_tag, lv.name, tag(snapshot_name))
         self._under_way.discard(lv.name)
-
-
-def _insist(step: Callable[..., None], *arguments: object) -> None:
-    """Take a step, and once more if it fails: nobody repeats it later."""
-    try:
-        step(*arguments)
-    except lvm.LogicalVolumeExists:
-        raise
-    except errors.DriverError as exc:
-        LOG.warning('Trying once more after a failure: %s', exc)
-        step(*arguments)
 
 
 def _complaint(lv: lvm.LogicalVolume) -> str:

@@ -112,7 +112,6 @@ class _Row:
               f'({time.monotonic() - began:.0f} s)', flush=True)
 
     def _run(self):
-        self._look_at_base()
         operation = self._prepared()
         self._before = self._rig.look()
         watch = effects.Effects()
@@ -135,7 +134,7 @@ class _Row:
         recoveries = [
             (where, kill, number, name)
             for where, (kill, start) in starts.items() if kill and start
-            for number, name in enumerate(start) if name not in self._idle]
+            for number, name in enumerate(start) if name not in self._rig.idle]
         for where, kill, number, name in self._sample(recoveries):
             self._kill(f'{where}, then at the start before {number + 1}. '
                        f'{name}', kill, number)
@@ -150,12 +149,6 @@ class _Row:
             if time.monotonic() < self._end and (
                     number % self._options.every == 0):
                 yield point
-
-    def _look_at_base(self):
-        self._base = self._rig.look()
-        watch = effects.Effects()
-        rigs.in_child(lambda: self._start(watch) and None)
-        self._idle = set(watch.names())
 
     def _start(self, watch):
         with effects.watched(watch):
@@ -215,11 +208,11 @@ class _Row:
         except (rigs.Hangs, rigs.Failed) as exc:
             self._find('inconsistencies', where,
                        [f'the next start: {exc}'])
-            self._rebuild()
+            self._rig.build()
             return ()
         wrong = [*started.faults, *min(
             (started.differences(state) for state in (
-                self._before, self._after, self._base)), key=len)]
+                self._before, self._after, self._rig.base)), key=len)]
         self._judge(where, wrong + error, lost, finished)
         return watch.names()
 
@@ -252,7 +245,7 @@ class _Row:
                     kind, number, fault)))
         except (rigs.Hangs, rigs.Failed) as exc:
             self._find('inconsistencies', where, [repr(exc)])
-            self._rebuild()
+            self._rig.build()
             return
         self._counts['faults'] += 1
         self._judge(where, wrong, lost, finished)
@@ -281,18 +274,18 @@ class _Row:
         lost = any(map(self._rig.cinder.has_lost, operation.kept()))
         wrong += self._finish(operation, driver)
         finished = self._rig.look()
-        if finished != self._base:
+        if finished != self._rig.base:
             self._start(effects.Effects())
             finished = self._rig.look()
         return wrong, lost, finished
 
     def _judge(self, where, wrong, lost, finished):
-        left = [*finished.faults, *finished.differences(self._base)]
+        left = [*finished.faults, *finished.differences(self._rig.base)]
         self._find('inconsistencies', where, wrong)
         self._find('bytes lost', where, ['a volume has other data'] * lost)
         self._find('leaks', where, left)
         if wrong or lost or left:
-            self._rebuild()
+            self._rig.build()
 
     def _find(self, kind, where, found):
         if found:
@@ -300,7 +293,3 @@ class _Row:
             self._findings.append(
                 f'{self._title}: {where}: {"; ".join(found)}')
             print(f'  {kind}: {self._findings[-1]}', flush=True)
-
-    def _rebuild(self):
-        self._rig.build()
-        self._look_at_base()

@@ -94,6 +94,8 @@ class Rig:
     """Two VGs, a back end in each, and what happens to them.
 
     :param settings: of the back ends
+    :ivar base: the state that everything comes back to
+    :ivar idle: the effects of a start that has nothing to do
     """
 
     def __init__(self, root, name, driver_class, settings):
@@ -103,7 +105,7 @@ class Rig:
         self._settings = settings
         self.cinder = Cinder()
         self._stack = None
-        self.driver = None
+        self.driver = self.base = self.idle = None
 
     def build(self):
         """Make new VGs, with a volume that has a snapshot."""
@@ -127,6 +129,12 @@ class Rig:
             self.driver.create_volume(self.cinder.volume)
             self.cinder.write(self.cinder.volume)
             self.driver.create_snapshot(self.cinder.snapshot)
+        self.base = self.look()
+        if self.idle is None:
+            watch = effects.Effects()
+            with effects.watched(watch):
+                in_child(lambda: self.start() and None)
+            self.idle = set(watch.names())
 
     def remove(self):
         """Remove the VGs, whatever state they are in."""
