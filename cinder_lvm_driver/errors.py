@@ -36,3 +36,12 @@ def attempt(complaint: str, step: Callable[..., object],
         step(*arguments)
     except DriverError as exc:
         LOG.error('%s: %s', complaint, exc)
+
+
+def insist(step: Callable[..., object], *arguments: object) -> None:
+    """Take a step, and once more if it fails: nobody repeats it later."""
+    try:
+        step(*arguments)
+    except DriverError as exc:
+        LOG.warning('Trying once more after a failure: %s', exc)
+        step(*arguments)

@@ -106,8 +106,8 @@ def extend(vg: lvm.LVM, lv: lvm.LogicalVolume, size_bytes: int,
         undo.later(_take_back, vg, lv, extension)
         _extend(vg, lv, size_bytes)
         _zero_end(vg, lv, extension, zero_from)
+        vg.delete_tag(lv.name, extension.tag)
         undo.keep()
-    vg.delete_tag(lv.name, extension.tag)
 
 
 def recover(vg: lvm.LVM, lvs: Iterable[lvm.LogicalVolume],

@@ -69,12 +69,12 @@ class Merge:
         self._check_room(lv, snapshot, store)
         if not lv.active:
             self._vg.activate_lv(lv.name)
-        self._vg.add_tag(lv.name, tag(snapshot.name))
-        self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
-        self._under_way.add(lv.name)
         with rollback.Undo(_complaint(lv)) as undo:
             # The kernel may merge although the command has failed.
             undo.later(self._recover, lv, snapshot.name, True)
+            self._under_way.add(lv.name)
+            self._vg.add_tag(lv.name, tag(snapshot.name))
+            self._vg.add_tag(snapshot.name, _merge_tag(snapshot.name))
             self._vg.merge_tagged(_merge_tag(snapshot.name))
             merged = self._vg.get_volume(lv.name)
             if merged.is_merging:
@@ -181,8 +181,8 @@ class Merge:
                       store: Sequence[lvm.Extents] = ()) -> None:
         """Create the snapshot of the reverted LV.
 
-        After a failure this is not repeated, because the data of the LV may
-        then have changed.
+        After a second failure this is not repeated, because the data of the
+        LV may then have changed.
 
         :param store: the extents that the merge has freed, if known
         """
@@ -218,10 +218,11 @@ class Merge:
                             'data of the volume, and are not wiped: snapshot '
                             '%s is created again in other extents: %s',
                             lv.name, snapshot_name, exc)
-        self._vg.create_cow_snapshot(snapshot_name, lv.name, lv.size_bytes)
+        errors.insist(self._vg.create_cow_snapshot, snapshot_name, lv.name,
+                      lv.size_bytes)
 
     def _settle(self, lv: lvm.LogicalVolume, snapshot_name: str) -> None:
-        self._vg.delete_tag(lv.name, tag(snapshot_name))
+        errors.insist(self._vg.delete_tag, lv.name, tag(snapshot_name))
         self._under_way.discard(lv.name)
 
 

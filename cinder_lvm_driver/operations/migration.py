@@ -121,7 +121,7 @@ def _move(backend: backends.Backend, lv: lvm.LogicalVolume,
     errors.attempt(
         f'LV {lv.name} was copied to another VG, but cannot be removed from '
         f'VG {lv.vg_name}; remove it there with lvremove',
-        backend.remover.remove, lv)
+        errors.insist, backend.remover.remove, lv)
 
 
 def rename_copy(backend: backends.Backend, volume: objects.Volume,

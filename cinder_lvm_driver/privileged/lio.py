@@ -189,7 +189,8 @@ def _is_unused(target_iqn: str) -> bool:
         return (tpg.parent.exists()
                 or lio_tree.find_backstore(target_iqn) is not None
                 or bool(lio_tree.empty_hbas(target_iqn)))
-    return (not (tpg / 'acls').directories()
+    # A killed process may have left an initiator without a LUN.
+    return (not any(map(lio_tree.has_lun, (tpg / 'acls').directories()))
             and (tpg / 'attrib').read('generate_node_acls') == '0')
 
 

@@ -170,6 +170,12 @@ def is_complete(acl: configfs.Directory) -> bool:
                 and auth.read('password'))
 
 
+def has_lun(acl: configfs.Directory) -> bool:
+    """Tell whether an initiator can use any LUN."""
+    return any(mapped.linked() for mapped in acl.directories()
+               if mapped.name.startswith('lun_'))
+
+
 def remove_acl(acl: configfs.Directory) -> None:
     for mapped in acl.directories():
         if mapped.name.startswith('lun_'):

@@ -203,17 +203,28 @@ def resize_target(target_iqn: str, write_cache: bool) -> None:
         write_cache=write_cache, bsoflags=target.lun.bsoflags,
         read_only=target.lun.read_only).validated()
     with rollback.Undo() as undo:
+        undo.later(_serve_again, target_iqn, disk)
         tgt_objects.set_ready(target, False)
-        undo.later(tgt_objects.set_ready, target, True)
         # tgtd does not answer requests that arrive meanwhile, so each
         # initiator must log in again.
         tgt_objects.cut(target)
         tgt_objects.patiently(
             target, lambda: tgt_objects.remove_disk(target))
+        tgt_objects.make_disk(target, disk)
+        tgt_objects.set_ready(target, True)
         undo.keep()
-    # A target without its LUN answers I/O with errors: if the device cannot
-    # be opened again, initiators keep trying to log in instead.
-    tgt_objects.make_disk(target, disk)
+
+
+def _serve_again(target_iqn: str, disk: Disk) -> None:
+    """Have a target serve a disk after a failure.
+
+    A target without its LUN answers I/O with errors: if the device cannot be
+    opened again, initiators keep trying to log in instead.
+    """
+    target = tgt_report.targets()[target_iqn]
+    with rollback.Undo() as undo:
+        tgt_objects.ensure_disk(target, disk, undo)
+        undo.keep()
     tgt_objects.set_ready(target, True)
 
 

@@ -105,9 +105,16 @@ def make_target(target_iqn: str, lld: str,
     numbers = [1 + (first + offset) % _NUMBERS for offset in range(_TRIES)]
     free = [tid for tid in numbers if tid not in taken] or [max(taken) + 1]
     target = tgt_report.Target.new(free[0], target_iqn, lld)
+    undo.later(_remove_made, target_iqn)
     _ask(target, tgtd.Mode.TARGET, tgtd.Op.NEW, f'targetname={target_iqn}')
-    undo.later(_ask, target, tgtd.Mode.TARGET, tgtd.Op.DELETE)
     return target
+
+
+def _remove_made(target_iqn: str) -> None:
+    """Remove a target that was made, perhaps without an answer."""
+    target = tgt_report.targets().get(target_iqn)
+    if target is not None:
+        _ask(target, tgtd.Mode.TARGET, tgtd.Op.DELETE)
 
 
 def remove_target(target: tgt_report.Target,
@@ -211,13 +218,10 @@ def ensure_account(target: tgt_report.Target, chap: Chap,
     for entry in target.acl:
         deny(target, entry)
     _remove_accounts(target, targets)
-    with tgtd.tolerating(tgtd.Refusal.NO_USER):
-        tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
-                 parameters=f'user={chap.username}')
+    _remove_account(chap.username)
+    undo.later(_remove_account, chap.username)
     tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.NEW,
              parameters=f'user={chap.username},password={chap.secret}')
-    undo.later(_ask, target, tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
-               f'user={chap.username}')
     _ask(target, tgtd.Mode.ACCOUNT, tgtd.Op.BIND, f'user={chap.username}')
     for entry in target.acl:
         if _belongs(target, entry):
@@ -247,8 +251,11 @@ def _remove_accounts(target: tgt_report.Target,
 def remove_unbound_account(username: str,
                            targets: Iterable[tgt_report.Target]) -> None:
     """Remove an account that a process made and did not bind to a target."""
-    if any(username in target.accounts for target in targets):
-        return
+    if not any(username in target.accounts for target in targets):
+        _remove_account(username)
+
+
+def _remove_account(username: str) -> None:
     with tgtd.tolerating(tgtd.Refusal.NO_USER):
         tgtd.ask(tgtd.Mode.ACCOUNT, tgtd.Op.DELETE,
                  parameters=f'user={username}')
@@ -288,8 +295,8 @@ def ensure_initiators(target: tgt_report.Target, initiators: Iterable[str],
     addresses = {address(target.lld)} - {NOBODY}
     for entry in (*addresses, *initiators):
         if entry not in target.acl:
-            allow(target, entry)
             undo.later(deny, target, entry)
+            allow(target, entry)
     for entry in target.acl:
         if not _belongs(target, entry):
             LOG.info('Target %s no longer allows address %s',

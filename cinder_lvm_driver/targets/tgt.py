@@ -173,7 +173,8 @@ class TgtTarget(iscsi.ISCSITarget):
                 self._serve(request, _union(allowed, request.initiators))
                 return
             definition = self._definition(request, allowed)
-            if self.folder.read(request.target_iqn) != definition:
+            if (self.folder.is_partial(request.target_iqn)
+                    or self.folder.read(request.target_iqn) != definition):
                 self.folder.write(definition)
 
     def _serve(self, request: ExportRequest,
@@ -227,17 +228,22 @@ class TgtTarget(iscsi.ISCSITarget):
 
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with _lock():
-            stored = self.folder.read(target_iqn)
-            # The file goes first, because tgtd may start meanwhile.
-            if (stored is None or device is None
+            stored = (self.folder.read(target_iqn)
+                      or self.folder.read_retired(target_iqn))
+            # tgtd may start meanwhile, and only the file names an account
+            # that is not bound.
+            is_ours = (stored is None or device is None
                     or not validation.is_another_device(
                         stored.device, blockdev.number(stored.device),
-                        device)):
-                self.folder.remove(target_iqn)
+                        device))
+            if is_ours:
+                self.folder.retire(target_iqn)
             with _gone_with_daemon(target_iqn):
                 tgt.delete_target(
                     target_iqn, device,
                     stored.chap.username if stored else None)
+            if is_ours:
+                self.folder.remove(target_iqn)
 
     # Access ---------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import os
 import re
 
 from cinder_lvm_driver.privileged.chap import Chap
+from cinder_lvm_driver import rollback
 from cinder_lvm_driver.targets import errors
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
@@ -91,6 +92,11 @@ def file_name(target_iqn: str) -> str:
     return name
 
 
+def _partial(target_iqn: str) -> str:
+    # tgt-admin reads files that match '*', which no leading dot does.
+    return f'.{file_name(target_iqn)}.new'
+
+
 class Folder:
     """The folder of the definitions."""
 
@@ -114,7 +120,14 @@ class Folder:
 
     def read(self, target_iqn: str) -> Definition | None:
         """Return the definition of a target, None if it has no file."""
-        path = os.path.join(self.path, file_name(target_iqn))
+        return self._read(target_iqn, file_name(target_iqn))
+
+    def read_retired(self, target_iqn: str) -> Definition | None:
+        """Return a definition that tgtd does not get, perhaps a part of it."""
+        return self._read(target_iqn, _partial(target_iqn))
+
+    def _read(self, target_iqn: str, name: str) -> Definition | None:
+        path = os.path.join(self.path, name)
         with _named_failure(path):
             try:
                 with open(path) as file:
@@ -125,30 +138,38 @@ class Folder:
     def is_partial(self, target_iqn: str) -> bool:
         """Return whether a definition was not stored completely."""
         return os.path.exists(os.path.join(
-            self.path, f'.{file_name(target_iqn)}.new'))
+            self.path, _partial(target_iqn)))
 
     def write(self, definition: Definition) -> None:
         """Store a definition completely or not at all."""
         self._write(file_name(definition.target_iqn), definition.format())
 
     def _write(self, name: str, text: str) -> None:
-        # tgt-admin reads files that match '*', which no leading dot does.
         self._remove(f'.{name}.new')
         path = os.path.join(self.path, f'.{name}.new')
         with _named_failure(path):
             descriptor = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, 'w') as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            os.rename(path, os.path.join(self.path, name))
+            with rollback.Undo() as undo:
+                undo.later(self._remove, f'.{name}.new')
+                with open(descriptor, 'w') as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(descriptor)
+                os.rename(path, os.path.join(self.path, name))
+                undo.keep()
+
+    def retire(self, target_iqn: str) -> None:
+        """Keep a definition from tgtd, until it is removed."""
+        path = os.path.join(self.path, file_name(target_iqn))
+        with _named_failure(path), contextlib.suppress(FileNotFoundError):
+            os.rename(path, os.path.join(self.path, _partial(target_iqn)))
 
     def remove(self, target_iqn: str) -> None:
         """Remove the definition of a target, if it has one."""
         name = file_name(target_iqn)
         self._remove(name)
-        self._remove(f'.{name}.new')
+        self._remove(_partial(target_iqn))
 
     def _remove(self, name: str) -> None:
         path = os.path.join(self.path, name)

@@ -43,7 +43,8 @@ _named = set()
 _numbers = itertools.count(1)
 
 
-def use(agent, results):
+def use(agent, results, state_path='/var/lib/cinder',
+        conf_path='/etc/cinder/cinder.conf'):
     """Make this process what cinder-volume is after its start."""
     global _agent
     _agent = agent
@@ -51,17 +52,17 @@ def use(agent, results):
     with open(os.path.join(results, 'cinder.conf'), 'w') as conf:
         conf.write('[DEFAULT]\n'
                    'rootwrap_config = /etc/cinder/rootwrap.conf\n'
-                   'state_path = /var/lib/cinder\n'
+                   f'state_path = {state_path}\n'
                    'my_ip = 127.0.0.1\n'
                    f'log_file = {results}/driver.log\n'
                    'debug = true\n'
                    '[oslo_concurrency]\n'
-                   'lock_path = /var/lib/cinder/lock\n'
+                   f'lock_path = {state_path}/lock\n'
                    '[bad-lvm_type]\nlvm_type = nonsense\n'
                    '[bad-target_helper]\ntarget_helper = nonsense\n')
     agent.run('install', '-o', 'root', '-g', 'cinder', '-m', '640',
-              conf.name, '/etc/cinder/cinder.conf')
-    CONF(['--config-file', '/etc/cinder/cinder.conf'], project='cinder')
+              conf.name, conf_path)
+    CONF(['--config-file', conf_path], project='cinder')
     log.setup(CONF, 'cinder')
     _record_commands(process.RootwrapRunner)
     priv_context.init(root_helper=cinder_utils.get_root_helper().split())

@@ -31,5 +31,18 @@ class TestErrors(base.TestCase):
         self.assertRaises(ZeroDivisionError, errors.attempt, 'x',
                           lambda: 1 / 0)
 
+    def test_insist(self):
+        failures = [errors.ConfigurationError('one')]
+
+        def step(*arguments):
+            if failures:
+                raise failures.pop()
+            self.assertEqual((1, 2), arguments)
+
+        errors.insist(step, 1, 2)
+        self.assertIn('once more after a failure: one', self.log.output)
+        failures += [errors.ConfigurationError('two')] * 2
+        self.assertRaises(errors.ConfigurationError, errors.insist, step)
+
     def test_lvm_does_not_tell_what_lvm_did_not_say(self):
         self.assertFalse(issubclass(process.CommandTimedOut, lvm.LVMError))

@@ -227,6 +227,13 @@ class TestInterrupted(ExtendTestCase):
         self.assertEqual(8 * MIB, self.lvm.volumes['a'].size)
         self.assertEqual([], self.tags())
 
+    def test_tag_that_is_not_deleted(self):
+        """Nothing would tell that the size is right, and not a rest."""
+        self.fail('--deltag')
+        self.assertRaises(lvm.CommandOfLVMFailed, self.extend, 16)
+        self.assertEqual((8 * MIB, []),
+                         (self.lvm.volumes['a'].size, self.tags()))
+
     def test_command_that_was_repeated(self):
         extend = self.lvm._lvextend
         self.lvm._lvextend = lambda *words: (extend(*words), extend(*words))

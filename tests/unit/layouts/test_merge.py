@@ -138,6 +138,41 @@ class TestMerge(test_revert.Cases, test_revert.RevertTestCase):
         self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
         self.assert_reverted()
 
+    def test_tag_that_cannot_be_added(self):
+        for failing in 1, 2:
+            self.fail_at(failing)
+            self.assertRaises(lvm.CommandOfLVMFailed, self.revert)
+            self.assertEqual((self.before, []), (self.state(), self.tags()))
+            self.reverts.check_settled('v')
+
+    def fail_at(self, number):
+        """Have the n-th change of a tag fail, and no other command."""
+        run, left = self.run_really, [number]
+
+        def run_or_fail(*argv, timeout=None):
+            if {'--addtag', '--deltag'} & set(argv):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise process.CommandFailed(argv, 5, '', 'Broken.')
+            return run(*argv, timeout=timeout)
+
+        self.run_really = run_or_fail
+
+    def test_tag_that_is_deleted_at_the_second_try(self):
+        self.fail_at(3)
+        self.revert()
+        self.assert_reverted()
+        self.assertIn('once more', self.log.output)
+
+    def test_snapshot_that_is_made_at_the_second_try(self):
+        with mock.patch.object(
+                self.vg, 'create_cow_snapshot',
+                wraps=self.vg.create_cow_snapshot,
+                side_effect=[lvm.CommandOfLVMFailed('lvcreate'),
+                             mock.DEFAULT]):
+            self.revert()
+        self.assert_reverted()
+
     def test_snapshot_that_cannot_be_made_again(self):
         """Later it would be one of other data."""
         with mock.patch.object(self.vg, 'create_cow_snapshot',

@@ -176,8 +176,16 @@ class TestMigrate(MovingTestCase):
                 break
         # The last one to fail was the wiping of what was moved.
         self.assertTrue(self.machine.has_failed)
-        self.assertIn('was copied to another VG', self.log.output)
+        self.assertIn('Trying once more', self.log.output)
         self.assertEqual(names | {volume.name}, set(self.other.volumes))
+
+    def test_what_was_moved_cannot_be_removed(self):
+        volume = self.volume_with_data()
+        with mock.patch.object(self.driver._pools[0].remover, 'remove',
+                               side_effect=lvm.LogicalVolumeInUse('open')):
+            self.migrate(volume, self.place())
+        self.assertIn('was copied to another VG', self.log.output)
+        self.assertIn(volume.name, self.other.volumes)
 
     def test_half_a_copy_is_wiped(self):
         volume = self.volume_with_data()

@@ -129,6 +129,15 @@ class TestList(fake_lio.LioTestCase):
         self.assertIsNone(listed[self.TARGET + '0'].device)
         self.assertFalse(listed[self.TARGET + '0'].enabled)
 
+    def test_unused(self):
+        """A killed process has let an initiator in, and given it no LUN."""
+        self.create()
+        acl = self.tpg / 'acls' / self.HOST
+        for verb, unused in ((acl.make, True), (self.allow, False)):
+            verb()
+            self.assertEqual((self.TARGET,) * unused,
+                             lio.find_unused([self.TARGET]))
+
     def test_target_that_another_tool_removes_meanwhile(self):
         self.create()
         other = self.TARGET + '0'

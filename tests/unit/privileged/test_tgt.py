@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests/contract/test_tgt.py cannot ask of a real daemon."""
 
+from unittest import mock
+
 import ddt
 
 from cinder_lvm_driver.privileged.chap import Chap
 from cinder_lvm_driver.privileged import errors
 from cinder_lvm_driver.privileged.listening import Portal
 from cinder_lvm_driver.privileged import tgt
+from cinder_lvm_driver.privileged import tgtd
 from cinder_lvm_driver.privileged import verbs
 from tests.unit.privileged import fake_tgtd
 
@@ -183,6 +186,61 @@ class TestResize(fake_tgtd.TgtTestCase):
                           True)
         self.create(initiators=[HOST], bsoflags='sync', read_only=True)
         self.assert_ready(size_seen=2)
+
+
+class TestDaemonThatHangsUp(fake_tgtd.TgtTestCase):
+    """One answer is lost, before or after tgtd has done its part."""
+
+    def hang_up(self, number, when_done):
+        """Lose the answer to a change, counted from 0."""
+        left = [number]
+
+        def exchange(packet, timeout):
+            question = fake_tgtd.Question.unpack(packet)
+            if question.op == Op.SHOW:
+                return self.daemon.exchange(packet, timeout)
+            left[0] -= 1
+            if left[0] == -1 and not when_done:
+                raise ConnectionResetError
+            answer = self.daemon.exchange(packet, timeout)
+            if left[0] == -1:
+                raise ConnectionResetError
+            return answer
+
+        return mock.patch.object(tgtd, '_exchange', exchange)
+
+    def each(self, verb, before):
+        """Call a verb until no answer is lost; yield after each failure."""
+        for when_done in False, True:
+            for number in range(20):
+                before()
+                try:
+                    with self.hang_up(number, when_done):
+                        verb()
+                except errors.TargetDaemonSilent:
+                    yield
+                else:
+                    self.assertGreater(number, 3)
+                    break
+
+    def clear(self):
+        self.daemon.targets.clear()
+        self.daemon.accounts.clear()
+
+    def test_create(self):
+        for _ in self.each(lambda: self.create(initiators=[HOST]),
+                           self.clear):
+            self.assertEqual(({}, {}),
+                             (self.daemon.targets, self.daemon.accounts))
+
+    def test_resize(self):
+        def make():
+            self.clear()
+            self.create(initiators=[HOST])
+
+        for _ in self.each(lambda: tgt.resize_target(TARGET, True), make):
+            self.assertEqual(([1], 'ready'),
+                             (list(self.fake().luns), self.fake().state))
 
 
 @ddt.ddt

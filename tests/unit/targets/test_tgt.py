@@ -354,6 +354,33 @@ class TestVerbs(TargetTestCase):
         self.target.remove_export(None, volume)
         self.assertFalse(path.exists())
 
+    def test_removal_that_was_killed(self):
+        """Only the file names an account that is not bound."""
+        volume = exported()
+        self.target.create_export(None, volume, DEVICES[0])
+        self.daemon.targets[self.listed_tid(volume)].accounts.clear()
+        with mock.patch.object(verbs, 'delete_target',
+                               side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, self.target.remove_export,
+                              None, volume)
+        self.assertIsNone(self.file(volume))
+        self.assertEqual({volume.id}, self.target.find_unused([volume]))
+        self.target.remove_export(None, volume)
+        self.assertEqual(({}, []), (self.daemon.accounts,
+                                    os.listdir(self.folder)))
+
+    def listed_tid(self, volume):
+        return self.fake(iqn(volume)).tid
+
+    def test_denial_that_was_killed(self):
+        volume = exported(connectors=[HOST])
+        self.target.create_export(None, volume, DEVICES[0])
+        path = pathlib.Path(self.folder, f'.{volume.name}.new')
+        path.write_text('half')
+        self.assertEqual({}, self.target.ensure_exports(
+            None, [(volume, DEVICES[0])]))
+        self.assertFalse(path.exists())
+
     def test_host_with_a_name_that_is_none(self):
         volume = exported(connectors=[HOST, {**HOST, 'initiator': 'x y'}])
         self.assertEqual({}, self.target.ensure_exports(

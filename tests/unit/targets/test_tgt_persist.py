@@ -2,6 +2,7 @@
 import dataclasses
 import os
 import stat
+from unittest import mock
 
 import ddt
 import fixtures
@@ -119,6 +120,26 @@ class TestFolder(base.TestCase):
                 os.chmod(left, 0o666)
             verb()
             self.assertFalse(os.path.exists(left))
+        self.assertEqual([], os.listdir(self.path))
+
+    def test_file_that_cannot_be_stored(self):
+        self.folder.check()
+        with mock.patch.object(tgt_persist.os, 'rename',
+                               side_effect=OSError(28, 'full')):
+            self.assertRaises(errors.TargetFileNotUsable, self.folder.write,
+                              definition())
+        self.assertEqual([], os.listdir(self.path))
+
+    def test_retired(self):
+        self.folder.check()
+        self.folder.retire(IQN)
+        self.assertIsNone(self.folder.read_retired(IQN))
+        self.folder.write(definition())
+        self.folder.retire(IQN)
+        self.assertEqual((None, definition(), True), (
+            self.folder.read(IQN), self.folder.read_retired(IQN),
+            self.folder.is_partial(IQN)))
+        self.folder.remove(IQN)
         self.assertEqual([], os.listdir(self.path))
 
     def test_a_file_in_place_of_the_folder(self):
