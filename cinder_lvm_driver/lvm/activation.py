@@ -7,6 +7,7 @@ import logging
 from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import errors
 from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import questions
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
@@ -40,6 +41,22 @@ class Activation(questions.Questions):
         self._commands.change(
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
+
+    def discard_unfinished(self) -> None:
+        """Discard what killed commands have prepared in the kernel.
+
+        LVM loads the new table of a device, suspends it, commits its metadata
+        and resumes it. It does not replace a table that an earlier command
+        has loaded.
+
+        :raises errors.KernelSilent: the kernel cannot be asked
+        :raises privileged.errors.TargetError: LVM is at work in the VG
+        """
+        names = kernel.devices_of(self.vg_name)
+        if names and (loaded := kernel_thin.find_loaded(names)):
+            for name in kernel_thin.clear(self.lock_file(), loaded):
+                LOG.warning('Discarding a table of device %s, which a killed '
+                            'command has loaded', name)
 
     def resume(self, lv: types.LogicalVolume) -> None:
         """Have an LV answer I/O; see :meth:`get_halted`.

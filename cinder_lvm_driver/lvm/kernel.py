@@ -44,6 +44,13 @@ def without_table(vg_name: str, lv_names: Iterable[str]) -> set[str]:
             and blockdev.attribute(number, 'size') == '0'}
 
 
+def devices_of(vg_name: str) -> list[str]:
+    """Return device-mapper's names of the active LVs of a VG and its parts."""
+    return [name for number in _listed(blockdev.SYS)
+            if (name := blockdev.attribute(number, 'dm/name')) is not None
+            and naming.vg_name(name) == vg_name]
+
+
 def has_lost_disks(vg_uuid: str) -> bool:
     """Return whether active LVs of a VG are on devices that no longer exist.
 

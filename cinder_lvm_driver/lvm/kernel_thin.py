@@ -118,6 +118,25 @@ def retake(lock_file: str, members: Sequence[snapshot_set.Member],
     return held_ms
 
 
+def find_loaded(names: Sequence[str]) -> Sequence[str]:
+    """Return the devices for which a table is loaded and not used yet.
+
+    :raises errors.KernelSilent: the kernel cannot be asked
+    """
+    with _asking(f'{len(names)} LVs'):
+        return device_mapper.find_loaded(names)
+
+
+def clear(lock_file: str, names: Sequence[str]) -> Sequence[str]:
+    """Discard such tables; see :func:`device_mapper.clear`.
+
+    :raises errors.KernelSilent: the kernel cannot be asked
+    :raises privileged.errors.TargetError: LVM is at work in the VG
+    """
+    with _asking(f'{len(names)} LVs'):
+        return device_mapper.clear(lock_file, names)
+
+
 def _stack(name: str) -> Sequence[device_mapper.Device]:
     with _asking(name):
         return device_mapper.stack(name)

@@ -106,6 +106,9 @@ def _resume(vg: lvm.LVM) -> None:
 
     Their hosts wait. A suspended pool is a fault of the back end.
     """
+    errors.attempt(
+        f'Devices of VG {vg.vg_name} may have tables that a killed command '
+        f'has loaded', vg.discard_unfinished)
     for lv in vg.get_halted():
         errors.attempt(f'LV {lv.full_name} answers no I/O', vg.resume, lv)
 

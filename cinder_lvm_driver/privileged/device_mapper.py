@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to the kernel's device-mapper, which change nothing there."""
+"""What the driver asks of the kernel's device-mapper."""
 
 from collections.abc import Iterator, Sequence
 
 from cinder_lvm_driver.privileged import dm_control
+from cinder_lvm_driver.privileged import lvm_lock
 from cinder_lvm_driver.privileged import validation
 from cinder_lvm_driver.privileged import verbs
 
@@ -61,3 +62,46 @@ def _walk(control: int, device: dm_control.Answer,
                                number=number)
         if below is not None:
             yield from _walk(control, below, seen)
+
+
+@verbs.entrypoint
+def find_loaded(names: Sequence[str]) -> Sequence[str]:
+    """Return the devices for which a table is loaded and not used yet.
+
+    :param names: device-mapper's, without ``/dev/mapper``
+    :raises InvalidArgument: that cannot be the names of own devices
+    :raises OSError: the kernel refuses to answer
+    """
+    with dm_control.opened() as control:
+        return [answer.name for answer in _loaded(control, names)]
+
+
+@verbs.entrypoint
+def clear(lock_file: str, names: Sequence[str]) -> Sequence[str]:
+    """Discard the tables that a killed LVM command has loaded.
+
+    The kernel uses such a table at the next resumption of its device (kernel,
+    drivers/md/dm-ioctl.c, ``do_resume``), although LVM may never have
+    committed the change to its metadata. LVM loads the table again if it has.
+
+    :param lock_file: of LVM's lock of the VG
+    :param names: device-mapper's, without ``/dev/mapper``
+    :returns: the names of the devices that had one
+    :raises InvalidArgument: nothing was changed
+    :raises VolumeGroupLocked: LVM is at work in the VG
+    :raises OSError: the kernel refuses
+    """
+    lock_file = validation.lvm_lock_file(lock_file)
+    with lvm_lock.held(lock_file), dm_control.opened() as control:
+        found = _loaded(control, names)
+        for answer in found:
+            dm_control.ask(control, dm_control.Command.CLEAR,
+                           number=answer.number)
+    return [answer.name for answer in found]
+
+
+def _loaded(control: int, names: Sequence[str]) -> list[dm_control.Answer]:
+    own = [validation.own_device_mapper_name(name) for name in names]
+    return [answer for name in own if (answer := dm_control.ask(
+        control, dm_control.Command.STATUS, name=name)) is not None
+        and answer.has_inactive_table]

@@ -27,6 +27,7 @@ class Command(enum.IntEnum):
 
     SUSPEND = 6
     STATUS = 7
+    CLEAR = 10
     DEPENDENCIES = 11
     TABLE = 12
     MESSAGE = 14
@@ -37,6 +38,7 @@ class Flag(enum.IntFlag):
 
     SUSPENDED = 1 << 1
     TABLE = 1 << 4
+    INACTIVE_TABLE = 1 << 6
     # No file system of this node is frozen.
     SKIP_LOCKFS = 1 << 10
     # I/O that has to wait for space does not delay the request.
@@ -57,6 +59,11 @@ class Answer:
     def is_suspended(self) -> bool:
         """Whether all I/O to the device waits."""
         return bool(self.flags & Flag.SUSPENDED)
+
+    @property
+    def has_inactive_table(self) -> bool:
+        """Whether the next resumption gives the device another table."""
+        return bool(self.flags & Flag.INACTIVE_TABLE)
 
 
 @contextlib.contextmanager

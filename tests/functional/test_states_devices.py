@@ -13,6 +13,7 @@ from cinder import exception
 
 from cinder_lvm_driver import devices
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import test_health
@@ -238,10 +239,11 @@ class GrownTest(DevicesTestCase):
 
     @base.slow
     def test_tags(self):
-        self.vg.add_tag('a', 'some')
+        tag = naming.EXTEND_TAG + '5-6'
+        self.vg.add_tag('a', tag)
         self.assert_whole()
-        self.assertEqual({'some'}, self.vg.get_volume('a').tags)
-        self.vg.delete_tag('a', 'some')
+        self.assertEqual({tag}, self.vg.get_volume('a').tags)
+        self.vg.delete_tag('a', tag)
         self.assertEqual(set(), self.vg.get_volume('a').tags)
 
     @base.slow

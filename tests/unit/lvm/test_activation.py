@@ -10,6 +10,7 @@ from cinder_lvm_driver import blockdev
 from cinder_lvm_driver import lvm
 from cinder_lvm_driver.lvm import activation
 from cinder_lvm_driver.lvm import kernel
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver import process
 from tests import base
 from tests.fakes import lvm as fake_lvm
@@ -82,6 +83,36 @@ class TestBringUp(base.TestCase):
     def test_what_is_not_brought_up(self, facts):
         self.assertRaises(lvm.LVMError, self.bring_up, active=False, **facts)
         self.assertFalse(self.lvm.volumes['a'].active)
+
+
+class TestUnfinished(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.vg = lvm.LVM('vg', fake_lvm.FakeLVM('vg'), version=(2, 3, 16))
+        self.names = ['vg-a', 'vg-b']
+        self.loaded = ['vg-b']
+        self.clear = mock.Mock(side_effect=lambda _lock, names: names)
+        for owner, name, value in (
+                (kernel, 'devices_of', lambda vg_name: self.names),
+                (kernel_thin, 'find_loaded', lambda names: self.loaded),
+                (kernel_thin, 'clear', self.clear),
+                (self.vg, 'lock_file', lambda: '/run/lock/lvm/V_vg')):
+            self.useFixture(fixtures.MockPatchObject(owner, name, value))
+
+    def test_table_is_discarded(self):
+        with self.assertLogs(activation.LOG, 'WARNING') as logged:
+            self.vg.discard_unfinished()
+        self.clear.assert_called_once_with('/run/lock/lvm/V_vg', ['vg-b'])
+        self.assertIn('table of device vg-b', logged.output[0])
+
+    def test_nothing_is_loaded(self):
+        self.loaded = []
+        self.vg.discard_unfinished()
+        self.names = []
+        self.loaded = AssertionError
+        self.vg.discard_unfinished()
+        self.clear.assert_not_called()
 
 
 class TestNodes(base.TestCase):

@@ -38,6 +38,13 @@ class TestHanging(base.TestCase):
         self.assertEqual({'new'}, kernel.without_table(
             'vg', ['a-b', 'new', 'inactive']))
 
+    def test_devices_of(self):
+        for name in 'vg-a', 'vg-a--b-cow', 'vg--2-a', 'other':
+            self.disks.add(name, 'pv', **{'dm/name': name})
+        self.disks.add('disk', 'pv')
+        self.assertEqual(['vg-a', 'vg-a--b-cow'],
+                         sorted(kernel.devices_of('vg')))
+
     def test_disk_under_an_lv_that_is_gone(self):
         disk = self.disks.add('a', 'pv-a')
         lower = self.disks.add_lv('lower', disks.UUID, disk)

@@ -13,13 +13,15 @@ from cinder_lvm_driver.privileged import verbs
 # linux/dm-ioctl.h: struct dm_ioctl, dm_target_spec.
 HEADER = struct.Struct('=3I2IIiIIIQ128s129s7x')
 TARGET = struct.Struct('=QQiI16s')
-SUSPENDED, TABLE, SKIP_LOCKFS, NO_FLUSH = 1 << 1, 1 << 4, 1 << 10, 1 << 11
+SUSPENDED, TABLE, LOADED, SKIP_LOCKFS, NO_FLUSH = (
+    1 << 1, 1 << 4, 1 << 6, 1 << 10, 1 << 11)
 
 
 class FakeKernel(fixtures.Fixture):
     """Devices by number: name, targets by flag, and what is below.
 
     :ivar suspended: the numbers of the suspended devices
+    :ivar loaded: those of the devices that have a second table
     :ivar uuids: of devices, by their numbers
     :ivar requests: what was changed, in order
     :ivar refusals: numbers of errors by the text of a message
@@ -30,6 +32,7 @@ class FakeKernel(fixtures.Fixture):
         self.devices = {}
         self.uuids = {}
         self.suspended = set()
+        self.loaded = set()
         self.requests = []
         self.refusals = {}
         self.before = lambda request: None
@@ -69,13 +72,17 @@ class FakeKernel(fixtures.Fixture):
             data = struct.pack(f'=II{len(below)}Q', len(below), 0, *below)
         elif request == 0xc138fd06:
             self._suspend(number, asked)
+        elif request == 0xc138fd0a:
+            self._note(f'clear {name}')
+            self.loaded.discard(number)
         elif request == 0xc138fd0e:
             self._message(name, bytes(buffer[HEADER.size:]))
         else:
             assert request == 0xc138fd07, hex(request)
         HEADER.pack_into(
             buffer, 0, 4, 48, 0, size, HEADER.size, count, 0,
-            SUSPENDED * (number in self.suspended), 0, 0, number,
+            SUSPENDED * (number in self.suspended)
+            | LOADED * (number in self.loaded), 0, 0, number,
             name.encode(), self.uuids[number].encode())
         buffer[HEADER.size:HEADER.size + len(data)] = data
 

@@ -5,10 +5,14 @@ import errno
 from unittest import mock
 
 import ddt
+import fixtures
 
 from cinder_lvm_driver.privileged import device_mapper
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import errors
+from cinder_lvm_driver.privileged import lvm_lock
+from cinder_lvm_driver.privileged import ownership
+from cinder_lvm_driver.privileged import validation
 from tests import base
 from tests.unit.privileged import fake_device_mapper
 
@@ -60,3 +64,43 @@ class TestStack(base.TestCase):
     @ddt.data('', 'a/b', 'a b', 'a' * 128, 'a\0', None, '../control')
     def test_name_that_is_none(self, name):
         self.assertRaises(errors.InvalidArgument, device_mapper.stack, name)
+
+
+@ddt.ddt
+class TestLoaded(base.TestCase):
+
+    LOCK = '/run/lock/lvm/V_vg'
+
+    def setUp(self):
+        super().setUp()
+        self.kernel = self.useFixture(fake_device_mapper.FakeKernel())
+        self.held = mock.MagicMock()
+        for owner, attribute, value in (
+                (lvm_lock, 'held', self.held),
+                (ownership, 'volume_groups', lambda: frozenset({'vg'})),
+                (validation, 'lvm_lock_file', lambda path: path)):
+            self.useFixture(fixtures.MockPatchObject(owner, attribute, value))
+        for number, name in enumerate(('vg-a', 'vg-b', 'vg-c'), 1):
+            self.kernel.add(number, name)
+        self.kernel.loaded |= {1, 3}
+
+    def test_found(self):
+        self.assertEqual(['vg-c'], device_mapper.find_loaded(
+            ['vg-b', 'vg-c', 'vg-gone']))
+        self.held.assert_not_called()
+        self.assertEqual([], self.kernel.requests)
+
+    def test_cleared_under_the_lock(self):
+        self.kernel.before = lambda request: self.held.assert_called_with(
+            self.LOCK)
+        self.assertEqual(['vg-a', 'vg-c'], device_mapper.clear(
+            self.LOCK, ['vg-a', 'vg-b', 'vg-c']))
+        self.assertEqual(['clear vg-a', 'clear vg-c'], self.kernel.requests)
+        self.assertEqual([], device_mapper.clear(self.LOCK, ['vg-a']))
+
+    @ddt.data('other-a', 'a/b', '')
+    def test_devices_of_others(self, name):
+        for verb in (device_mapper.find_loaded,
+                     lambda names: device_mapper.clear(self.LOCK, names)):
+            self.assertRaises(errors.InvalidArgument, verb, ['vg-a', name])
+        self.assertEqual([], self.kernel.requests)
