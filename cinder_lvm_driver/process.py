@@ -275,7 +275,8 @@ class _Daemons:
 
         def ask(client: rootwrap_client.Client) -> None:
             try:
-                answer.append(client.execute(list(argv)))
+                exit_code, stdout, stderr = client.execute(list(argv))
+                answer.append((exit_code, stdout, stderr))
             # The waiting thread raises it again.
             except BaseException as exc:  # noqa: BLE001
                 answer.append(exc)
@@ -286,7 +287,8 @@ class _Daemons:
         if not ended.wait(timeout):
             raise CommandTimedOut(argv, timeout or 0)
         if isinstance(answer[0], Exception):
-            # A bare Exception, EOFError, OSError, RemoteError, ...
+            # A bare Exception, EOFError, OSError, RemoteError, or a TypeError
+            # because there was no answer.
             raise DaemonFailed(argv, answer[0]) from answer[0]
         if isinstance(answer[0], BaseException):
             raise answer[0]

@@ -290,6 +290,11 @@ class TestDaemon(base.TestCase):
         self.runner.run('vgs')
         self.assertEqual(1, len(self.daemons.started))
 
+    def test_daemon_that_ends_without_an_answer(self):
+        self.start()
+        self.answers['lvs'] = lambda: None
+        self.assertRaises(process.DaemonFailed, self.runner.run, 'lvs')
+
     def hang(self, program):
         """Have a program hang until the returned event is set."""
         ends = threading.Event()
