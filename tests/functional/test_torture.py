@@ -22,7 +22,7 @@ class TortureTest(base.TestCase):
         self.assertRegex(done.stdout, r'(?m)^total +[1-9]')
 
     def test_sample(self):
-        self.check('--minutes', '0.7',
+        self.check('--minutes', '0.5',
                    'thin LIO: ((create|delete) volume|export)$')
 
     @base.slow

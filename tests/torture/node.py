@@ -132,7 +132,8 @@ def _pool_faults(vg_name, rows):
         device = dm_control.ask(control, dm_control.Command.STATUS,
                                 name=f'{pool}-tpool')
         if device is None:
-            yield f'{pool} is not active'
+            # Without this device, a pool has never had an LV.
+            yield from [f'{pool} is not active'] * bool(known)
             return
         _kind, status = dm_control.target(control, device.number)
         if {status.split()[0]} != reported:
