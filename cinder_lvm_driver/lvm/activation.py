@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 import logging
+import re
 
 from cinder_lvm_driver import blockdev
 from cinder_lvm_driver.lvm import errors
@@ -13,6 +14,10 @@ from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
 
 LOG = logging.getLogger(__name__)
+
+# What LVM puts after the name of an LV for a device below it, or a part of it
+# (lvm2, lib/activate/dev_manager.c, lib/metadata).
+_LAYER = re.compile(r'(-(real|cow|tpool)|_(tdata|tmeta|r(image|meta)_\d+))+$')
 
 # Wait some seconds for udev to close a device (LP#1270192), even if
 # lvm.conf(5) disables that.
@@ -42,17 +47,22 @@ class Activation(questions.Questions):
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
 
-    def discard_unfinished(self) -> None:
+    def discard_unfinished(self, lvs: types.LogicalVolumes) -> None:
         """Discard what killed commands have prepared in the kernel.
 
         LVM loads the new table of a device, suspends it, commits its metadata
         and resumes it. It does not replace a table that an earlier command
-        has loaded.
+        has loaded. LVs that are merging are left out: LVM completes a merge
+        that is in its metadata, with the tables that are loaded.
 
+        :param lvs: all LVs of the VG
         :raises errors.KernelSilent: the kernel cannot be asked
         :raises privileged.errors.TargetError: LVM is at work in the VG
         """
-        names = kernel.devices_of(self.vg_name)
+        own = {naming.device_mapper_name(self.vg_name, lv.name)
+               for lv in lvs.values() if not lv.is_merging}
+        names = [name for name in kernel.devices_of(self.vg_name)
+                 if name in own or _LAYER.sub('', name) in own]
         if names and (loaded := kernel_thin.find_loaded(names)):
             for name in kernel_thin.clear(self.lock_file(), loaded):
                 LOG.warning('Discarding a table of device %s, which a killed '

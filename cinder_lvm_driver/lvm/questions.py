@@ -99,13 +99,15 @@ class Questions:
         return types.LogicalVolumes(self.vg_name,
                                     report.parse_volumes(answer))
 
-    def get_halted(self) -> list[types.LogicalVolume]:
+    def get_halted(self, lvs: types.LogicalVolumes) -> \
+            list[types.LogicalVolume]:
         """Return the LVs of volumes and snapshots that answer no I/O.
 
         LVM answers when no command is changing the VG. So a killed command
         has left them so, or an administrator has suspended them.
+
+        :param lvs: all LVs of the VG
         """
-        lvs = self.get_volumes()
         halted = kernel.without_table(self.vg_name, lvs)
         return [lv for lv in lvs.values()
                 if (lv.is_suspended or lv.name in halted)

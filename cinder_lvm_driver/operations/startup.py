@@ -106,10 +106,11 @@ def _resume(vg: lvm.LVM) -> None:
 
     Their hosts wait. A suspended pool is a fault of the back end.
     """
+    lvs = vg.get_volumes()
     errors.attempt(
         f'Devices of VG {vg.vg_name} may have tables that a killed command '
-        f'has loaded', vg.discard_unfinished)
-    for lv in vg.get_halted():
+        f'has loaded', vg.discard_unfinished, lvs)
+    for lv in vg.get_halted(lvs):
         errors.attempt(f'LV {lv.full_name} answers no I/O', vg.resume, lv)
 
 

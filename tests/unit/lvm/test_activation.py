@@ -89,29 +89,46 @@ class TestUnfinished(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.vg = lvm.LVM('vg', fake_lvm.FakeLVM('vg'), version=(2, 3, 16))
+        self.lvm = fake_lvm.FakeLVM('vg')
+        for name in 'a', 'b', 'a_tdata':
+            self.lvm.add(name)
+        self.vg = lvm.LVM('vg', self.lvm, version=(2, 3, 16))
         self.names = ['vg-a', 'vg-b']
+        self.asked = None
         self.loaded = ['vg-b']
         self.clear = mock.Mock(side_effect=lambda _lock, names: names)
         for owner, name, value in (
                 (kernel, 'devices_of', lambda vg_name: self.names),
-                (kernel_thin, 'find_loaded', lambda names: self.loaded),
+                (kernel_thin, 'find_loaded', self.find_loaded),
                 (kernel_thin, 'clear', self.clear),
                 (self.vg, 'lock_file', lambda: '/run/lock/lvm/V_vg')):
             self.useFixture(fixtures.MockPatchObject(owner, name, value))
 
+    def find_loaded(self, names):
+        self.asked = names
+        return self.loaded
+
+    def test_devices_of_lvs(self):
+        """A merging snapshot is hidden; its volume is not."""
+        self.lvm.volumes['b'].reported['lv_merging'] = 'merging'
+        self.names = ['vg-a', 'vg-a-real', 'vg-a_tdata', 'vg-a_tmeta',
+                      'vg-a_rimage_12', 'vg-a-tpool', 'vg-b', 'vg-b-real',
+                      'vg-_snapshot', 'vg-_snapshot-cow']
+        self.vg.discard_unfinished(self.vg.get_volumes())
+        self.assertEqual(self.names[:6], self.asked)
+
     def test_table_is_discarded(self):
         with self.assertLogs(activation.LOG, 'WARNING') as logged:
-            self.vg.discard_unfinished()
+            self.vg.discard_unfinished(self.vg.get_volumes())
         self.clear.assert_called_once_with('/run/lock/lvm/V_vg', ['vg-b'])
         self.assertIn('table of device vg-b', logged.output[0])
 
     def test_nothing_is_loaded(self):
         self.loaded = []
-        self.vg.discard_unfinished()
+        self.vg.discard_unfinished(self.vg.get_volumes())
         self.names = []
         self.loaded = AssertionError
-        self.vg.discard_unfinished()
+        self.vg.discard_unfinished(self.vg.get_volumes())
         self.clear.assert_not_called()
 
 

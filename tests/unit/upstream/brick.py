@@ -165,10 +165,10 @@ class Brick:
     def require_closed(self, volume, remedy=None):
         return volume
 
-    def discard_unfinished(self):
+    def discard_unfinished(self, lvs):
         """Brick looks for nothing that was killed."""
 
-    def get_halted(self):
+    def get_halted(self, lvs):
         """Brick does not look for them."""
         return []
 
