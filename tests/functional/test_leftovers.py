@@ -62,6 +62,7 @@ class LeftoversTest(test_attach.AttachTestCase):
                                                     clean=clean))
         return code, out.getvalue()
 
+    @base.slow  # SQLAlchemy takes the emulated machine half a minute.
     def test_what_nobody_needs(self):
         self.assertEqual((0, ''), self.leftovers())
         known, unknown = self.known(), f'volume-{uuid.uuid4()}'
@@ -88,7 +89,6 @@ class LeftoversTest(test_attach.AttachTestCase):
         self.assertEqual({known.name, unknown}, self.lv_names())
         self.assertEqual([], self.targets())
 
-    @base.slow
     def test_no_database(self):
         self.override('connection', 'sqlite:////nowhere/x', 'database')
         code, text = self.leftovers(clean=True)
