@@ -39,6 +39,8 @@ _SHARES = (
 _WITH_LVS = ('thin', 'LIO'), ('raid1', 'LIO'), ('thick', 'nvmet')
 # Names by which the next start finds what it is to remove.
 _IS_TO_BE_REMOVED = re.compile('clone-snap-|cinder-')
+# What was being created, and is removed with what Cinder calls failed.
+_IS_INACTIVE = re.compile('more: LV .* unknown')
 _CLASSES = {False: this_driver.LVMVolumeDriver, True: in_tree.LVMVolumeDriver}
 
 
@@ -210,9 +212,10 @@ class _Row:
                        [f'the next start: {exc}'])
             self._rig.build()
             return ()
-        wrong = [*started.faults, *min(
-            (started.differences(state) for state in (
-                self._before, self._after, self._rig.base)), key=len)]
+        found = min((started.differences(state) for state in (
+            self._before, self._after, self._rig.base)), key=len)
+        wrong = [*started.faults, *(
+            each for each in found if not _IS_INACTIVE.match(each))]
         self._judge(where, wrong + error, lost, finished)
         return watch.names()
 
