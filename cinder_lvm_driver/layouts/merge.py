@@ -166,6 +166,8 @@ class Merge:
                             'checking again in %d s: %s', lv.name,
                             _RETRY_SECONDS, exc)
                 threading.Event().wait(_RETRY_SECONDS)
+                # LVM (2.03.16) may leave the LV suspended the first time.
+                errors.attempt(_complaint(lv), self._vg.resume_merge, lv.name)
         if is_wanted:
             self._create_again(lv, snapshot_name)
         else:
