@@ -101,7 +101,7 @@ def clear(lock_file: str, names: Sequence[str]) -> Sequence[str]:
 
 
 def _loaded(control: int, names: Sequence[str]) -> list[dm_control.Answer]:
-    own = [validation.own_device_mapper_name(name) for name in names]
+    own = validation.own_device_mapper_names(names)
     return [answer for name in own if (answer := dm_control.ask(
         control, dm_control.Command.STATUS, name=name)) is not None
         and answer.has_inactive_table]

@@ -7,7 +7,7 @@ can change must not name a VG of the node itself: one with a file system that
 is mounted, or with swap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 import dataclasses
 import glob
@@ -92,9 +92,12 @@ def is_own_lv(path: str) -> bool:
             and (_serves_root or _vg_name(number) in volume_groups()))
 
 
-def is_own_name(dm_name: str) -> bool:
-    """Return whether a name of device-mapper is that of such an LV."""
-    return _serves_root or naming.vg_name(dm_name) in volume_groups()
+def foreign_names(dm_names: Iterable[str]) -> list[str]:
+    """Return the names of device-mapper that are not those of such LVs."""
+    if _serves_root:
+        return []
+    own = volume_groups()
+    return [name for name in dm_names if naming.vg_name(name) not in own]
 
 
 def is_only_roots(path: str) -> bool:

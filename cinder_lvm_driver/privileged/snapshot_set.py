@@ -88,9 +88,9 @@ def retake(lock_file: str, members: Sequence[Member], limit_ms: int) -> int:
 
 
 def _validate(members: Sequence[Member]) -> None:
+    validation.own_device_mapper_names(
+        name for member in members for name in (member.pool, member.origin))
     for member in members:
-        validation.own_device_mapper_name(member.pool)
-        validation.own_device_mapper_name(member.origin)
         validation.thin_id(member.origin_id)
         validation.thin_id(member.snapshot_id)
     snapshots = {(member.pool, member.snapshot_id) for member in members}

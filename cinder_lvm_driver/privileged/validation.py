@@ -7,6 +7,7 @@ raises ``InvalidArgument``. Verbs call them before they change anything.
 
 import base64
 import binascii
+from collections.abc import Iterable
 import ipaddress
 import os
 import pathlib
@@ -119,14 +120,14 @@ def device_mapper_name(value: object) -> str:
                      "device-mapper's name of an LV")
 
 
-def own_device_mapper_name(value: object) -> str:
-    """Return the name of a device of an LV that belongs to this driver."""
-    name = device_mapper_name(value)
-    if not ownership.is_own_name(name):
+def own_device_mapper_names(values: Iterable[object]) -> list[str]:
+    """Return the names of devices of LVs that belong to this driver."""
+    names = [device_mapper_name(value) for value in values]
+    for name in ownership.foreign_names(names):
         raise errors.InvalidArgument(
             'device', f'{name} belongs to no VG that Cinder is configured '
             f'for')
-    return name
+    return names
 
 
 def lvm_lock_file(value: object) -> str:
