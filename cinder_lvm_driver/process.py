@@ -224,10 +224,12 @@ class _Daemon:
     """A rootwrap daemon, and a thread of its own that asks it.
 
     A client opens a connection for each thread that calls it, which costs as
-    much as a short command, and keeps it as long as that thread lives. When a
-    client goes, it asks the daemon to end: a deadlock if that happens while
-    its thread opens another connection (``BaseProxy._mutex`` of
-    multiprocessing), which the collector of garbage brings about.
+    much as a short command, and keeps it as long as that thread lives.
+
+    A client that is garbage opens one more, to ask the daemon to end. In a
+    thread that is opening another connection, this is a deadlock
+    (``BaseProxy._mutex`` of multiprocessing). So the last reference to a
+    client is that of its own thread.
     """
 
     def __init__(self, start_command: list[str]) -> None:

@@ -30,7 +30,6 @@ class Limits:
     overcommit: bool = True
 
 
-
 NO_LIMITS = Limits()
 
 

@@ -92,9 +92,10 @@ def file_name(target_iqn: str) -> str:
     return name
 
 
-def _partial(target_iqn: str) -> str:
+def _partial(name: str) -> str:
+    """Return the name of a file until it is complete, or in its place."""
     # tgt-admin reads files that match '*', which no leading dot does.
-    return f'.{file_name(target_iqn)}.new'
+    return f'.{name}.new'
 
 
 class Folder:
@@ -124,7 +125,7 @@ class Folder:
 
     def read_retired(self, target_iqn: str) -> Definition | None:
         """Return a definition that tgtd does not get, perhaps a part of it."""
-        return self._read(target_iqn, _partial(target_iqn))
+        return self._read(target_iqn, _partial(file_name(target_iqn)))
 
     def _read(self, target_iqn: str, name: str) -> Definition | None:
         path = os.path.join(self.path, name)
@@ -138,20 +139,21 @@ class Folder:
     def is_partial(self, target_iqn: str) -> bool:
         """Return whether a definition was not stored completely."""
         return os.path.exists(os.path.join(
-            self.path, _partial(target_iqn)))
+            self.path, _partial(file_name(target_iqn))))
 
     def write(self, definition: Definition) -> None:
         """Store a definition completely or not at all."""
         self._write(file_name(definition.target_iqn), definition.format())
 
     def _write(self, name: str, text: str) -> None:
-        self._remove(f'.{name}.new')
-        path = os.path.join(self.path, f'.{name}.new')
+        partial = _partial(name)
+        self._remove(partial)
+        path = os.path.join(self.path, partial)
         with _named_failure(path):
             descriptor = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with rollback.Undo() as undo:
-                undo.later(self._remove, f'.{name}.new')
+                undo.later(self._remove, partial)
                 with open(descriptor, 'w') as file:
                     file.write(text)
                     file.flush()
@@ -161,15 +163,16 @@ class Folder:
 
     def retire(self, target_iqn: str) -> None:
         """Keep a definition from tgtd, until it is removed."""
-        path = os.path.join(self.path, file_name(target_iqn))
+        name = file_name(target_iqn)
+        path = os.path.join(self.path, name)
         with _named_failure(path), contextlib.suppress(FileNotFoundError):
-            os.rename(path, os.path.join(self.path, _partial(target_iqn)))
+            os.rename(path, os.path.join(self.path, _partial(name)))
 
     def remove(self, target_iqn: str) -> None:
         """Remove the definition of a target, if it has one."""
         name = file_name(target_iqn)
         self._remove(name)
-        self._remove(_partial(target_iqn))
+        self._remove(_partial(name))
 
     def _remove(self, name: str) -> None:
         path = os.path.join(self.path, name)

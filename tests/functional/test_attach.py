@@ -20,6 +20,14 @@ from tests.functional import initiator
 GIB = base.GIB
 MIB = base.MIB
 CONFIGFS = '/sys/kernel/config/target'
+# In these cases the helpers do not differ: those of LIO are in the sample.
+AS_WITH_LIO = (
+    'test_all_hosts_are_detached',
+    'test_copy_of_a_volume_has_no_export_to_remove',
+    'test_missing_lv_does_not_keep_others_from_being_served',
+    'test_second_attachment_of_a_host_keeps_its_access',
+    'test_snapshot_is_read_and_not_written',
+)
 
 
 class Io:

@@ -5,6 +5,7 @@ from concurrent import futures
 
 from cinder import exception
 
+from cinder_lvm_driver import naming
 from tests.functional import base
 from tests.functional import test_attach
 
@@ -66,7 +67,7 @@ class FullPoolTestCase(test_attach.AttachTestCase):
         """
         first = 1000 + self.snapshots_taken
         self.snapshots_taken += number
-        pool = self.pool.replace('-', '--').replace('/', '-') + '-tpool'
+        pool = naming.device_mapper_name(*self.pool.split('/')) + '-tpool'
         origin = self.root.run('dmsetup', 'table', self.device(
             self.volume_made.name)).split()[4]
         return self.root.try_run('bash', '-c', f'''

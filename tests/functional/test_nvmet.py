@@ -70,13 +70,7 @@ class NvmetTestCase(test_attach.AttachTestCase):
 
 
 class NvmetAttachTest(test_attach.AttachCases, NvmetTestCase):
-    slow_tests = (
-        'test_all_hosts_are_detached',
-        'test_copy_of_a_volume_has_no_export_to_remove',
-        'test_missing_lv_does_not_keep_others_from_being_served',
-        'test_second_attachment_of_a_host_keeps_its_access',
-        'test_snapshot_is_read_and_not_written',
-    )
+    slow_tests = test_attach.AS_WITH_LIO
 
     OTHER_HOST = {'nqn': 'nqn.2014-08.org.nvmexpress:uuid:'
                          'bbbbbbbb-2222-3333-4444-555555555555'}

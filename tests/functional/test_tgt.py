@@ -79,14 +79,8 @@ class TgtAttachTest(test_attach.ISCSICases, test_attach.AccessCases,
                     test_attach.RecoveryCases, test_attach.LifeCases,
                     TgtTestCase):
 
-    slow_tests = (
-        'test_all_hosts_are_detached',
-        'test_copy_of_a_volume_has_no_export_to_remove',
-        'test_missing_lv_does_not_keep_others_from_being_served',
-        'test_second_attachment_of_a_host_keeps_its_access',
-        'test_snapshot_is_read_and_not_written',
-        'test_two_volumes_whose_names_begin_alike',
-    )
+    slow_tests = (*test_attach.AS_WITH_LIO,
+                  'test_two_volumes_whose_names_begin_alike')
 
     def assert_is(self, volume, path):
         self.assertEqual(

@@ -15,6 +15,8 @@ from tests.fakes import backend
 
 OURS = 'cinder_lvm_driver.driver.LVMVolumeDriver'
 IN_TREE = 'cinder.volume.drivers.lvm.LVMVolumeDriver'
+GIB = backend.GIB
+VOLUME = 'volume-1f2e3d4c-0000-4000-8000-0123456789ab'
 
 
 class CommandTestCase(backend.BackendTestCase):
@@ -38,6 +40,12 @@ class CommandTestCase(backend.BackendTestCase):
         self.config.config(enabled_backends=[
             *(self.config.conf.enabled_backends or ()), name])
         return name
+
+    def add_thin_volume(self):
+        """Add VOLUME of 10 GiB, in a thin pool of 80 GiB, 51 % full."""
+        self.lvm.add('vg-pool', 80 * GIB, segtype='thin-pool', reported={
+            'data_percent': '51.00', 'metadata_percent': '4.00'})
+        self.lvm.add(VOLUME, 10 * GIB, segtype='thin', pool='vg-pool')
 
     @staticmethod
     def printed(function, *arguments, **named):

@@ -18,8 +18,7 @@ from cinder_lvm_driver import timings
 from tests.unit.cmd import base
 
 ROOT = pathlib.Path(__file__).parents[3]
-GIB = base.backend.GIB
-VOLUME = 'volume-1f2e3d4c-0000-4000-8000-0123456789ab'
+GIB = base.GIB
 
 
 class TestMetrics(base.CommandTestCase):
@@ -39,9 +38,7 @@ class TestMetrics(base.CommandTestCase):
                 '\n'.join(lines) + '\n') for sample in family.samples}
 
     def test_thin(self):
-        self.lvm.add('vg-pool', 80 * GIB, segtype='thin-pool', reported={
-            'data_percent': '51.00', 'metadata_percent': '4.00'})
-        self.lvm.add(VOLUME, 10 * GIB, segtype='thin', pool='vg-pool')
+        self.add_thin_volume()
         self.enable()
         values = self.values()
         for key, value in {

@@ -9,8 +9,7 @@ from cinder_lvm_driver.cmd import status
 from cinder_lvm_driver.cmd import survey
 from tests.unit.cmd import base
 
-GIB = base.backend.GIB
-VOLUME = 'volume-1f2e3d4c-0000-4000-8000-0123456789ab'
+GIB = base.GIB
 
 
 class TestStatus(base.CommandTestCase):
@@ -20,16 +19,14 @@ class TestStatus(base.CommandTestCase):
             **{'backend': None, 'json': False, 'watch': False, **form}))
 
     def fill(self):
-        self.lvm.add('vg-pool', 80 * GIB, segtype='thin-pool', reported={
-            'data_percent': '51.00', 'metadata_percent': '4.00'})
-        self.lvm.add(VOLUME, 10 * GIB, segtype='thin', pool='vg-pool')
+        self.add_thin_volume()
         self.lvm.add('root', GIB)
 
     def test_screen(self):
         self.fill()
         name = self.enable()
         with mock.patch.object(survey, 'exports_of', return_value=(
-                survey.Export(lv_name=VOLUME, target='iqn:a', hosts=2,
+                survey.Export(lv_name=base.VOLUME, target='iqn:a', hosts=2,
                               sessions=1),)):
             code, lines = self.status()
         self.assertEqual(0, code)
@@ -41,7 +38,7 @@ class TestStatus(base.CommandTestCase):
                      'metadata [#...................] 4.0 % of 0.00 GiB',
                      'volume thin 1 10.00', 'other linear 1 1.00',
                      'pool thin-pool 1 80.00',
-                     f'{VOLUME} iqn:a 2 1'):
+                     f'{base.VOLUME} iqn:a 2 1'):
             self.assertIn(line, screen)
         self.assertFalse(any(line.startswith('To do') for line in screen))
 
