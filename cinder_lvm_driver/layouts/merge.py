@@ -127,30 +127,56 @@ class Merge:
     def _recover(self, lv: lvm.LogicalVolume, snapshot_name: str,
                  is_wanted: bool) -> None:
         self._under_way.add(lv.name)
-        if self._prevent_merge(snapshot_name):
+        left = self._prevent_merge(snapshot_name)
+        if left is not None and left.is_cow_snapshot:
             LOG.warning('LV %s was not reverted to %s: the merge did not '
                         'begin', lv.name, snapshot_name)
             self._settle(lv, snapshot_name)
             return
         LOG.warning('Completing the interrupted revert of LV %s to %s',
                     lv.name, snapshot_name)
-        self._vg.resume_merge(lv.name)
+        if left is None:
+            self._continue_merge(lv, snapshot_name)
+        else:
+            self._remove_store(left)
         background.start('lvm-revert', functools.partial(
             errors.attempt, _complaint(lv), self._complete, lv,
             snapshot_name, is_wanted))
 
-    def _prevent_merge(self, snapshot_name: str) -> bool:
-        """Keep a merge from beginning; return False if it has begun.
+    def _prevent_merge(self, snapshot_name: str) -> lvm.LogicalVolume | None:
+        """Keep a merge from beginning; return what the snapshot is now.
 
         LVM's command may be waiting for the VG's lock, although the service
         that started it was killed.
+
+        :returns: None if the merge has begun
         """
         try:
             self._vg.delete_tag(snapshot_name, _merge_tag(snapshot_name))
         except lvm.LVMError as exc:
             LOG.debug('Snapshot %s is not there, or is being merged: %s',
                       snapshot_name, exc)
-        return self._vg.find_volume(snapshot_name) is not None
+        return self._vg.find_volume(snapshot_name)
+
+    def _continue_merge(self, lv: lvm.LogicalVolume,
+                        snapshot_name: str) -> None:
+        """Have LVM continue a merge, as after a reboot if necessary.
+
+        From devices that a killed command was changing, LVM (2.03.16) merges
+        as well. But it does not remove all of them afterwards, and a new
+        snapshot of the name cannot be read.
+        """
+        if self._vg.find_unfinished(lv.name, snapshot_name):
+            self._vg.deactivate_lv(lv.name)
+        self._vg.resume_merge(lv.name)
+
+    def _remove_store(self, store: lvm.LogicalVolume) -> None:
+        """Remove what a merge that has ended leaves of its snapshot.
+
+        LVM removes all of its devices only if it is active.
+        """
+        self._vg.activate_lv(store.name)
+        self._vg.delete(store.name)
 
     def _complete(self, lv: lvm.LogicalVolume, snapshot_name: str,
                   is_wanted: bool) -> None:

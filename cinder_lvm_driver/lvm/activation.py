@@ -47,23 +47,33 @@ class Activation(questions.Questions):
             'lvchange', '--yes', '--activate', 'y', '--ignoreactivationskip',
             *map(self._full_name, lv_names))
 
-    def discard_unfinished(self, lvs: types.LogicalVolumes) -> None:
-        """Discard what killed commands have prepared in the kernel.
+    def find_unfinished(self, *lv_names: str) -> Sequence[str]:
+        """Return the devices of LVs that a killed command was changing.
 
         LVM loads the new table of a device, suspends it, commits its metadata
-        and resumes it. It does not replace a table that an earlier command
-        has loaded. LVs that are merging are left out: LVM completes a merge
-        that is in its metadata, with the tables that are loaded.
+        and resumes it.
+
+        :raises errors.KernelSilent: the kernel cannot be asked
+        """
+        own = {naming.device_mapper_name(self.vg_name, name)
+               for name in lv_names}
+        names = [name for name in kernel.devices_of(self.vg_name)
+                 if name in own or _LAYER.sub('', name) in own]
+        return kernel_thin.find_loaded(names) if names else ()
+
+    def discard_unfinished(self, lvs: types.LogicalVolumes) -> None:
+        """Discard the tables that killed commands have loaded.
+
+        LVM does not replace them. LVs that are merging are left out: LVM
+        completes a merge that is in its metadata.
 
         :param lvs: all LVs of the VG
         :raises errors.KernelSilent: the kernel cannot be asked
         :raises privileged.errors.TargetError: LVM is at work in the VG
         """
-        own = {naming.device_mapper_name(self.vg_name, lv.name)
-               for lv in lvs.values() if not lv.is_merging}
-        names = [name for name in kernel.devices_of(self.vg_name)
-                 if name in own or _LAYER.sub('', name) in own]
-        if names and (loaded := kernel_thin.find_loaded(names)):
+        loaded = self.find_unfinished(
+            *(lv.name for lv in lvs.values() if not lv.is_merging))
+        if loaded:
             for name in kernel_thin.clear(self.lock_file(), loaded):
                 LOG.warning('Discarding a table of device %s, which a killed '
                             'command has loaded', name)

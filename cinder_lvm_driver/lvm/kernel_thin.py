@@ -50,7 +50,7 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
 
     :raises errors.KernelSilent: the kernel cannot be asked
     """
-    devices = _stack(naming.device_mapper_name(vg_name, name) + '-tpool')
+    devices = _stack(_pool_device(vg_name, name))
     if not devices or devices[0].target != 'thin-pool':
         return None
     status = devices[0].status.split()
@@ -65,6 +65,11 @@ def thin_pool(vg_name: str, name: str) -> ThinPool | None:
         is_moving=_has_pvmove(vg_name, devices),
         used_percent=dict(zip(('metadata', 'data'), map(_percent, status[1:3]),
                               strict=False)))
+
+
+def _pool_device(vg_name: str, name: str) -> str:
+    return (naming.device_mapper_name(vg_name, name)
+            + snapshot_set.POOL_SUFFIX)
 
 
 def _percent(counts: str) -> float:
@@ -116,6 +121,18 @@ def retake(lock_file: str, members: Sequence[snapshot_set.Member],
     with _asking(f'{len(members)} snapshots'):
         held_ms: int = snapshot_set.retake(lock_file, members, limit_ms)
     return held_ms
+
+
+def count_change(lock_file: str, vg_name: str, pool: str,
+                 transaction_id: int) -> None:
+    """Have a thin pool count a change; see :func:`device_mapper.count_change`.
+
+    :raises errors.KernelSilent: the kernel refuses
+    :raises privileged.errors.TargetError: LVM is at work in the VG
+    """
+    with _asking(pool):
+        device_mapper.count_change(lock_file, _pool_device(vg_name, pool),
+                                   transaction_id)
 
 
 def find_loaded(names: Sequence[str]) -> Sequence[str]:

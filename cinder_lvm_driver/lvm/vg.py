@@ -8,6 +8,7 @@ from cinder_lvm_driver import errors as driver_errors
 from cinder_lvm_driver.lvm import activation
 from cinder_lvm_driver.lvm import command as lvm_command
 from cinder_lvm_driver.lvm import errors
+from cinder_lvm_driver.lvm import kernel_thin
 from cinder_lvm_driver.lvm import names
 from cinder_lvm_driver.lvm import types
 from cinder_lvm_driver import naming
@@ -145,11 +146,22 @@ class LVM(activation.Activation):
 
         LVM keeps that in its metadata, until it next creates an LV in the
         pool. If it has nothing to tell, it refuses to do so and changes
-        nothing.
+        nothing. If the kernel has created a snapshot and not counted that,
+        LVM would ask for the snapshot again for ever.
 
-        :raises errors.ThinPoolOutOfStep: it has nothing to tell
+        :raises errors.KernelSilent: the kernel refuses to count the snapshot
+        :raises errors.ThinPoolOutOfStep: LVM has nothing to tell
         """
-        self._take_next_id(pool)
+        try:
+            self._take_next_id(pool)
+        except errors.ThinIdTaken as exc:
+            LOG.warning('Having the kernel count the last snapshot in thin '
+                        'pool %s, which a killed command has created: %s',
+                        self._full_name(pool), exc)
+            counted = self.get_pool_or_volume(pool).transaction_id
+            kernel_thin.count_change(self.lock_file(), self.vg_name, pool,
+                                     (counted or 0) - 1)
+            self._take_next_id(pool)
 
     def _take_next_id(self, pool: str) -> None:
         """Have the next id of a pool belong to an LV, or be free."""

@@ -104,13 +104,16 @@ def check_names(vg_name: str, layout: layouts_base.Layout) -> None:
 def _resume(vg: lvm.LVM) -> None:
     """Resume the volumes and snapshots that a killed command has left.
 
-    Their hosts wait. A suspended pool is a fault of the back end.
+    Their hosts wait. A suspended pool is a fault of the back end. LVs that
+    are merging are left to the recovery of their reverts.
     """
     lvs = vg.get_volumes()
     errors.attempt(
         f'Devices of VG {vg.vg_name} may have tables that a killed command '
         f'has loaded', vg.discard_unfinished, lvs)
     for lv in vg.get_halted(lvs):
+        if lv.is_merging:
+            continue
         errors.attempt(f'LV {lv.full_name} answers no I/O', vg.resume, lv)
 
 

@@ -2,6 +2,8 @@
 """What the driver asks of the kernel's device-mapper."""
 
 from collections.abc import Iterator, Sequence
+import errno
+import os
 
 from cinder_lvm_driver.privileged import dm_control
 from cinder_lvm_driver.privileged import lvm_lock
@@ -98,6 +100,34 @@ def clear(lock_file: str, names: Sequence[str]) -> Sequence[str]:
             dm_control.ask(control, dm_control.Command.CLEAR,
                            number=answer.number)
     return [answer.name for answer in found]
+
+
+@verbs.entrypoint
+def count_change(lock_file: str, pool: str, transaction_id: int) -> None:
+    """Have a thin pool count a change that the kernel has made.
+
+    LVM first has the kernel create a thin snapshot, and then count that
+    (kernel, Documentation/admin-guide/device-mapper/thin-provisioning.rst,
+    ``set_transaction_id``). If it is killed in between, it asks for the
+    snapshot again for ever, which the kernel refuses.
+
+    :param lock_file: of LVM's lock of the VG
+    :param pool: device-mapper's name of the pool
+    :param transaction_id: of the pool before the change
+    :raises InvalidArgument: nothing was changed
+    :raises VolumeGroupLocked: LVM is at work in the VG
+    :raises OSError: it is no active thin pool that has this transaction id
+    """
+    lock_file = validation.lvm_lock_file(lock_file)
+    validation.own_device_mapper_names([pool])
+    transaction_id = validation.transaction_id(transaction_id)
+    with lvm_lock.held(lock_file), dm_control.opened() as control:
+        device = dm_control.ask(control, dm_control.Command.STATUS, name=pool)
+        if device is None:
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), pool)
+        dm_control.message(
+            control, device.number,
+            f'set_transaction_id {transaction_id} {transaction_id + 1}')
 
 
 def _loaded(control: int, names: Sequence[str]) -> list[dm_control.Answer]:

@@ -37,6 +37,7 @@ _DEVICE_MAPPER_NAME = re.compile(r'[A-Za-z0-9+_.-]{1,127}')
 _LVM_LOCK_FILE = re.compile(r'(/[A-Za-z0-9_+.#@%:=-]+)+/V_[A-Za-z0-9+_.-]+')
 # Kernel, drivers/md/dm-thin-metadata.h: MAX_DEV_ID is (1 << 24) - 1.
 _THIN_ID_LAST = 2 ** 24 - 1
+_TRANSACTION_ID_LAST = 2 ** 63
 _MILLISECONDS_MOST = 60_000
 _CHAP_TEXT = re.compile(r'[\x21-\x7e]{1,255}')  # MAX_USER_LEN, MAX_PASS_LEN
 # The names that tgtd accepts for a target (tgt_target_create in usr/target.c
@@ -146,6 +147,11 @@ def lvm_lock_file(value: object) -> str:
 def thin_id(value: object) -> int:
     """Return the id of a thin LV in its pool."""
     return _number('thin id', value, 0, _THIN_ID_LAST)
+
+
+def transaction_id(value: object) -> int:
+    """Return the number of changes that a thin pool has counted."""
+    return _number('transaction id', value, 0, _TRANSACTION_ID_LAST)
 
 
 def milliseconds(value: object) -> int:

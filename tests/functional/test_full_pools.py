@@ -30,6 +30,8 @@ class FullPoolTestCase(test_attach.AttachTestCase):
         super().setUp()
         self.pool = f'{self.vg_name}/{self.vg_name}-pool'
         self.root.run('lvremove', '-ff', '-y', self.vg_name)
+        # The metadata can then be as small as it may be at all.
+        self.root.run('vgchange', '-qq', '-s', '1M', self.vg_name)
         self.root.run(
             'lvcreate', '-qq', '--type', 'thin-pool', '-L',
             f'{self.pool_mib}M', '--poolmetadatasize', '2M', '-c', '64k',
@@ -131,7 +133,7 @@ class RoomTest(FullPoolTestCase):
         with self.connected(self.attach(volume)) as (_brick, path):
             self.write(path, 'data')
             for _ in range(3):
-                done = self.take_snapshots(60, path)
+                done = self.take_snapshots(150, path)
                 self.assertEqual('up', self.told()['backend_state'])
             self.assertEqual(0, done.code, done.stderr)
         self.assertNotEqual(

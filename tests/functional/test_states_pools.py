@@ -422,6 +422,54 @@ class KilledRemovalTest(PoolTestCase):
         self.check(1)
 
 
+class KilledSnapshotTest(PoolTestCase):
+    """LVM was killed before the kernel had counted a thin snapshot."""
+
+    seconds = 60
+
+    def check(self, message, *, after_reboot=False):
+        volume = self.volume()
+        self.driver.create_volume(volume)
+        self.write(self.device(volume.name), 'ours')
+        wanted = self.checksum(self.device(volume.name))
+        snapshot = self.snapshot(volume)
+        command = ('lvcreate', '--snapshot', '--permission', 'r',
+                   '--setactivationskip', 'y', '--name',
+                   naming.snapshot_lv_name(snapshot.name),
+                   f'{self.vg_name}/{volume.name}')
+        calls = dm_calls(self.root, *command)
+        messages = [number for number, call in calls.items()
+                    if call == 'DM_TARGET_MSG']
+        self.driver.delete_snapshot(snapshot)
+        kill_at(self.root, messages[message], *command)
+        kernel, reported = self.ids()
+        self.assertEqual(kernel + 1, reported)
+        if after_reboot:
+            self.root.run('vgchange', '-an', self.vg_name)
+        self.driver = self.make_driver()
+        self.assert_in_step()
+        self.assert_up(self.driver)
+        self.root.run('lvchange', '-ay', self.device(volume.name))
+        self.assertEqual(wanted, self.checksum(self.device(volume.name)))
+        self.driver.delete_snapshot(snapshot)
+        self.driver.create_snapshot(snapshot)
+        self.driver.delete_snapshot(snapshot)
+        self.driver.delete_volume(volume)
+        self.assertEqual({self.pool_name}, self.lv_names())
+        self.assert_in_step()
+
+    @base.slow
+    def test_before_it_is_created(self):
+        self.check(0)
+
+    def test_before_it_is_counted(self):
+        self.check(1)
+
+    @base.slow
+    def test_reboot(self):
+        self.check(1, after_reboot=True)
+
+
 class DamagedPoolTest(PoolTestCase):
 
     def test_thick_volumes_are_served(self):

@@ -133,3 +133,13 @@ class TestRetake(base.TestCase):
         self.retake.side_effect = daemon.FailedToDropPrivileges('no')
         self.assertRaises(errors.KernelSilent, kernel_thin.retake,
                           '/run/V_vg', [], 5)
+
+
+class TestCountChange(base.TestCase):
+
+    def test_well(self):
+        with mock.patch.object(kernel_thin.device_mapper,
+                               'count_change') as count_change:
+            kernel_thin.count_change('/run/V_vg', 'my-vg', 'pool', 5)
+        count_change.assert_called_once_with(
+            '/run/V_vg', 'my--vg-pool-tpool', 5)

@@ -292,3 +292,19 @@ class TestOrphans(base.TestCase):
             self.assertRaises(errors.ThinIdTaken, self.vg.create_thin_volume,
                               'b', 5, 'pool')
         self.assertNotIn('b', self.lvm.volumes)
+
+    def test_snapshot_that_the_kernel_has_not_counted(self):
+        taken = errors.ThinIdTaken('3 is taken')
+        with (mock.patch.object(self.vg, '_create_thin_volume',
+                                side_effect=[taken, None]) as create,
+              mock.patch.object(self.vg._pools, 'is_blank',
+                                return_value=True),
+              mock.patch.object(self.vg, 'delete'),
+              mock.patch.object(self.vg, 'lock_file',
+                                return_value='/run/V_vg'),
+              mock.patch.object(kernel_thin, 'count_change') as count):
+            before = self.lvm.transaction_id
+            self.vg.settle_pool('pool')
+        self.assertEqual(2, create.call_count)
+        count.assert_called_once_with('/run/V_vg', 'vg', 'pool', before - 1)
+        self.assertIn('3 is taken', self.log.output)

@@ -66,8 +66,7 @@ class TestStack(base.TestCase):
         self.assertRaises(errors.InvalidArgument, device_mapper.stack, name)
 
 
-@ddt.ddt
-class TestLoaded(base.TestCase):
+class ChangeTestCase(base.TestCase):
 
     LOCK = '/run/lock/lvm/V_vg'
 
@@ -80,6 +79,13 @@ class TestLoaded(base.TestCase):
                 (ownership, 'volume_groups', lambda: frozenset({'vg'})),
                 (validation, 'lvm_lock_file', lambda path: path)):
             self.useFixture(fixtures.MockPatchObject(owner, attribute, value))
+
+
+@ddt.ddt
+class TestLoaded(ChangeTestCase):
+
+    def setUp(self):
+        super().setUp()
         for number, name in enumerate(('vg-a', 'vg-b', 'vg-c'), 1):
             self.kernel.add(number, name)
         self.kernel.loaded |= {1, 3}
@@ -103,4 +109,31 @@ class TestLoaded(base.TestCase):
         for verb in (device_mapper.find_loaded,
                      lambda names: device_mapper.clear(self.LOCK, names)):
             self.assertRaises(errors.InvalidArgument, verb, ['vg-a', name])
+        self.assertEqual([], self.kernel.requests)
+
+
+@ddt.ddt
+class TestCountChange(ChangeTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.kernel.add(1, 'vg-pool-tpool', 'thin-pool')
+
+    def test_counted_under_the_lock(self):
+        self.kernel.before = lambda request: self.held.assert_called_with(
+            self.LOCK)
+        device_mapper.count_change(self.LOCK, 'vg-pool-tpool', 7)
+        self.assertEqual(['vg-pool-tpool: set_transaction_id 7 8'],
+                         self.kernel.requests)
+
+    def test_pool_that_is_not_active(self):
+        with self.assertRaisesRegex(OSError, 'vg-gone-tpool'):
+            device_mapper.count_change(self.LOCK, 'vg-gone-tpool', 7)
+
+    @ddt.data(('other-pool-tpool', 7), ('vg-pool-tpool', -1),
+              ('vg-pool-tpool', '7 8'))
+    @ddt.unpack
+    def test_refused(self, name, transaction_id):
+        self.assertRaises(errors.InvalidArgument, device_mapper.count_change,
+                          self.LOCK, name, transaction_id)
         self.assertEqual([], self.kernel.requests)
