@@ -433,6 +433,9 @@ class KilledSnapshotTest(PoolTestCase):
         self.write(self.device(volume.name), 'ours')
         wanted = self.checksum(self.device(volume.name))
         snapshot = self.snapshot(volume)
+        # LVM asks one question more the first time.
+        self.driver.create_snapshot(snapshot)
+        self.driver.delete_snapshot(snapshot)
         command = ('lvcreate', '--snapshot', '--permission', 'r',
                    '--setactivationskip', 'y', '--name',
                    naming.snapshot_lv_name(snapshot.name),

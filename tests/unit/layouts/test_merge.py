@@ -225,6 +225,23 @@ class TestMerge(test_revert.Cases, test_revert.RevertTestCase):
         self.assertEqual('', volume.merging)
         self.assert_reverted()
 
+    def test_merge_with_devices_that_a_killed_command_was_changing(self):
+        self.leave_merging()
+        with mock.patch.object(self.vg, 'find_unfinished',
+                               return_value=['vg-s2']) as find, \
+                mock.patch.object(self.vg, 'deactivate_lv',
+                                  wraps=self.vg.deactivate_lv) as deactivate:
+            self.recover()
+        find.assert_called_once_with('v', 's2')
+        deactivate.assert_called_once_with('v')
+        self.assert_reverted()
+
+    def test_merge_that_has_ended_but_for_the_store(self):
+        self.leave_merging().merging = ''
+        self.lvm.add('s2', 24 * MIB, content='store', active=False)
+        self.recover()
+        self.assert_reverted()
+
     def test_merge_that_cannot_be_looked_at_for_a_while(self):
         self.leave_merging()
         get_volume = self.vg.get_volume

@@ -224,6 +224,12 @@ class TestRecovery(backend.DriverTestCase):
         self.assertFalse(lv.is_suspended)
         self.assertIn(f'Resuming LV vg/{lv.name}', self.log.output)
 
+    def test_suspended_volume_that_is_merging(self):
+        lv = self.lv(self.create(is_suspended=True))
+        lv.merging = 'merging'
+        self.make_driver()
+        self.assertNotIn('Resuming LV', self.log.output)
+
 
 class TestThinRecovery(backend.DriverTestCase):
 
