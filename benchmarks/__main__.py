@@ -26,7 +26,12 @@ DISK, FOLDER = '/dev/vda', '/var/tmp/cinder-lvm-driver'
 SECTIONS = {
     'verbs': 'Verbs',
     'targets': 'Targets',
+    'start': 'Start',
     'deletion': 'Deletion',
+    'copies': 'Copies',
+    'workers': 'Workers',
+    'data_path': 'DataPath',
+    'idle': 'Idle',
 }
 
 

@@ -56,7 +56,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         ours = subjects[figures.OURS]
         rows.append((
             first['what'], str(first['beside']), _number(theirs),
-            _number(ours), f'{figures.percentile_99(ours):.3g}',
+            _number(ours), _percentile_99(ours),
             _number(bare), _counts('processes', theirs, ours, bare),
             _counts('pythons', theirs, ours, bare),
             _ratio(ours, bare), _ratio(theirs, ours)))
@@ -67,6 +67,12 @@ def _number(row: figures.Row | None) -> str:
     value = figures.median(row)
     return _NONE if value is None or row is None else (
         f'{value:.3g} {row["unit"]}')
+
+
+def _percentile_99(row: figures.Row) -> str:
+    """Return the slowest of all but 1 %; of rates, there is no such thing."""
+    return (f'{figures.percentile_99(row):.3g}' if row['unit'] == 's'
+            else _NONE)
 
 
 def _counts(key: str, *rows: figures.Row | None) -> str:
