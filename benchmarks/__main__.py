@@ -25,6 +25,7 @@ DISK, FOLDER = '/dev/vda', '/var/tmp/cinder-lvm-driver'
 # The classes, by section.
 SECTIONS = {
     'verbs': 'Verbs',
+    'parts': 'Parts',
     'targets': 'Targets',
     'start': 'Start',
     'deletion': 'Deletion',

@@ -11,9 +11,10 @@ from tests.functional import fixtures
 from tests.functional import test_images
 from tests.functional import test_moving
 
-_BLOCK = 16 * base.MIB
-# Percent that is data.
-_FILLS = {'sparse': 10, 'full': 100}
+_BLOCK = 8 * base.MIB
+# What is measured is the copy, not the wipe.
+_LAYOUTS = {'thick': {'lvm_type': 'default', 'volume_clear': 'none'},
+            'thin': {'lvm_type': 'thin'}}
 
 
 class Copies(section.Section):
@@ -27,35 +28,30 @@ class Copies(section.Section):
         cls.other = cls.enterClassContext(fixtures.volume_group(
             cls.root, f'{cls.vg_name}-other', cls.pv_sizes))
 
-    def measure(self, size, rounds, in_tree_rounds):
+    def measure(self, layout, size, image_mib, percent, rounds,
+                in_tree_rounds):
+        """Copy an image of which some percent is data, in a larger volume."""
         self.service = test_images.ImageService()
         # Images can be larger than the memory that holds its default.
         folder = fixtures.path_of('conversion')
         self.root.run('install', '-d', '-o', 'cinder', folder)
         base.CONF.set_override('image_conversion_dir', folder)
-        # What is measured is the copy, not the wipe.
-        thick = {'lvm_type': 'default', 'volume_clear': 'none'}
-        self.there = self.make_driver(volume_group=self.other, **thick)
-        kinds = {'thick': self.drivers(in_tree_rounds, **thick),
-                 'thin': self.drivers(in_tree_rounds)}
-        for fill, percent in _FILLS.items():
-            path = self.image(size, percent)
-            image_id = self.service.add(path, 'raw')
-            for _name, subject in self.turns(rounds, in_tree_rounds,
-                                             warm_up=False):
-                for kind, drivers in kinds.items():
-                    self.copy(drivers, subject, f'{kind}, {fill}', size,
-                              image_id)
-            self.root.run('rm', path)
+        self.there = self.make_driver(volume_group=self.other,
+                                      **_LAYOUTS['thick'])
+        drivers = self.drivers(in_tree_rounds, **_LAYOUTS[layout])
+        image_id = self.service.add(self.image(image_mib, percent), 'raw')
+        kind = f'{layout}, {percent} % data'
+        for _name, subject in self.turns(rounds, in_tree_rounds,
+                                         warm_up=False):
+            self.copy(drivers, subject, kind, size, image_id)
 
-    def image(self, size, percent):
-        """Return the path of a new raw image of some GiB."""
-        path = self.file(f'image-{percent}')
+    def image(self, mib, percent):
+        """Return the path of a new raw image."""
+        path = self.file('image')
         data = os.urandom(_BLOCK)
         with open(path, 'r+b') as file:
-            file.truncate(size * base.GIB)
-            for offset in range(0, size * base.GIB,
-                                _BLOCK * 100 // percent):
+            file.truncate(mib * base.MIB)
+            for offset in range(0, mib * base.MIB, _BLOCK * 100 // percent):
                 file.seek(offset)
                 file.write(data)
             os.fsync(file.fileno())

@@ -33,6 +33,7 @@ class DataPath(section.Section):
         super().setUpClass()
 
     def measure(self, volumes, rounds, seconds):
+        """Compare the ways, with several numbers of volumes at once."""
         targets.start_tgtd(type(self))
         with contextlib.ExitStack() as stack:
             paths = {}
@@ -40,12 +41,15 @@ class DataPath(section.Section):
                 driver = self.make_driver(lvm_type='default',
                                           volume_clear='none', **settings)
                 paths[way] = [self.attached(stack, driver, self.written())
-                              for _ in range(volumes)]
+                              for _ in range(max(volumes))]
             paths[section.BARE] = [self.device(self.written().name)
-                                   for _ in range(volumes)]
+                                   for _ in range(max(volumes))]
             for _ in range(rounds):
-                for pattern in _PATTERNS:
-                    self.compare(pattern, paths, seconds)
+                for count in volumes:
+                    for pattern in _PATTERNS:
+                        self.compare(pattern, {way: disks[:count] for
+                                               way, disks in paths.items()},
+                                     seconds)
 
     def written(self):
         """Return a small volume that is full of data."""
@@ -72,7 +76,7 @@ class DataPath(section.Section):
         report = json.loads(self.root.run(
             'fio', '--ioengine=libaio', '--direct=1', f'--rw={operation}',
             f'--bs={block_size}', f'--iodepth={depth}', '--time_based',
-            f'--runtime={seconds}', '--ramp_time=1', '--group_reporting',
+            f'--runtime={seconds}', '--group_reporting',
             '--output-format=json',
             *(word for number, disk in enumerate(disks)
               for word in (f'--name=job{number}', f'--filename={disk}'))))

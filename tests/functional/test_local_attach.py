@@ -187,11 +187,16 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
 
     @base.slow
     def test_encrypted_volume_has_a_target(self):
-        volume = self.create(encryption_key_id=str(uuid.uuid4()))
-        self.store(volume, self.driver.create_export(
-            self.context, volume, self.node))
+        """With a driver whose node is this machine, by its own names."""
+        driver = self.make_driver(**self.settings)
+        plain = self.serve(self.create(), driver)
+        self.assertEqual('local', self.attach(plain, driver)[
+            'driver_volume_type'])
+        self.assertFalse(self.detach(plain, self.connector, driver))
+        volume = self.serve(
+            self.create(encryption_key_id=str(uuid.uuid4())), driver)
         self.assertEqual(1, len(self.targets()))
-        connection = self.attach(volume, **NODE)
+        connection = self.attach(volume, driver)
         self.assertTrue(connection['data']['encrypted'])
         with self.connected(connection) as (_brick, path):
             with self.decrypted(volume, connection, path) as clear:
@@ -200,7 +205,7 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
             self.root.run('cryptsetup', 'isLuks', self.device(volume.name))
             with self.decrypted(volume, connection, path) as clear:
                 self.assertEqual(written, self.checksum(clear))
-        self.assertFalse(self.detach(volume, self.node))
+        self.assertFalse(self.detach(volume, self.connector, driver))
         self.assert_here_only()
 
     @contextlib.contextmanager

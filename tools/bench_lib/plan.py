@@ -59,9 +59,19 @@ def _idle(others: int, *, only_full: bool = False) -> Run:
             'in_tree_reports': 60}, only_full=only_full)
 
 
+def _copies(layout: str, percent: int, *, only_full: bool = False) -> Run:
+    return Run(name=f'copies-{layout}-{percent}', section='copies',
+               arguments={
+                   'layout': layout, 'percent': percent, 'size': 1,
+                   'image_mib': 256, 'rounds': 1, 'in_tree_rounds': 1}, more={
+                       'size': 10, 'image_mib': 10240, 'rounds': 3,
+                       'in_tree_rounds': 3}, only_full=only_full)
+
+
 # The most important first.
 RUNS = (
     _verbs(0),
+    Run(name='parts', section='parts', arguments={'rounds': 5}),
     _verbs(100),
     _targets(0),
     _targets(100),
@@ -72,19 +82,17 @@ RUNS = (
     Run(name='deletion', section='deletion', arguments={
         'sizes': [1, 10], 'rounds': 2, 'in_tree_rounds': 1}, more={
             'sizes': [1, 10, 100], 'rounds': 5}),
-    Run(name='copies', section='copies', arguments={
-        'size': 1, 'rounds': 2, 'in_tree_rounds': 1}, more={
-            'size': 10, 'rounds': 3, 'in_tree_rounds': 3}),
-    Run(name='data-path-1', section='data_path', arguments={
-        'volumes': 1, 'rounds': 3, 'seconds': 2}, more={
+    _copies('thick', 100),
+    _copies('thick', 10),
+    Run(name='data-path', section='data_path', arguments={
+        'volumes': [1, 4], 'rounds': 3, 'seconds': 1}, more={
             'rounds': 5, 'seconds': 20}),
     _idle(100),
+    _copies('thin', 10, only_full=True),
     _verbs(1000, only_full=True),
     _verbs(4000, only_full=True),
     _targets(300, only_full=True),
     _start(100, only_full=True),
     _start(300, only_full=True),
-    Run(name='data-path-4', section='data_path', arguments={
-        'volumes': 4, 'rounds': 5, 'seconds': 20}, only_full=True),
     _idle(1000, only_full=True),
 )
