@@ -41,9 +41,9 @@ class Copies(section.Section):
         drivers = self.drivers(in_tree_rounds, **_LAYOUTS[layout])
         image_id = self.service.add(self.image(image_mib, percent), 'raw')
         kind = f'{layout}, {percent} % data'
-        for _name, subject in self.turns(rounds, in_tree_rounds,
-                                         warm_up=False):
-            self.copy(drivers, subject, kind, size, image_id)
+        # The first round also allocates the blocks below the loop devices.
+        for name, subject in self.turns(rounds, in_tree_rounds):
+            self.copy(drivers, name, subject, kind, size, image_id)
 
     def image(self, mib, percent):
         """Return the path of a new raw image."""
@@ -63,11 +63,11 @@ class Copies(section.Section):
         self.root.run('install', '-o', 'cinder', '/dev/null', path)
         return path
 
-    def copy(self, drivers, subject, kind, size, image_id):
+    def copy(self, drivers, name, subject, kind, size, image_id):
         """Fill a volume with an image, upload it, clone it and move it."""
-        bare = subject == section.BARE
+        bare = name == section.BARE
         ours = drivers[section.OURS]
-        driver = ours if bare else drivers[subject]
+        driver = ours if bare else drivers[name]
         image = self.service.images[image_id]['path']
         volume, clone = self.typed(size), self.typed(size)
         device, upload = self.device(volume.name), self.file('upload')
