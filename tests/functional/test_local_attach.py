@@ -198,32 +198,32 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
         self.assertEqual(1, len(self.targets()))
         connection = self.attach(volume, driver)
         self.assertTrue(connection['data']['encrypted'])
-        with self.connected(connection) as (_brick, path):
-            with self.decrypted(volume, connection, path) as clear:
-                self.write(clear, 'secret')
-                written = self.checksum(clear)
-            self.root.run('cryptsetup', 'isLuks', self.device(volume.name))
-            with self.decrypted(volume, connection, path) as clear:
-                self.assertEqual(written, self.checksum(clear))
+        with self.decrypted(volume, connection) as clear:
+            self.write(clear, 'secret')
+            written = self.checksum(clear)
+        self.root.run('cryptsetup', 'isLuks', self.device(volume.name))
+        with self.decrypted(volume, connection) as clear:
+            self.assertEqual(written, self.checksum(clear))
         self.assertFalse(self.detach(volume, self.connector, driver))
         self.assert_here_only()
 
     @contextlib.contextmanager
-    def decrypted(self, volume, connection, path):
-        """Give the clear side of a connected volume, as Nova opens it."""
+    def decrypted(self, volume, connection):
+        """Have a volume connected; give its clear side, as Nova opens it."""
         key = symmetric_key.SymmetricKey('AES', 256, bytes(range(32)))
         manager = types.SimpleNamespace(get=lambda context, key_id: key)
         settings = {'provider': 'luks', 'control_location': 'front-end'}
-        encryptor = encryptors.get_volume_encryptor(
-            utils.get_root_helper(), keymgr=manager,
-            connection_info={**connection, 'data': {
-                **connection['data'], 'device_path': path}},
-            encryption_key_id=volume.encryption_key_id, **settings)
-        encryptor.attach_volume(self.context, **settings)
-        try:
-            yield f'/dev/mapper/{encryptor.dev_name}'
-        finally:
-            encryptor.detach_volume()
+        with self.connected(connection) as (_brick, path):
+            encryptor = encryptors.get_volume_encryptor(
+                utils.get_root_helper(), keymgr=manager,
+                connection_info={**connection, 'data': {
+                    **connection['data'], 'device_path': path}},
+                encryption_key_id=volume.encryption_key_id, **settings)
+            encryptor.attach_volume(self.context, **settings)
+            try:
+                yield f'/dev/mapper/{encryptor.dev_name}'
+            finally:
+                encryptor.detach_volume()
 
     @base.slow
     def test_snapshot_is_read_and_not_written(self):

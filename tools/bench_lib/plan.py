@@ -55,8 +55,8 @@ def _start(attached: int, *, only_full: bool = False) -> Run:
 
 def _idle(others: int, *, only_full: bool = False) -> Run:
     return Run(name=f'idle-{others}', section='idle', arguments={
-        'others': others, 'reports': 60, 'in_tree_reports': 3}, more={
-            'in_tree_reports': 60}, only_full=only_full)
+        'others': others, 'reports': 20, 'in_tree_reports': 2}, more={
+            'reports': 60, 'in_tree_reports': 60}, only_full=only_full)
 
 
 def _copies(layout: str, percent: int, *, only_full: bool = False) -> Run:
@@ -71,23 +71,24 @@ def _copies(layout: str, percent: int, *, only_full: bool = False) -> Run:
 # The most important first.
 RUNS = (
     _verbs(0),
-    Run(name='parts', section='parts', arguments={'rounds': 5}),
     _verbs(100),
     _targets(0),
     _targets(100),
     _start(10),
     Run(name='workers', section='workers', arguments={
-        'workers': 16, 'pairs': 2, 'rounds': 2, 'in_tree_rounds': 0}, more={
+        'workers': 16, 'pairs': 1, 'rounds': 1, 'in_tree_rounds': 0}, more={
             'pairs': 10, 'rounds': 5, 'in_tree_rounds': 1}),
     Run(name='deletion', section='deletion', arguments={
         'sizes': [1, 10], 'rounds': 2, 'in_tree_rounds': 1}, more={
             'sizes': [1, 10, 100], 'rounds': 5}),
-    _copies('thick', 100),
     _copies('thick', 10),
     Run(name='data-path', section='data_path', arguments={
-        'volumes': [1, 4], 'rounds': 3, 'seconds': 1}, more={
-            'rounds': 5, 'seconds': 20}),
+        'volumes': [1], 'rounds': 3, 'seconds': 1}, more={
+            'volumes': [1, 4], 'rounds': 5, 'seconds': 20}),
     _idle(100),
+    Run(name='parts', section='parts', arguments={'rounds': 5},
+        only_full=True),
+    _copies('thick', 100, only_full=True),
     _copies('thin', 10, only_full=True),
     _verbs(1000, only_full=True),
     _verbs(4000, only_full=True),
