@@ -25,8 +25,14 @@ DISK, FOLDER = '/dev/vda', '/var/tmp/cinder-lvm-driver'
 # The classes, by section.
 SECTIONS = {
     'verbs': 'Verbs',
+    'parts': 'Parts',
     'targets': 'Targets',
+    'start': 'Start',
     'deletion': 'Deletion',
+    'copies': 'Copies',
+    'workers': 'Workers',
+    'data_path': 'DataPath',
+    'idle': 'Idle',
 }
 
 

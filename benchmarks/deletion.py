@@ -15,12 +15,12 @@ class Deletion(section.Section):
     def measure(self, sizes, rounds, in_tree_rounds):
         drivers = self.drivers(in_tree_rounds, lvm_type='default')
         for size in sizes:
-            for number in range(rounds):
-                for name in self.subjects(number < in_tree_rounds):
-                    if name == section.BARE:
-                        self.rename_and_wipe(size)
-                    else:
-                        self.delete(drivers[name], name, size)
+            for name, _subject in self.turns(rounds, in_tree_rounds,
+                                             warm_up=False):
+                if name == section.BARE:
+                    self.rename_and_wipe(size)
+                else:
+                    self.delete(drivers[name], name, size)
 
     def delete(self, driver, name, size):
         """Delete a volume, and wait until its space is free."""

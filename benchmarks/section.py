@@ -2,8 +2,11 @@
 """What the sections of a benchmark have in common."""
 
 import contextlib
+from unittest import mock
 
+from benchmarks import population
 from tests.functional import base
+from tests.functional import initiator
 
 # Who does it: drivers, or commands without a driver.
 OURS, THEIRS, BARE = 'this driver', 'in-tree', 'bare'
@@ -33,23 +36,18 @@ class Section(base.TestCase):
                 base.in_tree.LVMVolumeDriver, **settings)
         return found
 
-    def turns(self, drivers, rounds, in_tree_rounds):
+    @staticmethod
+    def turns(rounds, in_tree_rounds, *, warm_up=True):
         """Yield who is next and the name to record it under.
 
-        Daemons start in the first round: it is not recorded, under None.
+        :param in_tree_rounds: in how many the in-tree driver takes part
+        :param warm_up: whether a round comes first that is not recorded,
+            under None, in which daemons start
         """
-        for number in range(rounds + 1):
-            for each in self.subjects(0 < number <= in_tree_rounds):
-                if each in drivers or each == BARE:
-                    yield each, each if number else None
-
-    @staticmethod
-    def subjects(in_tree):
-        """Return whose turn it is in a round.
-
-        :param in_tree: whether it is also that of the in-tree driver
-        """
-        return (OURS, THEIRS, BARE) if in_tree else (OURS, BARE)
+        for number in range(0 if warm_up else 1, rounds + 1):
+            in_tree = 0 < number <= in_tree_rounds
+            for each in (OURS, THEIRS, BARE) if in_tree else (OURS, BARE):
+                yield each, each if number else None
 
     def recording(self, what, subject, beside):
         """Return a context that is recorded; not for subject None."""
@@ -57,7 +55,31 @@ class Section(base.TestCase):
             return contextlib.nullcontext()
         return self.recorder.measured(what, subject, beside)
 
-    def store(self, volume, update):
-        """Keep what Cinder would store in its database."""
+    def export(self, driver, volume, connector):
+        """Export a volume, and keep what Cinder would store of it."""
+        if hasattr(driver.target_driver, 'db'):
+            # Replaces Cinder's database, which the in-tree target reads.
+            driver.target_driver.db = mock.Mock(
+                volume_get=lambda context, volume_id: volume)
+        update = driver.create_export(self.context, volume, connector)
         for key, value in (update or {}).items():
             setattr(volume, key, value)
+
+    def attached(self, stack, driver, volume):
+        """Attach a volume to this machine until a stack ends.
+
+        :return: the path of the disk
+        """
+        host = initiator.Host()
+        connector = host.connector()
+        self.export(driver, volume, connector)
+        stack.callback(driver.remove_export, self.context, volume)
+        connection = driver.initialize_connection(volume, connector)
+        stack.callback(driver.terminate_connection, volume, connector)
+        return stack.enter_context(host.connected(connection))[1]
+
+    def populated(self, count):
+        """Add volumes to the VG, as ``population.fill``; return them."""
+        return [self.volume(id=name.removeprefix('volume-'))
+                for name in population.fill(
+                    self.root, self.vg_name, f'{self.vg_name}-pool', count)]

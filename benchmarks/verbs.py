@@ -2,7 +2,6 @@
 """The operations on thin volumes, stats and the list of manageable volumes."""
 
 from benchmarks import bare
-from benchmarks import population
 from benchmarks import section
 from tests.functional import base
 
@@ -19,10 +18,9 @@ class Verbs(section.Section):
     def measure(self, others, rounds, in_tree_rounds, most_listed_in_tree):
         self.most_listed_in_tree = most_listed_in_tree
         drivers = self.drivers(in_tree_rounds)
-        population.fill(self.root, self.vg_name, f'{self.vg_name}-pool',
-                        others)
+        self.populated(others)
         drivers[section.BARE] = bare.Bare(self.root, self.vg_name)
-        for name, subject in self.turns(drivers, rounds, in_tree_rounds):
+        for name, subject in self.turns(rounds, in_tree_rounds):
             self.live(drivers[name], subject, others)
 
     def live(self, driver, subject, others):

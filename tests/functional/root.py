@@ -51,6 +51,7 @@ class Agent:
     def __init__(self, stream):
         self._stream = stream
         self._watch = CommandLines()
+        self._traces = False
 
     def serve(self):
         """Answer requests, one line of JSON each."""
@@ -103,14 +104,21 @@ class Agent:
 
         What udev starts when a device comes or goes is left out.
         """
-        for event in 'exec', 'fork':
-            _write(f'{TRACING}/events/sched/sched_process_{event}/enable',
-                   '1' if on else '0')
-        if on:
-            _write(f'{TRACING}/trace', '')
-            return []
-        with open(f'{TRACING}/trace') as file:
-            return _executed(file)
+        _write(f'{TRACING}/tracing_on', '0')
+        if not on:
+            with open(f'{TRACING}/trace') as file:
+                return _executed(file)
+        if not self._traces:
+            # Once only: each change patches the code of the running kernel,
+            # of which one that is emulated with several processors dies
+            # sooner or later (Linux 6.12, QEMU 7.2).
+            for event in 'exec', 'fork':
+                _write(f'{TRACING}/events/sched/sched_process_{event}/enable',
+                       '1')
+            self._traces = True
+        _write(f'{TRACING}/trace', '')
+        _write(f'{TRACING}/tracing_on', '1')
+        return []
 
 
 class CommandLines(threading.Thread):

@@ -2,11 +2,16 @@
 """Volumes that a host on the storage node attaches without a target."""
 
 import contextlib
+import types
 from unittest import mock
+import uuid
 
+from castellan.common.objects import symmetric_key
 from cinder import exception
+from cinder import utils
 from cinder.volume.drivers import lvm as in_tree
 from cinder.volume import volume_utils
+from os_brick import encryptors
 
 from tests.functional import base
 from tests.functional import test_attach
@@ -179,6 +184,46 @@ class ThinLocalAttachTest(LocalCases, LocalAttachTestCase):
                                     target_helper='lioadm')
         self.detach(volume, self.node, upstream)
         self.assertEqual(before, self.checksum(self.device(volume.name)))
+
+    @base.slow
+    def test_encrypted_volume_has_a_target(self):
+        """With a driver whose node is this machine, by its own names."""
+        driver = self.make_driver(**self.settings)
+        plain = self.serve(self.create(), driver)
+        self.assertEqual('local', self.attach(plain, driver)[
+            'driver_volume_type'])
+        self.assertFalse(self.detach(plain, self.connector, driver))
+        volume = self.serve(
+            self.create(encryption_key_id=str(uuid.uuid4())), driver)
+        self.assertEqual(1, len(self.targets()))
+        connection = self.attach(volume, driver)
+        self.assertTrue(connection['data']['encrypted'])
+        with self.decrypted(volume, connection) as clear:
+            self.write(clear, 'secret')
+            written = self.checksum(clear)
+        self.root.run('cryptsetup', 'isLuks', self.device(volume.name))
+        with self.decrypted(volume, connection) as clear:
+            self.assertEqual(written, self.checksum(clear))
+        self.assertFalse(self.detach(volume, self.connector, driver))
+        self.assert_here_only()
+
+    @contextlib.contextmanager
+    def decrypted(self, volume, connection):
+        """Have a volume connected; give its clear side, as Nova opens it."""
+        key = symmetric_key.SymmetricKey('AES', 256, bytes(range(32)))
+        manager = types.SimpleNamespace(get=lambda context, key_id: key)
+        settings = {'provider': 'luks', 'control_location': 'front-end'}
+        with self.connected(connection) as (_brick, path):
+            encryptor = encryptors.get_volume_encryptor(
+                utils.get_root_helper(), keymgr=manager,
+                connection_info={**connection, 'data': {
+                    **connection['data'], 'device_path': path}},
+                encryption_key_id=volume.encryption_key_id, **settings)
+            encryptor.attach_volume(self.context, **settings)
+            try:
+                yield f'/dev/mapper/{encryptor.dev_name}'
+            finally:
+                encryptor.detach_volume()
 
     @base.slow
     def test_snapshot_is_read_and_not_written(self):

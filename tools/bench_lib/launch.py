@@ -73,7 +73,8 @@ def measure(run: plan.Run, venv: str, full: bool) -> dict[str, Any]:
                    'arguments': run.values(full)}, file)
     began, load_before = time.time(), os.getloadavg()[0]
     status = subprocess.run(programs.testvm(
-        venv, 'benchmarks', settings, '--disk', DISK, memory=MEMORY_MIB,
+        venv, 'benchmarks', settings, '--disk', DISK, '--cpus', '1',
+        memory=MEMORY_MIB,
         timeout=FULL_TIMEOUT if full else TIMEOUT, share=folder,
         kernel=None), cwd=programs.TREE, stdin=subprocess.DEVNULL).returncode
     if status:

@@ -32,26 +32,68 @@ class Run:
         return {**self.arguments, **(self.more if full else {})}
 
 
-def _verbs(others: int, *, rounds: int, only_full: bool = False) -> Run:
+def _verbs(others: int, *, only_full: bool = False) -> Run:
     # The in-tree driver runs several commands for each LV that it lists.
     return Run(name=f'verbs-{others or 1}', section='verbs', arguments={
-        'others': others, 'rounds': rounds, 'in_tree_rounds': 1,
+        'others': others, 'rounds': 3, 'in_tree_rounds': 1,
         'most_listed_in_tree': 20}, more={
             'rounds': 20, 'in_tree_rounds': 5, 'most_listed_in_tree': 1000},
         only_full=only_full)
 
 
+def _targets(others: int, *, only_full: bool = False) -> Run:
+    return Run(name=f'targets-{others or 1}', section='targets', arguments={
+        'others': others, 'rounds': 3, 'in_tree_rounds': 1}, more={
+            'rounds': 20, 'in_tree_rounds': 5}, only_full=only_full)
+
+
+def _start(attached: int, *, only_full: bool = False) -> Run:
+    return Run(name=f'start-{attached}', section='start', arguments={
+        'attached': attached, 'rounds': 2, 'in_tree_rounds': 1}, more={
+            'rounds': 10, 'in_tree_rounds': 3}, only_full=only_full)
+
+
+def _idle(others: int, *, only_full: bool = False) -> Run:
+    return Run(name=f'idle-{others}', section='idle', arguments={
+        'others': others, 'reports': 20, 'in_tree_reports': 2}, more={
+            'reports': 60, 'in_tree_reports': 60}, only_full=only_full)
+
+
+def _copies(layout: str, percent: int, *, only_full: bool = False) -> Run:
+    return Run(name=f'copies-{layout}-{percent}', section='copies',
+               arguments={
+                   'layout': layout, 'percent': percent, 'size': 1,
+                   'image_mib': 256, 'rounds': 1, 'in_tree_rounds': 1}, more={
+                       'size': 10, 'image_mib': 10240, 'rounds': 3,
+                       'in_tree_rounds': 3}, only_full=only_full)
+
+
 # The most important first.
 RUNS = (
-    _verbs(0, rounds=3),
-    Run(name='targets', section='targets', arguments={
-        'rounds': 3, 'in_tree_rounds': 1}, more={
-            'rounds': 20, 'in_tree_rounds': 5}),
+    _verbs(0),
+    _verbs(100),
+    _targets(0),
+    _targets(100),
+    _start(10),
+    Run(name='workers', section='workers', arguments={
+        'workers': 16, 'pairs': 1, 'rounds': 1, 'in_tree_rounds': 0}, more={
+            'pairs': 10, 'rounds': 5, 'in_tree_rounds': 1}),
     Run(name='deletion', section='deletion', arguments={
-        'sizes': [1], 'rounds': 2, 'in_tree_rounds': 1}, more={
+        'sizes': [1, 10], 'rounds': 2, 'in_tree_rounds': 1}, more={
             'sizes': [1, 10, 100], 'rounds': 5}),
-    _verbs(20, rounds=2),
-    _verbs(1000, rounds=2),
-    _verbs(100, rounds=2, only_full=True),
-    _verbs(4000, rounds=2, only_full=True),
+    _copies('thick', 10),
+    Run(name='data-path', section='data_path', arguments={
+        'volumes': [1], 'rounds': 3, 'seconds': 1}, more={
+            'volumes': [1, 4], 'rounds': 5, 'seconds': 20}),
+    _idle(100),
+    Run(name='parts', section='parts', arguments={'rounds': 5},
+        only_full=True),
+    _copies('thick', 100, only_full=True),
+    _copies('thin', 10, only_full=True),
+    _verbs(1000, only_full=True),
+    _verbs(4000, only_full=True),
+    _targets(300, only_full=True),
+    _start(100, only_full=True),
+    _start(300, only_full=True),
+    _idle(1000, only_full=True),
 )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plots of the results, as SVG: ``python -m bench_lib.plots FOLDER``."""
 
+from collections.abc import Container
 import io
 import os
 import statistics
@@ -19,12 +20,23 @@ matplotlib.rcParams.update({
     'axes.spines.top': False, 'axes.spines.right': False})
 _COLOURS = {figures.THEIRS: '#a8541f', figures.OURS: '#35618f',
             figures.BARE: '#8a8a8a'}
+# File, title, label of the values, sections and the unit of their rows.
+_PLOTS = (
+    ('verbs', 'Operations on thin volumes, and the number of other LVs',
+     'seconds', ('verbs',), 's'),
+    ('targets', 'Attach and detach, and the number of other targets; start, '
+     'and the number of attached volumes', 'seconds', ('targets', 'start'),
+     's'),
+    ('copies', 'Copies, and the size in GiB', 'seconds', ('copies',), 's'),
+    ('data-path', 'fio on attached disks, and the number of volumes',
+     'requests per second', ('data_path',), '1/s'),
+)
 _LICENCE = '<!-- SPDX-License-Identifier: Apache-2.0 -->\n'
 
 
-def bars(path: str, title: str,
+def bars(path: str, title: str, label: str,
          groups: dict[str, dict[str, float]]) -> None:
-    """Draw the seconds of each operation, a bar for each subject."""
+    """Draw the medians of each quantity, a bar for each subject."""
     if not groups:
         return
     height = 0.8 / len(_COLOURS)
@@ -41,7 +53,7 @@ def bars(path: str, title: str,
                     list(groups))
     axes.set_xscale('log')
     axes.invert_yaxis()
-    axes.set_xlabel('seconds, median')
+    axes.set_xlabel(label)
     axes.set_title(title, fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
@@ -59,27 +71,25 @@ def _save(figure: Any, path: str) -> None:
     plt.close(figure)
 
 
-def _medians(results: dict[str, Any],
-             section: str) -> dict[str, dict[str, float]]:
-    """Return the seconds of a section, by operation and subject."""
+def _medians(results: dict[str, Any], sections: Container[str],
+             unit: str) -> dict[str, dict[str, float]]:
+    """Return the medians in a unit of sections, by quantity and subject."""
     groups: dict[str, dict[str, float]] = {}
     for run in plan.RUNS:
-        if run.section == section and run.name in results:
+        if run.section in sections and run.name in results:
             for row in results[run.name]['rows']:
-                groups.setdefault(f'{row["what"]}, {row["beside"]}', {})[
-                    row['subject']] = statistics.median(row['values'])
+                if row['unit'] == unit:
+                    groups.setdefault(f'{row["what"]}, {row["beside"]}', {})[
+                        row['subject']] = statistics.median(row['values'])
     return groups
 
 
 def main(folder: str) -> None:
     """Draw all plots of the results in a folder."""
     results = figures.read(folder)
-    for section, title in (
-            ('verbs', 'Operations on thin volumes, beside a number of other '
-                      'LVs'),
-            ('targets', 'Attach and detach with LIO')):
-        bars(os.path.join(folder, f'{section}.svg'), title,
-             _medians(results, section))
+    for name, title, label, sections, unit in _PLOTS:
+        bars(os.path.join(folder, f'{name}.svg'), title, f'{label}, median',
+             _medians(results, sections, unit))
 
 
 if __name__ == '__main__':

@@ -48,7 +48,7 @@ def _facts(found: dict[str, Any]) -> str:
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the cells of a table."""
+    """Return the cells of a table, without columns that hold nothing."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for first, subjects in figures.by_subject(found['rows']):
         bare = subjects.get(figures.BARE)
@@ -56,17 +56,27 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         ours = subjects[figures.OURS]
         rows.append((
             first['what'], str(first['beside']), _number(theirs),
-            _number(ours), f'{figures.percentile_99(ours):.3g}',
+            _number(ours), _percentile_99(ours),
             _number(bare), _counts('processes', theirs, ours, bare),
             _counts('pythons', theirs, ours, bare),
             _ratio(ours, bare), _ratio(theirs, ours)))
-    return rows
+    columns = [column for column in zip(*rows, strict=True)
+               if set(' / '.join(column[1:]).split(' / ')) != {_NONE}]
+    return list(zip(*columns, strict=True))
 
 
 def _number(row: figures.Row | None) -> str:
     value = figures.median(row)
-    return _NONE if value is None or row is None else (
-        f'{value:.3g} {row["unit"]}')
+    if value is None or row is None:
+        return _NONE
+    digits = '.3g' if abs(value) < 1000 else '.0f'
+    return f'{value:{digits}} {row["unit"]}'.rstrip()
+
+
+def _percentile_99(row: figures.Row) -> str:
+    """Return the slowest of all but 1 %; of rates, there is no such thing."""
+    return (f'{figures.percentile_99(row):.3g}' if row['unit'] == 's'
+            else _NONE)
 
 
 def _counts(key: str, *rows: figures.Row | None) -> str:

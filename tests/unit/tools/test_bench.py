@@ -19,13 +19,13 @@ from cloud_lib import programs
 
 
 def _row(subject, values, **more):
-    return {'what': 'clone', 'subject': subject, 'beside': 20, 'unit': 's',
+    return {'what': 'clone', 'subject': subject, 'beside': 100, 'unit': 's',
             'values': values, **more}
 
 
-_RESULTS = {'verbs-20': {
+_RESULTS = {'verbs-100': {
     'facts': {'Linux': '6.12', 'LVM': '2.03.16'},
-    'arguments': {'others': 20},
+    'arguments': {'others': 100},
     'rows': [_row('this driver', [2.0, 3.0, 4.0], processes=[2, 2, 2],
                   pythons=[0, 0, 0]),
              _row('in-tree', [30.0], processes=[12], pythons=[4]),
@@ -61,6 +61,25 @@ class TestPlan(testtools.TestCase):
             self.assertRaises(SystemExit, launch.parse, ['--only', 'all'])
 
 
+class TestTurns(testtools.TestCase):
+
+    def turns(self, **how):
+        # It needs root's agent when it is run, but not before.
+        section = importlib.import_module('benchmarks.section').Section
+        return [*section.turns(2, 1, **how)]
+
+    def test_recorded_rounds(self):
+        self.assertEqual(
+            [(each, each) for each in ('this driver', 'in-tree', 'bare',
+                                       'this driver', 'bare')],
+            self.turns(warm_up=False))
+
+    def test_first_round_starts_daemons(self):
+        self.assertEqual(
+            [('this driver', None), ('bare', None),
+             *self.turns(warm_up=False)], self.turns())
+
+
 class TestFigures(testtools.TestCase):
 
     def setUp(self):
@@ -91,18 +110,29 @@ class TestTables(testtools.TestCase):
 
     def test_terminal(self):
         _empty, facts, head, row = tables.text(_RESULTS).splitlines()
-        self.assertEqual('verbs-20: Linux 6.12, LVM 2.03.16', facts)
+        self.assertEqual('verbs-100: Linux 6.12, LVM 2.03.16', facts)
         self.assertIn('ours / bare', head)
         self.assertEqual(
-            'clone 20 30 s 3 s 4 2.5 s 12 / 2 / 2 4 / 0 / 0 1.20 10.00',
+            'clone 100 30 s 3 s 4 2.5 s 12 / 2 / 2 4 / 0 / 0 1.20 10.00',
             ' '.join(row.split()))
+
+    def test_rates(self):
+        """They have no p99; columns that hold nothing are left out."""
+        rows = [_row(subject, [1000.0, 2000.0], unit='1/s')
+                for subject in ('this driver', 'bare')]
+        head, row = tables.text({'verbs-100': {
+            'facts': {}, 'rows': rows}}).splitlines()[-2:]
+        self.assertEqual('operation beside this driver bare ours / bare',
+                         ' '.join(head.split()))
+        self.assertEqual('clone 100 1500 1/s 1500 1/s 1.00',
+                         ' '.join(row.split()))
 
     def test_manual(self):
         folder = self.useFixture(fixtures.TempDir()).path
         tables.write(folder, _RESULTS)
         with open(os.path.join(folder, tables.FILE)) as file:
             text = file.read()
-        self.assertIn('   * - clone\n     - 20\n     - 30 s\n', text)
+        self.assertIn('   * - clone\n     - 100\n     - 30 s\n', text)
 
 
 class TestMeasure(testtools.TestCase):

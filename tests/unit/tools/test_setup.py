@@ -28,8 +28,7 @@ class TestSetup(testtools.TestCase):
         usual = self._ask('wanted_packages')
         self.assertIn('lvm2', usual)
         self.assertNotIn('mariadb-server', usual)
-        self.assertEqual({'mariadb-server', 'rabbitmq-server',
-                          'cryptsetup-bin'},
+        self.assertEqual({'mariadb-server', 'rabbitmq-server'},
                          set(self._ask('wanted_packages openstack'))
                          - set(usual))
 
