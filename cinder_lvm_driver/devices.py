@@ -50,7 +50,7 @@ class DeviceWriter:
         _require_lv(source)
         self._dd(source, destination, f'count={size_bytes}',
                  'iflag=count_bytes,direct', 'oflag=direct',
-                 'conv=nocreat,sparse' if sparse else 'conv=nocreat')
+                 'conv=nocreat,fsync' + ',sparse' * sparse)
 
     def write_image(self, path: str, image_format: str,
                     device: str) -> None:
@@ -131,12 +131,14 @@ class DeviceWriter:
                                    self._settings.wipe_rate * units.Mi):
             self._dd('/dev/zero', device, f'count={size}', f'seek={offset}',
                      'iflag=count_bytes', 'oflag=seek_bytes,direct',
-                     'conv=nocreat', priority=priority)
+                     'conv=nocreat,fsync', priority=priority)
 
     def _dd(self, source: str, destination: str, *words: str,
             priority: tuple[str, ...] = ()) -> None:
         _require_lv(destination)
         # nocreat: without the device, dd would create a file in /dev.
+        # fsync: direct I/O leaves data in the write cache of the disk, which
+        # a power failure empties.
         self._run_limited(
             source, destination, *priority, 'dd', f'if={source}',
             f'of={destination}', f'bs={self._settings.dd_blocksize}', *words)
