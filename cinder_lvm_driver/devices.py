@@ -6,7 +6,7 @@ through rootwrap, to learn whether the devices support direct I/O; LVs always
 do. Its bandwidth limit (``volume_copy_bps_limit``) applies here as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import itertools
 import threading
 import time
@@ -50,7 +50,7 @@ class DeviceWriter:
         _require_lv(source)
         self._dd(source, destination, f'count={size_bytes}',
                  'iflag=count_bytes,direct', 'oflag=direct',
-                 'conv=nocreat,sparse' if sparse else 'conv=nocreat')
+                 'conv=nocreat,fsync' + ',sparse' * sparse)
 
     def write_image(self, path: str, image_format: str,
                     device: str) -> None:
@@ -126,17 +126,21 @@ class DeviceWriter:
                 *priority, 'blkdiscard', '--zeroout', *blkdiscard_options,
                 '--offset', str(start), '--length', str(end - start),
                 '--step', str(_ZEROOUT_STEP_BYTES), device)
-            return
-        for offset, size in _paced(start, end,
-                                   self._settings.wipe_rate * units.Mi):
+            # Only flushes, which blkdiscard does not.
+            pieces: Iterable[tuple[int, int]] = [(start, 0)]
+        else:
+            pieces = _paced(start, end, self._settings.wipe_rate * units.Mi)
+        for offset, size in pieces:
             self._dd('/dev/zero', device, f'count={size}', f'seek={offset}',
                      'iflag=count_bytes', 'oflag=seek_bytes,direct',
-                     'conv=nocreat', priority=priority)
+                     'conv=nocreat,fsync', priority=priority)
 
     def _dd(self, source: str, destination: str, *words: str,
             priority: tuple[str, ...] = ()) -> None:
         _require_lv(destination)
         # nocreat: without the device, dd would create a file in /dev.
+        # fsync: direct I/O leaves data in the write cache of the disk, which
+        # a power failure empties.
         self._run_limited(
             source, destination, *priority, 'dd', f'if={source}',
             f'of={destination}', f'bs={self._settings.dd_blocksize}', *words)

@@ -34,6 +34,9 @@ MERGE_TAG = 'cinder.merge='
 EXTEND_TAG = 'cinder.extend='
 # The tag of a snapshot until all snapshots of its set are complete.
 SNAPSHOT_SET_TAG = 'cinder.snapshot_set='
+# The tag of a copy of an LV of another VG, which it names, until that LV is
+# removed.
+MOVED_TAG = 'cinder.moved_from='
 # An incomplete copy of an LV of another VG.
 _ARRIVING = 'cinder-arriving-'
 # A thin pool until LVM has made all of it.
@@ -143,7 +146,7 @@ def reverted(lv_name: str) -> str | None:
 def is_tag_of_ours(tag: str) -> bool:
     """Return whether this driver has added a tag of an LV."""
     return tag.startswith((REVERT_TAG, MERGE_TAG, EXTEND_TAG,
-                           SNAPSHOT_SET_TAG))
+                           SNAPSHOT_SET_TAG, MOVED_TAG))
 
 
 def snapshot_set_tag() -> str:

@@ -201,7 +201,7 @@ class Layout(abc.ABC):
         """Create an LV with the name and the data of one in another VG.
 
         Until the copy is complete it has a name by which the next start
-        recognizes and removes it.
+        recognizes and removes it, and then a tag until :meth:`confirm`.
 
         :param source: active and closed
         :param size_bytes: the least size; that of the source if smaller
@@ -220,8 +220,13 @@ class Layout(abc.ABC):
         with rollback.Undo() as undo:
             self.create_copy(source, arriving, size_bytes)
             undo.later(self._discard, arriving)
+            self._vg.add_tag(arriving, naming.MOVED_TAG + source.vg_name)
             self._vg.rename_volume(arriving, source.name)
             undo.keep()
+
+    def confirm(self, source: lvm.LogicalVolume) -> None:
+        """Make a copy what Cinder has, in place of its source."""
+        self._vg.delete_tag(source.name, naming.MOVED_TAG + source.vg_name)
 
     def create_from_volume(self, source: lvm.LogicalVolume, name: str,
                            size_bytes: int) -> None:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Migration and retype: volumes move to another VG, or change layout."""
 
+from collections.abc import Iterator
+import contextlib
 import logging
+import os
 from typing import Any
 
 from cinder import objects
 from cinder.volume import volume_utils
+from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_utils import units
 
@@ -14,6 +18,7 @@ from cinder_lvm_driver import errors
 from cinder_lvm_driver import layouts
 from cinder_lvm_driver.layouts import base as layouts_base
 from cinder_lvm_driver import lvm
+from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import location
 from cinder_lvm_driver.operations import manageable
@@ -52,7 +57,8 @@ def migrate(pools: backends.Pools, volume: objects.Volume,
         return layout is not None and _converted(layout, lv)
     if layout is None:
         return False
-    _move(backend, lv, layout, volume.size * units.Gi)
+    with _locked(lv.name, wait=True):
+        _move(backend, lv, layout, volume.size * units.Gi)
     return True
 
 
@@ -116,12 +122,79 @@ def _move(backend: backends.Backend, lv: lvm.LogicalVolume,
           layout: layouts_base.Layout, size_bytes: int) -> None:
     if not lv.active:
         backend.vg.activate_lv(lv.name)
+    for tag in moved_tags(lv):
+        backend.vg.delete_tag(lv.name, tag)
     layout.prepare()
     layout.take_in(lv, size_bytes)
-    errors.attempt(
-        f'LV {lv.name} was copied to another VG, but cannot be removed from '
-        f'VG {lv.vg_name}; remove it there with lvremove',
-        errors.insist, backend.remover.remove, lv)
+    try:
+        errors.insist(backend.remover.remove, lv)
+    except errors.DriverError as exc:
+        # With the tag, the next start would remove the copy.
+        layout.confirm(lv)
+        LOG.error('LV %s was copied to another VG, but cannot be removed from '
+                  'VG %s; remove it there with lvremove: %s', lv.name,
+                  lv.vg_name, exc)
+    else:
+        errors.attempt(f'LV {lv.name} keeps the tag of a migration until the '
+                       f'next start', layout.confirm, lv)
+
+
+def moved_tags(lv: lvm.LogicalVolume) -> list[str]:
+    """Return the tags of an LV whose migration was not confirmed."""
+    return [tag for tag in lv.tags if tag.startswith(naming.MOVED_TAG)]
+
+
+def recover(backend: backends.Backend, lvs: lvm.LogicalVolumes) -> None:
+    """Take back migrations to a VG, or confirm them.
+
+    As long as the source is there, Cinder has the volume there, too. A
+    migration that another process has under way is left alone.
+    """
+    for lv in lvs.values():
+        for tag in moved_tags(lv):
+            with _locked(lv.name, wait=False) as is_ours:
+                if is_ours:
+                    errors.attempt(
+                        f'LV {lv.full_name} is a copy, whose migration was '
+                        f'interrupted, or was not confirmed', _settle,
+                        backend, lv, tag)
+
+
+@contextlib.contextmanager
+def _locked(lv_name: str, *, wait: bool) -> Iterator[bool]:
+    """Lock the migration of a volume, until the process ends at the latest.
+
+    The service of each back end is a process of its own.
+
+    :returns: whether no other process has locked it
+    """
+    lock = lockutils.external_lock(f'cinder-lvm-driver-moving-{lv_name}')
+    is_ours = lock.acquire(blocking=wait)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            os.unlink(lock.path)
+            lock.release()
+
+
+def _settle(backend: backends.Backend, lv: lvm.LogicalVolume,
+            tag: str) -> None:
+    vg_name = tag.removeprefix(naming.MOVED_TAG)
+    source = backend.open_vg(vg_name).find_volume(lv.name)
+    if source is None:
+        LOG.warning('LV %s has come from VG %s. If Cinder has the volume '
+                    'there, the service ended just before its answer',
+                    lv.full_name, vg_name)
+        backend.vg.delete_tag(lv.name, tag)
+    elif moved_tags(source):
+        LOG.error('Of LVs %s and %s, each is a copy of the other: compare '
+                  'them and remove the older one', lv.full_name,
+                  source.full_name)
+    else:
+        LOG.warning('Removing LV %s of an interrupted migration, because LV '
+                    '%s is still there', lv.full_name, source.full_name)
+        backend.remover.remove(lv)
 
 
 def rename_copy(backend: backends.Backend, volume: objects.Volume,

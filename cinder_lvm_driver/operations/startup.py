@@ -19,6 +19,7 @@ from cinder_lvm_driver import naming
 from cinder_lvm_driver import openers
 from cinder_lvm_driver.operations import cinder_conf
 from cinder_lvm_driver.operations import managing
+from cinder_lvm_driver.operations import migration
 from cinder_lvm_driver import options
 from cinder_lvm_driver.targets import base as targets
 
@@ -125,6 +126,7 @@ def _recover(backend: backends.Backend) -> None:
     backend.reverts.recover(lvs, functools.partial(
         managing.is_snapshot_of_cinder, cinder_context.get_admin_context()))
     backend.layout.recover(lvs.values())
+    migration.recover(backend, lvs)
     for name, lv in lvs.items():
         if not naming.is_left_over(name):
             continue

@@ -72,11 +72,11 @@ vgmknodes {vg/lv}*
 '''
 _DATA = '''
 dd if={device} of={device} bs={size} count={number} \
-iflag=count_bytes,direct oflag=direct conv=nocreat
+iflag=count_bytes,direct oflag=direct conv=nocreat,fsync
 dd if={device} of={device} bs={size} count={number} \
-iflag=count_bytes,direct oflag=direct conv=nocreat,sparse
+iflag=count_bytes,direct oflag=direct conv=nocreat,fsync,sparse
 dd if=/dev/zero of={device} bs={size} count={number} seek={number} \
-iflag=count_bytes oflag=seek_bytes,direct conv=nocreat
+iflag=count_bytes oflag=seek_bytes,direct conv=nocreat,fsync
 blkdiscard --zeroout --offset {number} --length {number} --step {number} \
 {device}
 blkdiscard --zeroout --force --offset {number} --length {number} \
@@ -122,7 +122,7 @@ _WORDS = {
     'switch': '[yn]',
     'tag': '(?:%s)[A-Za-z0-9+_.-]+' % '|'.join(map(re.escape, (
         naming.REVERT_TAG, naming.MERGE_TAG, naming.EXTEND_TAG,
-        naming.SNAPSHOT_SET_TAG))),
+        naming.SNAPSHOT_SET_TAG, naming.MOVED_TAG))),
     'path': _PATH,
     'extents': _PATH + _RANGE,
     'device': _PATH,

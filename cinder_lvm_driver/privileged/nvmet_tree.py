@@ -28,6 +28,9 @@ ROOT = configfs.tree('nvmet')
 # addr_trtype of a port of ours that is not complete.
 _NOT_COMPLETED = ('', *validation.NVME_TRANSPORTS)
 _LAST_PORT_ID = 65535
+# The NQN of the host that is being made. If the process ends before the host
+# has our mark, the next sweep knows it from here.
+UNMARKED = '/run/cinder-lvm-driver.nvmet-host'
 
 
 @verbs.value
@@ -100,9 +103,12 @@ def sweep() -> None:
     for port in ports():
         if port.is_marked() or not _is_taken(port):
             remove_unused(port)
+    unmarked = _unmarked()
     for each in (ROOT / 'hosts').directories():
-        if each.is_marked():
+        if each.is_marked() or each.name == unmarked:
             remove_unused(each)
+    if unmarked is not None:
+        os.unlink(UNMARKED)
 
 
 def remove_unused(shared: configfs.Directory) -> None:
@@ -221,10 +227,29 @@ def discards(namespace: configfs.Directory) -> bool:
 def ensure_host(subsystem: configfs.Directory, wanted: Host,
                 undo: configfs.Undo) -> None:
     """Allow a host, after its key was set."""
-    if undo.make(host(wanted.nqn)):
-        host(wanted.nqn).mark()
+    if not host(wanted.nqn).exists():
+        _make_host(host(wanted.nqn), undo)
     set_key(wanted)
     undo.link(subsystem / 'allowed_hosts', wanted.nqn, host(wanted.nqn))
+
+
+def _make_host(new: configfs.Directory, undo: configfs.Undo) -> None:
+    if _unmarked() is not None:
+        sweep()
+    with open(UNMARKED, 'w', encoding='utf-8') as file:
+        file.write(new.name)
+    if undo.make(new):
+        new.mark()
+    os.unlink(UNMARKED)
+
+
+def _unmarked() -> str | None:
+    """Return the name of a host that a killed process was making."""
+    try:
+        with open(UNMARKED, encoding='utf-8') as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def set_key(wanted: Host) -> None:

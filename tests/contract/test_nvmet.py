@@ -324,20 +324,21 @@ class Cases(fake_configfs.KillingCases):
             self.assert_whole()
             self.assertEqual(8, len(self.tree()), died)
             nvmet.delete_subsystem(SUBSYSTEM)
-            self.forget_host()
             self.assertEqual(set(), self.tree(), died)
 
     def create_with_key(self):
         return self.create(hosts=(Host(HOST, KEY),))
 
-    def forget_host(self):
-        """Remove what a process left that died before it tied the host."""
-        nvmet.deny_host(SUBSYSTEM, HOST)
+    def test_host_of_a_killed_process_and_the_next_one(self):
+        for died in self.kill_at_each_step(self.create):
+            self.create(LONGER, hosts=(Host(OTHER_HOST),))
+            nvmet.delete_subsystem(LONGER)
+            nvmet.delete_subsystem(SUBSYSTEM)
+            self.assertEqual(set(), self.tree(), died)
 
     def test_deleted_after_being_killed_at_each_step_of_create(self):
         for died in self.kill_at_each_step(self.create):
             nvmet.delete_subsystem(SUBSYSTEM)
-            self.forget_host()
             self.assertEqual(set(), self.tree(), died)
 
     def test_unused_after_being_killed_at_each_step_of_create(self):

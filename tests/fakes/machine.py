@@ -236,7 +236,8 @@ class FakeMachine(fixtures.Fixture):
         return 0, '', ''
 
     def _zero(self, volume, offset, size):
-        volume.content = ''
+        if not int(offset):
+            volume.content = ''
         self.wiped.append((volume.name, int(offset), int(size)))
 
     def stack(self, name):

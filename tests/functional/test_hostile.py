@@ -116,7 +116,7 @@ class CommandsTest(HostileTestCase):
         lvm = command._environment('/etc/lvm')
         name = f'{self.vg_name}/{volume.name}'
         copy = ('bs=1M', 'count=4096', 'iflag=count_bytes,direct',
-                'oflag=direct', 'conv=nocreat')
+                'oflag=direct', 'conv=nocreat,fsync')
         run = self.driver.runner.run
         # This is what must not fail for another reason.
         run(*lvm, 'lvchange', '--refresh', name)

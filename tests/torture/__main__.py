@@ -72,18 +72,24 @@ def versions():
             'date': time.strftime('%Y-%m-%d')}
 
 
-def main(results, *arguments):
-    options = parse(arguments)
+def prepare(results, *paths):
+    """Make this process, which is root, what cinder-volume is."""
     # What is a GiB for the drivers: copies take the emulated machine long.
     units.Gi = _GIB
     from tests.functional import base
     agent = Here()
-    base.use(agent, results, f'{results}/state', f'{results}/used.conf')
+    base.use(agent, results, *paths)
     # As cinderlib does: this process is root, and runs everything itself.
     for context in (privsep.sys_admin_pctxt, os_brick.privileged.default):
         context.set_client_mode(False)
     mock.patch.object(volume_utils, 'is_group_a_cg_snapshot_type',
                       return_value=True).start()
+    return agent
+
+
+def main(results, *arguments):
+    options = parse(arguments)
+    agent = prepare(results, f'{results}/state', f'{results}/used.conf')
     from tests.torture import matrix
     began = time.monotonic()
     rows, findings = matrix.run(agent, options)

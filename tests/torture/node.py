@@ -64,7 +64,7 @@ def look(vg_names, helper, volumes_dir):
     things, faults = set(), []
     known = devices()
     for vg_name in vg_names:
-        rows = _report(vg_name)
+        rows = report(vg_name)
         things |= _lvs(rows)
         faults += _pool_faults(vg_name, rows)
         own = naming.device_mapper_name(vg_name, '')
@@ -97,7 +97,7 @@ def _text(path):
         return file.read().strip()
 
 
-def _report(vg_name):
+def report(vg_name):
     fields = ('lv_full_name', 'lv_name', 'lv_active', 'origin', *_LV_FIELDS,
               *_THIN_FIELDS)
     return json.loads(run(

@@ -11,6 +11,7 @@ import subprocess
 
 from cinder import objects
 
+from cinder_lvm_driver import naming
 from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import tgt_daemon
@@ -125,6 +126,9 @@ class Rig:
         self.cinder.reset()
         with effects.watched(effects.Effects()):
             self.cinder.other = self.start_other()
+            # A new pool has one device less until its first LV.
+            self.cinder.other.create_volume(self.cinder.volume)
+            self.cinder.other.delete_volume(self.cinder.volume)
             self.driver = self.start()
             self.driver.create_volume(self.cinder.volume)
             self.cinder.write(self.cinder.volume)
@@ -176,14 +180,17 @@ class Rig:
 
     def settle(self, driver):
         """Wait for what a driver does in the background."""
-        for pool in getattr(driver, '_pools', ()):
-            pool.remover.wait()
+        for each in driver, self.cinder.other:
+            for pool in getattr(each, '_pools', ()):
+                pool.remover.wait()
         if self._settings['lvm_type'] == 'thin':
             return
         base.wait_until(
             lambda: not any(
-                name.startswith(base.WIPED_LATER) or 'cinder.' in tags
-                for name, tags in self.cinder.lvs('lv_name,lv_tags')),
+                row['lv_name'].startswith(base.WIPED_LATER)
+                or 'cinder.' in row['lv_tags'].replace(naming.MOVED_TAG, '')
+                for vg_name in (Cinder.vg_name, self._other_vg)
+                for row in node.report(vg_name)),
             'nothing is done in the background', 60)
 
 

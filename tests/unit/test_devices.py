@@ -71,19 +71,19 @@ class TestDeviceWriter(base.TestCase):
         self.make_writer(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
         self.assert_ran('dd if=/a of=/b bs=4M count=5 '
                         'iflag=count_bytes,direct oflag=direct '
-                        'conv=nocreat')
+                        'conv=nocreat,fsync')
 
     def test_sparse_copy(self):
         self.make_writer().copy('/a', '/b', 5, sparse=True)
         self.assert_ran('dd if=/a of=/b bs=1M count=5 iflag=count_bytes,'
-                        'direct oflag=direct conv=nocreat,sparse')
+                        'direct oflag=direct conv=nocreat,fsync,sparse')
 
     def test_copy_is_not_a_wipe(self):
         self.make_writer(volume_clear_size=1, volume_clear_ionice='-c3').copy(
             '/a', '/b', GIB, sparse=False)
         self.assert_ran(f'dd if=/a of=/b bs=1M count={GIB} '
                         'iflag=count_bytes,direct oflag=direct '
-                        'conv=nocreat')
+                        'conv=nocreat,fsync')
 
     @ddt.data((GIB, 0, GIB), (GIB, 8, 8 * MIB), (MIB, 8, MIB))
     @ddt.unpack
@@ -91,13 +91,19 @@ class TestDeviceWriter(base.TestCase):
         self.attributes['size'] = size_bytes // 512
         self.make_writer(volume_clear_size=clear_size).wipe('/a')
         self.assert_ran(f'blkdiscard --zeroout --offset 0 --length '
-                        f'{wiped_bytes} --step {GIB} /a')
+                        f'{wiped_bytes} --step {GIB} /a', self.flush(0))
+
+    def flush(self, offset):
+        return (f'dd if=/dev/zero of=/a bs=1M count=0 seek={offset} '
+                'iflag=count_bytes oflag=seek_bytes,direct '
+                'conv=nocreat,fsync')
 
     def test_end_of_a_device_in_use(self):
         self.attributes['size'] = GIB // 512
         self.make_writer(volume_clear_size=1).zero_from('/a', 5 * MIB)
         self.assert_ran(f'blkdiscard --zeroout --force --offset {5 * MIB} '
-                        f'--length {GIB - 5 * MIB} --step {GIB} /a')
+                        f'--length {GIB - 5 * MIB} --step {GIB} /a',
+                        self.flush(5 * MIB))
 
     def test_end_that_is_nothing(self):
         self.attributes['size'] = GIB // 512
@@ -110,7 +116,7 @@ class TestDeviceWriter(base.TestCase):
         self.make_writer(wipe_rate=0).zero_from('/a', MIB)
         self.assert_ran(f'dd if=/dev/zero of=/a bs=1M count={GIB - MIB} '
                         f'seek={MIB} iflag=count_bytes '
-                        f'oflag=seek_bytes,direct conv=nocreat')
+                        f'oflag=seek_bytes,direct conv=nocreat,fsync')
 
     def test_rate(self):
         self.attributes.update({'size': 250 * MIB // 512,

@@ -60,7 +60,7 @@ def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
     """Return QEMU's command line.
 
     :param accel: ``kvm`` or ``tcg``
-    :param drives: the paths of the raw disk files in order
+    :param drives: the paths of the raw disk files, or sockets, in order
     """
     command = basic(accel, image, initramfs)
     command += ['-name', 'testvm', '-smp', str(chosen.cpus),
@@ -83,9 +83,12 @@ def qemu(accel: str, image: str, initramfs: str, chosen: options.Options,
                 '-device', 'virtio-net-pci,netdev=network,romfile=',
                 '-device', 'virtio-rng-pci']
     for number, path in enumerate(drives):
+        # Of these, only an NBD server is to see what the guest flushes.
+        source = (f'cache=writeback,file=nbd:unix:{escape(path)}'
+                  if options.is_socket(path) else
+                  f'cache=unsafe,discard=unmap,file={escape(path)}')
         command += [
-            '-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
-            f'discard=unmap,file={escape(path)}',
+            '-drive', f'if=none,id=disk{number},format=raw,{source}',
             # By default QEMU silently pauses the machine when the file
             # system is full.
             '-device', f'virtio-blk-pci,drive=disk{number},'

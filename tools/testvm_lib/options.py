@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 import re
+import stat
 from typing import NoReturn
 
 from testvm_lib import errors
@@ -105,7 +106,8 @@ def parse_disk_file(text: str) -> Disk:
     """Return the kept disk of ``PATH`` or ``PATH:SIZE``.
 
     A new file needs the size. The size of an existing file is ignored, so
-    that the same command line works again.
+    that the same command line works again. The path of a socket is that of an
+    NBD server.
     """
     path, colon, tail = text.rpartition(':')
     size: int | None = None
@@ -116,10 +118,11 @@ def parse_disk_file(text: str) -> Disk:
     if not path:
         raise argparse.ArgumentTypeError(f'{text!r} has no path')
     path = os.path.realpath(path)
-    if os.path.isfile(path):
+    if os.path.isfile(path) or is_socket(path):
         return Disk(None, path)
     if os.path.exists(path):
-        raise argparse.ArgumentTypeError(f'{path} is not a regular file')
+        raise argparse.ArgumentTypeError(
+            f'{path} is neither a regular file nor a socket')
     if size is None:
         raise argparse.ArgumentTypeError(
             f'{path} does not exist; write PATH:SIZE to create it')
@@ -127,6 +130,11 @@ def parse_disk_file(text: str) -> Disk:
         raise argparse.ArgumentTypeError(
             f'there is no folder {os.path.dirname(path)}')
     return Disk(size, path)
+
+
+def is_socket(path: str) -> bool:
+    """Tell whether a path is that of a socket."""
+    return os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode)
 
 
 def parse_forward(text: str) -> Forward:
@@ -224,7 +232,8 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add('--disk-file', dest='disks', action='append',
         metavar='PATH[:SIZE]', type=parse_disk_file,
         help='add a disk on a raw file, which is kept; with SIZE, create '
-        'the file if it does not exist; repeatable')
+        'the file if it does not exist; on a socket, add the disk of an NBD '
+        'server, with a volatile write cache; repeatable')
     add('--share', dest='shares', action='append', default=[], metavar='DIR',
         type=parse_share,
         help='let CMD write to this folder of this machine, at the same '

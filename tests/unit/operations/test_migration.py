@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes that become volumes of another VG, layout or type."""
 
+import itertools
 from unittest import mock
 import uuid
 
@@ -18,6 +19,10 @@ BACKEND_ERROR = exception.VolumeBackendAPIException
 MOVED = (True, None)
 NOT_MOVED = (False, None)
 THICK = {'lvm_type': 'default'}
+
+
+class Killed(BaseException):
+    """The process has ended."""
 
 
 def host(*words):
@@ -71,7 +76,51 @@ class TestMigrate(MovingTestCase):
         copies = [argv for argv in self.machine.as_root
                   if f'of=/dev/other/cinder-arriving-{volume.name}' in argv]
         self.assertEqual([lvm_type == 'thin'],
-                         ['conv=nocreat,sparse' in argv for argv in copies])
+                         [argv[-1].endswith(',sparse') for argv in copies])
+
+    def killed(self, number, act):
+        """Let no command follow the first ones; return whether one would."""
+        answer, numbers = self.machine.answer, itertools.count()
+
+        def answer_or_die(argv):
+            if next(numbers) >= number:
+                raise Killed
+            return answer(argv)
+
+        with mock.patch.object(self.machine, 'answer', answer_or_die):
+            try:
+                act()
+            except Killed:
+                return True
+        return False
+
+    def test_killed_at_each_command(self):
+        """There is one volume afterwards, where Cinder can have it."""
+        volume, place = self.volume(), self.place()
+        for number in range(99):
+            self.lvm.volumes.clear()
+            self.other.volumes.clear()
+            self.add_lv(volume, content='data')
+            was_killed = self.killed(
+                number, lambda: self.migrate(volume, place))
+            for vg_name in 'other', 'vg':
+                self.make_driver(volume_group=vg_name)
+            (name, lv), = (*self.lvm.volumes.items(),
+                           *self.other.volumes.items())
+            self.assertEqual((volume.name, 'data', set()),
+                             (name, lv.content, set(lv.tags)))
+            if not was_killed:
+                break
+        self.assertEqual(set(), self.machine.names())
+
+    def test_two_copies_that_each_came_from_the_other(self):
+        volume = self.volume_with_data(tags={'cinder.moved_from=other'})
+        self.other.add(volume.name, tags={'cinder.moved_from=vg'})
+        for vg_name in 'other', 'vg':
+            self.make_driver(volume_group=vg_name)
+        self.assertIn('compare them', self.log.output)
+        self.assertEqual((1, 1), (len(self.lvm.volumes),
+                                  len(self.other.volumes)))
 
     def test_from_thin_to_thick(self):
         self.driver = self.make_driver(lvm_type='thin')

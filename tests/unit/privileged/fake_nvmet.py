@@ -141,6 +141,9 @@ class FakeNvmet(fixtures.Fixture):
         for patch in (
                 mock.patch.object(configfs, 'os', self.os),
                 mock.patch.object(nvmet_tree, 'ROOT', self.root),
+                mock.patch.object(
+                    nvmet_tree, 'UNMARKED',
+                    f'{self.useFixture(fixtures.TempDir()).path}/host'),
                 mock.patch.object(blockdev, 'SYS', self.sys)):
             patch.start()
             self.addCleanup(patch.stop)

@@ -31,9 +31,9 @@ VOLUMES = ('/dev/vg/volume-1', '/dev/mapper/vg-volume--1',
            '/dev/mapper/vg-volume--2')
 DISKS = ('/dev/sda', '/dev/disk/by-id/x.y', '/dev/shm/link')
 COPY = ('dd if=/dev/vg/volume-1 of=/dev/mapper/vg-volume--2 bs=1M count=5 '
-        'iflag=count_bytes,direct oflag=direct conv=nocreat')
+        'iflag=count_bytes,direct oflag=direct conv=nocreat,fsync')
 WIPE = ('dd if=/dev/zero of=/dev/vg/volume-1 bs=1M count=5 seek=0 '
-        'iflag=count_bytes oflag=seek_bytes,direct conv=nocreat')
+        'iflag=count_bytes oflag=seek_bytes,direct conv=nocreat,fsync')
 DISCARD = ('blkdiscard --zeroout --force --offset 0 --length 5 --step 9 '
            '/dev/vg/volume-1')
 
@@ -214,7 +214,7 @@ class TestData(CommandsTestCase):
         COPY.replace('/dev/mapper/vg-volume--2', '/dev/vg/../sda'),
         COPY.replace('/dev/mapper/vg-volume--2', '/dev/zero'),
         COPY.replace('/dev/mapper/vg-volume--2', '/etc/sudoers.d/x'),
-        COPY.replace('conv=nocreat', 'conv=notrunc'), COPY + ' of=/dev/sda',
+        COPY.replace('conv=nocreat,', 'conv=notrunc,'), COPY + ' of=/dev/sda',
         COPY + ' status=none', 'ionice -c3', 'ionice -c3 sh',
         'ionice -c4 ' + COPY, 'ionice -p 1', 'ionice ' + COPY,
         'cgexec -g cpu:x ' + COPY, 'cgexec -g blkio:../x ' + COPY,

@@ -78,7 +78,7 @@ class TestOptions(testtools.TestCase):
         self.assertIn('PATH:SIZE', sentence)
 
     def test_disk_file_that_cannot_be_one(self):
-        self.assertIn('not a regular file',
+        self.assertIn('neither a regular file nor a socket',
                       self._refused('--disk-file', self.folder))
         self.assertIn('there is no folder', self._refused(
             '--disk-file', self.folder + '/a/b:1G'))
