@@ -64,8 +64,10 @@ class TestDeviceWriter(base.TestCase):
             'wipe_rate': 100, **settings}),
             self.runner)
 
-    def assert_ran(self, command):
-        self.runner.run_long.assert_called_once_with(*command.split())
+    def assert_ran(self, *commands):
+        self.assertEqual(
+            [mock.call(*command.split()) for command in commands],
+            self.runner.run_long.call_args_list)
 
     def test_copy(self):
         self.make_writer(dd_blocksize='4M').copy('/a', '/b', 5, sparse=False)
