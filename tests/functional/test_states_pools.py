@@ -99,45 +99,11 @@ class PoolTestCase(test_health.HealthTestCase):
 class SuspendedPoolTest(PoolTestCase):
 
     def test_pool(self):
-        self.check('-tpool')
-
-    @base.slow
-    def test_metadata(self):
-        self.check('_tmeta')
-
-    @base.slow
-    def test_data(self):
-        self.check('_tdata')
-
-    @base.slow
-    def test_metadata_that_is_being_written(self):
-        """The kernel answers no question about such a pool."""
-        volume, snapshot = self.made()
-        name = self.dm_name('_tmeta')
-        self.root.run('dmsetup', 'suspend', '--noflush', '--nolockfs', name)
-        with contextlib.ExitStack() as resumed:
-            resumed.callback(self.root.run, 'dmsetup', 'resume', name)
-            self.root.run('bash', '-c', 'dd if=/dev/urandom bs=1M count=4 '
-                          'oflag=direct conv=fsync of=' +
-                          self.device(volume.name) + ' >/dev/null 2>&1 &')
-            base.wait_until(
-                lambda: self.root.try_run(
-                    'timeout', '-s', 'KILL', '2', 'dmsetup', 'status',
-                    '--noflush', self.dm_name()).code,
-                'the kernel is silent')
-            self.assert_down(self.driver, name)
-            with self.assert_raises_with(exception.VolumeIsBusy, name):
-                self.driver.delete_volume(volume)
-            with self.assert_raises_with(API_EXCEPTION, name):
-                self.driver.create_volume(self.volume())
-        self.assert_works(volume, snapshot)
-
-    def check(self, suffix):
         volume, snapshot = self.made()
         inactive = self.volume()
         self.driver.create_volume(inactive)
         self.root.run('lvchange', '-an', self.device(inactive.name))
-        name = self.dm_name(suffix)
+        name = self.dm_name()
         self.root.run('dmsetup', 'suspend', '--noflush', '--nolockfs', name)
         with contextlib.ExitStack() as resumed:
             resumed.callback(self.root.run, 'dmsetup', 'resume', name)
@@ -487,8 +453,8 @@ class InterruptedPoolTest(base.TestCase):
         super().setUp()
         self.addCleanup(self.root.run, 'lvremove', '-ff', '-y', self.vg_name)
 
-    def start(self, lvm_type='thin'):
-        driver = self.make_driver(lvm_type=lvm_type)
+    def start(self):
+        driver = self.make_driver(lvm_type='thin')
         volume = self.volume()
         driver.create_volume(volume)
         driver.delete_volume(volume)
@@ -525,14 +491,9 @@ class InterruptedPoolTest(base.TestCase):
             with self.subTest(step=step):
                 kill_at(self.root, step, *command)
                 # The spare that LVM was making is nobody's, and stays.
-                if self.lv_names() == {'lvol0'}:
-                    with self.assertLogs(layouts.LOG, 'WARNING') as logged:
-                        self.make_driver(lvm_type='auto')
-                    self.assertRegex(logged.output[0],
-                                     f'lvremove {self.vg_name}/lvol0')
                 self.root.try_run('lvremove', '-ff', '-y',
                                   f'{self.vg_name}/lvol0')
-                self.start(lvm_type='auto')
+                self.start()
             self.root.run('lvremove', '-ff', '-y', self.vg_name)
 
     def test_killed_while_its_metadata_was_zeroed(self):
