@@ -116,10 +116,11 @@ def run_privileged_code_as_cinder_does() -> None:
     """Run privileged code in this process if Cinder's own runs there.
 
     As root, cinderlib tells Cinder and os-brick to do so
-    (``Backend._set_priv_helper``). It also imports ``cinder.cmd.volume``,
-    which replaces threads with eventlet's after oslo.privsep has chosen how
-    to read the output of a daemon's helper: that reader then blocks the
-    whole process, so that no privsep daemon ever starts.
+    (``Backend._set_priv_helper``). Its ``cmd.cinder_to_yaml``, which its own
+    functional tests use, imports ``cinder.cmd.volume``. That replaces threads
+    with eventlet's after oslo.privsep has chosen how to read the output of a
+    daemon's helper (``daemon.fdopen``): the reader then blocks the whole
+    process, so that no privsep daemon ever starts.
     """
     if not privsep.sys_admin_pctxt.client_mode:
         verbs.context.set_client_mode(False)

@@ -24,6 +24,9 @@ REGISTRY = {
 }
 _MIRROR = 'cinder_lvm_driver.layouts.mirror.Mirror'
 AUTO = 'auto'
+# What LVM calls the spare metadata of a thin pool until the pool is there. It
+# gives the same name to an LV that an operator creates without a name.
+_SPARE = 'lvol0'
 
 
 def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
@@ -31,8 +34,9 @@ def load(lvm_type: str, vg: lvm.LVM, writer: base.DeviceWriter,
          stripes: int = 0) -> base.Layout:
     """Return the layout for values of the options.
 
-    ``auto`` is thin if the VG is empty or already has the thin pool. It is
-    thick if the VG has other LVs, or with mirrors.
+    ``auto`` is thin if the VG is empty, or has the thin pool or what an
+    interrupted start has made of it. It is thick if the VG has other LVs, or
+    with mirrors.
 
     :param remove: removes a temporary LV
     :param mirrors: number of copies of each volume beside the first one
@@ -73,11 +77,20 @@ def _choose(vg: lvm.LVM, mirrors: int) -> tuple[str, str]:
     """Return the type that ``auto`` stands for, and why it does."""
     if mirrors:
         return 'default', 'lvm_mirrors is set'
-    lvs = [name for name in vg.get_volumes() if name != naming.NEW_POOL]
+    lvs = list(vg.get_volumes())
     pool = base.thin_pool_name(vg)
     if not lvs:
         return 'thin', 'the VG is empty'
     if pool in lvs:
         return 'thin', f'the VG has thin pool {pool}'
+    if naming.NEW_POOL in lvs:
+        return 'thin', f'the creation of thin pool {pool} was interrupted'
+    if lvs == [_SPARE]:
+        LOG.warning(
+            'The only LV of VG %s is %s, so that volumes become thick. A '
+            'killed command leaves such an LV when it creates a thin pool: '
+            'unless it is yours, run lvremove %s/%s and restart '
+            'cinder-volume to have thin volumes', vg.vg_name, _SPARE,
+            vg.vg_name, _SPARE)
     return 'default', (f'the VG has LVs, such as {min(lvs)}, and no thin pool '
                        f'{pool}')

@@ -43,6 +43,17 @@ class TestLoad(base.TestCase):
         self.lvm.add('other')
         self.assertIs(thick.Thick, self.load('auto'))
 
+    def test_auto_with_a_pool_that_a_killed_start_was_making(self):
+        self.lvm.add('cinder-new-pool')
+        self.lvm.add('lvol0')
+        self.assertIs(thin.Thin, self.load('auto'))
+
+    def test_auto_with_what_may_be_the_spare_of_such_a_pool(self):
+        self.lvm.add('lvol0')
+        with self.assertLogs(layouts.LOG, 'WARNING') as logged:
+            self.assertIs(thick.Thick, self.load('auto'))
+        self.assertIn('lvremove vg/lvol0', logged.output[0])
+
     @ddt.data('default', 'auto')
     def test_mirrors(self, lvm_type):
         self.assertIs(mirror.Mirror, self.load(lvm_type, 1))
