@@ -140,7 +140,8 @@ class MomentCases(GroupCases):
             'moments', self.driver.vg.lock_file(), _LIMIT_MS, ROUNDS,
             self.progress, *spelled(self.driver.vg, {
                 self.lv_name(snapshot): lvs[volume.name]
-                for volume, snapshot in zip(volumes, snapshots)}))))
+                for volume, snapshot in zip(volumes, snapshots,
+                                            strict=True)}))))
 
     def tell(self, members, taken_again, missing):
         """Print the figures of a combination."""

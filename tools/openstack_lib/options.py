@@ -124,6 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
             ('attach', 'use attached volumes in the test machine, through '
              'the attachments API and os-brick; tempest without Nova does '
              'not'),
+            ('groups', 'create a consistent group, its snapshot and groups '
+             'from both with the clients openstack and cinder, and compare '
+             'the data; needs thin back ends'),
             ('survive', 'restart cinder-volume, then the test machine, while '
              'ten volumes are attached'),
             ('status', 'show what runs'),
