@@ -52,9 +52,10 @@ class Groups:
             self._openstack('type', 'set', group_type, '--property',
                             'consistent_group_snapshot_enabled=<is> True')
             self._say(f'group type {group_type}')
-            group = self._create_group(
-                deletions, '--volume-group-type', group_type,
-                '--volume-type', self._backend.name)
+            group = self._create('group', 'create', '--volume-group-type',
+                                 group_type, '--volume-type',
+                                 self._backend.name)
+            self._delete_later(deletions, group)
             volumes = self._create_members(group)
             self._say(f'group {group} with {len(volumes)} volumes')
             snapshot = self._create('group_snapshot', 'snapshot', 'create',
@@ -64,7 +65,7 @@ class Groups:
             self._say(f'group snapshot {snapshot}')
             for option, source in (('--group-snapshot', snapshot),
                                    ('--source-group', group)):
-                copy = self._create_group(deletions, option, source)
+                copy = self._create_from(deletions, option, source)
                 self._require_copies(copy, volumes)
                 self._say(f'group {copy} from {option[2:]}: same data')
         self._say('everything is deleted')
@@ -82,12 +83,26 @@ class Groups:
         self._cinder.wait(resource, identity, 'available')
         return identity
 
-    def _create_group(self, deletions: contextlib.ExitStack,
-                      *words: str) -> str:
-        group = self._create('group', 'create', *words)
+    def _create_from(self, deletions: contextlib.ExitStack, option: str,
+                     source: str) -> str:
+        """Create a group from a group snapshot or a group.
+
+        openstackclient also sends the source that it was not given, as null,
+        and the API refuses that.
+        """
+        name = f'from-{source}'
+        self._client('cinder', 'create-group-from-src', option, source,
+                     '--name', name)
+        group = next(str(each['id']) for each in self._cinder.request(
+            'GET', '/groups')['groups'] if each['name'] == name)
+        self._delete_later(deletions, group)
+        self._cinder.wait('group', group, 'available')
+        return group
+
+    def _delete_later(self, deletions: contextlib.ExitStack,
+                      group: str) -> None:
         deletions.callback(self._delete, 'group', group, 'delete', '--force',
                            group)
-        return group
 
     def _create_members(self, group: str) -> list[str]:
         """Create the volumes of a group, each with data of its own."""

@@ -215,6 +215,8 @@ class TestGroups(testtools.TestCase):
         self.commands.append(words[1:])
         if 'delete' in words:
             self.made.remove(words[-1])
+        if 'create-group-from-src' in words:
+            self.made.append(words[-1])
         if 'create' not in words or words[0] == 'cinder':
             return ''
         self.made.append(words[5] if 'type' in words else
@@ -222,6 +224,9 @@ class TestGroups(testtools.TestCase):
         return json.dumps({'ID': self.made[-1]})
 
     def members(self, _method, path):
+        if path == '/groups':
+            return {'groups': [{'id': made, 'name': made}
+                               for made in self.made]}
         group = path.partition('=')[2]
         words = next(words for words in self.commands
                      if words[:3] == ('volume', 'group', 'create'))
