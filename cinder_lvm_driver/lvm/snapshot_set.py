@@ -43,11 +43,13 @@ def create(vg: lvm_vg.LVM, origins: Mapping[str, types.LogicalVolume],
     created: set[str] = set()
     with rollback.Undo(_COMPLAINT) as undo:
         undo.later(_take_back, vg, tag, created)
-        for name, origin in origins.items():
-            with vg.space.claimed(origin.pool, origin.size_bytes):
-                vg.create_thin_snapshot(name, origin, activate=False,
-                                        tags=[tag])
-            created.add(name)
+        for pool, members in _by_pool(origins).items():
+            with vg.space.claimed(pool, sum(
+                    origin.size_bytes for origin in members.values())):
+                for name, origin in members.items():
+                    vg.create_thin_snapshot(name, origin, activate=False,
+                                            tags=[tag])
+                    created.add(name)
         held_ms = kernel_thin.retake(vg.lock_file(), _members(vg, origins),
                                      limit_ms)
         vg.delete_tag_of(origins, tag)
@@ -66,6 +68,15 @@ def _check_origin(origin: types.LogicalVolume) -> None:
         raise errors.LogicalVolumeInUse(
             f'LV {origin.full_name} is being merged or has COW snapshots: '
             f'wait until the merge ends, or delete the snapshots')
+
+
+def _by_pool(origins: Mapping[str, types.LogicalVolume]) -> \
+        dict[str, dict[str, types.LogicalVolume]]:
+    """Return the origins of each pool, by the names of their snapshots."""
+    found: dict[str, dict[str, types.LogicalVolume]] = {}
+    for name, origin in origins.items():
+        found.setdefault(origin.pool or '', {})[name] = origin
+    return found
 
 
 def _members(vg: lvm_vg.LVM, origins: Mapping[str, types.LogicalVolume]) -> \

@@ -7,8 +7,10 @@ Runs as root beside the tests::
     python tests/functional/sequence.py missing DEVICE...
 
 Number k goes to device k mod N, and the next number only after this one was
-acknowledged. Copies of the devices that are of one moment have all numbers
-below the highest one. PROGRESS tells the last number that was acknowledged.
+acknowledged. A device has room for PLACES numbers, and each new one replaces
+the oldest. Copies of the devices that are of one moment have all of the last
+N * PLACES numbers up to the highest one. PROGRESS tells the last number that
+was acknowledged.
 """
 
 import itertools
@@ -17,6 +19,7 @@ import os
 import sys
 
 BLOCK = 4096
+PLACES = 256
 
 
 def write(progress, *paths):
@@ -28,23 +31,31 @@ def write(progress, *paths):
         for number in itertools.count():
             block[:8] = (number + 1).to_bytes(8, 'little')
             place, device = divmod(number, len(devices))
-            os.pwrite(devices[device], block, place * BLOCK)
+            os.pwrite(devices[device], block, place % PLACES * BLOCK)
             os.pwrite(told.fileno(), b'%d' % (number + 1), 0)
 
 
+def acknowledged(progress):
+    """Return the last number that was acknowledged."""
+    with open(progress) as file:
+        return int(file.read() or 0)
+
+
 def missing(*paths):
-    """Print the highest number, and how many below it are missing."""
+    """Return the highest number, and how many before it are missing."""
     found = set()
-    for device, path in enumerate(paths):
+    for path in paths:
         with open(path, 'rb') as file:
-            for place in itertools.count():
-                number = int.from_bytes(file.read(BLOCK)[:8], 'little')
-                if number != place * len(paths) + device + 1:
-                    break
-                found.add(number)
-    highest = max(found, default=0)
-    print(highest, highest - len(found))
+            data = file.read(PLACES * BLOCK)
+        found |= {int.from_bytes(data[start:start + 8], 'little')
+                  for start in range(0, len(data), BLOCK)}
+    highest = max(found)
+    expected = range(max(1, highest - PLACES * len(paths) + 1), highest + 1)
+    return highest, len(set(expected) - found)
 
 
 if __name__ == '__main__':
-    {'write': write, 'missing': missing}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == 'write':
+        write(*sys.argv[2:])
+    else:
+        print(*missing(*sys.argv[2:]))

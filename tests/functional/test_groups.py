@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups whose snapshots are of one moment.
 
-More members and snapshots take the emulated machine long::
+With more members and rounds, this is what measured the figures of
+``doc/source/admin/groups.rst``. Each combination prints a line::
 
-    tools/testvm --share RESULTS --env GROUP_MEMBERS=16 \\
-        --env GROUP_SNAPSHOTS=200 -- \\
+    tools/testvm --disk 64G --share RESULTS --env GROUP_MEMBERS=2,4,16 \\
+        --env GROUP_ROUNDS=200 -- \\
         tests/functional/run VENV RESULTS MomentTest
 """
 
 import contextlib
+import json
 import os
+import platform
+import statistics
 import sys
 import tempfile
 from unittest import mock
@@ -22,13 +26,17 @@ from cinder.volume import volume_utils
 from cinder_lvm_driver.lvm import snapshot_set
 from cinder_lvm_driver import naming
 from tests.functional import base
+from tests.functional import sequence
 from tests.functional import test_attach
 from tests.functional import test_nvmet
 from tests.functional import test_states_pools
 from tests.functional import test_tgt
 
-MEMBERS = int(os.environ.get('GROUP_MEMBERS', 3))
-SNAPSHOTS = int(os.environ.get('GROUP_SNAPSHOTS', 1))
+MEMBERS = tuple(map(int, os.environ.get('GROUP_MEMBERS', '3').split(',')))
+# In each, the contents of the snapshots are taken again.
+ROUNDS = int(os.environ.get('GROUP_ROUNDS', 3))
+# Measured rounds are not given up.
+_LIMIT_MS = 20_000
 # Numbers that are acknowledged between two snapshots.
 _NUMBERS = 50
 
@@ -78,6 +86,13 @@ def program(name, *arguments):
             f'tests/functional/{name}.py {" ".join(map(str, arguments))}')
 
 
+def spelled(vg, origins):
+    """Return the members of a set as arguments of a program."""
+    return [f'{member.pool},{member.origin},{member.origin_id},'
+            f'{member.snapshot_id}'
+            for member in snapshot_set._members(vg, origins)]
+
+
 class MomentCases(GroupCases):
     """A host writes numbers to all members in turn."""
 
@@ -85,26 +100,59 @@ class MomentCases(GroupCases):
     pv_sizes = (4 * base.GIB,)
 
     def test_no_number_without_those_before(self):
-        volumes = [self.export() for _ in range(MEMBERS)]
-        with contextlib.ExitStack() as stack:
-            paths = [stack.enter_context(
-                self.connected(self.attach(volume)))[1]
-                for volume in volumes]
-            stack.enter_context(self.numbering(paths))
-            for _ in range(SNAPSHOTS):
-                self.wait_for_numbers()
-                snapshots = self.create_snapshots(volumes)
-                self.wait_for_numbers()
-                highest, missing = self.look(snapshots)
-                self.assertGreater(highest, 0)
-                self.assertEqual(0, missing, f'below {highest}')
+        volumes, paths = [], []
+        for count in MEMBERS:
+            for _ in range(count - len(volumes)):
+                volumes.append(self.export())
+                paths.append(self.enterContext(
+                    self.connected(self.attach(volumes[-1])))[1])
+            with self.subTest(members=count):
+                self.write_and_look(volumes[:count], paths[:count])
+
+    def write_and_look(self, volumes, paths):
+        # Else the numbers of an earlier group are found.
+        for path in paths:
+            self.root.run('dd', 'if=/dev/zero', f'of={path}', 'oflag=direct',
+                          f'bs={sequence.BLOCK * sequence.PLACES}', 'count=1')
+        with self.numbering(paths):
+            self.wait_for_numbers()
+            snapshots = self.create_snapshots(volumes)
+            self.wait_for_numbers()
+            taken_again = self.take_again(volumes, snapshots)
+            highest, missing = self.look(snapshots)
+            self.assertGreater(highest, 0)
+            self.assertEqual(0, missing, f'below {highest}')
             # What Cinder does for other group types.
             snapshots = [self.snapshot(volume) for volume in volumes]
             for snapshot in snapshots:
                 self.driver.create_snapshot(snapshot)
                 self.wait_for_numbers()
             highest, missing = self.look(snapshots)
+            self.tell(len(volumes), taken_again, missing)
             self.assertGreater(missing, 0, f'below {highest}')
+        for wrong in 'torn', 'lost', 'idle':
+            self.assertEqual(0, taken_again[wrong], wrong)
+
+    def take_again(self, volumes, snapshots):
+        """Return what ``moments`` says."""
+        lvs = self.driver.vg.get_volumes()
+        return json.loads(self.root.run('bash', '-c', program(
+            'moments', self.driver.vg.lock_file(), _LIMIT_MS, ROUNDS,
+            self.progress, *spelled(self.driver.vg, {
+                self.lv_name(snapshot): lvs[volume.name]
+                for volume, snapshot in zip(volumes, snapshots,
+                                            strict=True)}))))
+
+    def tell(self, members, taken_again, missing):
+        """Print the figures of a combination."""
+        held = taken_again['held']
+        cuts = statistics.quantiles(held, n=100, method='inclusive')
+        print(f'{type(self).__name__}: {members} members, {len(held)} rounds: '
+              f'p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, longest '
+              f'{max(held)} ms; torn {taken_again["torn"]}, lost '
+              f'{taken_again["lost"]}, idle {taken_again["idle"]}; one '
+              f'snapshot after the other: {missing} numbers missing; Linux '
+              f'{platform.release()}', flush=True)
 
     def look(self, snapshots):
         """Return the highest number in snapshots, and how many are missing.
@@ -135,13 +183,10 @@ class MomentCases(GroupCases):
 
     def wait_for_numbers(self):
         """Wait until some more numbers are acknowledged."""
-        wanted = self.number() + _NUMBERS
-        base.wait_until(lambda: self.number() >= wanted,
-                        'more numbers are written')
-
-    def number(self):
-        with open(self.progress) as file:
-            return int(file.read() or 0)
+        wanted = sequence.acknowledged(self.progress) + _NUMBERS
+        base.wait_until(
+            lambda: sequence.acknowledged(self.progress) >= wanted,
+            'more numbers are written')
 
 
 class LioMomentTest(MomentCases, test_attach.AttachTestCase):
@@ -230,12 +275,10 @@ class KilledTest(GroupCases, test_states_pools.PoolTestCase):
         for volume in self.volumes:
             vg.create_thin_snapshot(f's-{volume.id}', lvs[volume.name],
                                     activate=False, tags=[tag])
-        members = snapshot_set._members(vg, {
-            f's-{volume.id}': lvs[volume.name] for volume in self.volumes})
         return self.root.try_run('bash', '-c', program(
             'killed_snapshot_set', vg.lock_file(), step, int(kill_all),
-            *(f'{member.pool},{member.origin},{member.origin_id},'
-              f'{member.snapshot_id}' for member in members))).stdout
+            *spelled(vg, {f's-{volume.id}': lvs[volume.name]
+                          for volume in self.volumes}))).stdout
 
     def assert_recovered(self):
         self.driver = self.make_driver()

@@ -9,15 +9,18 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
 from cloud_lib import errors
 from cloud_lib import programs
+from cloud_lib import rest
 from openstack_lib import access
 from openstack_lib import cloud as clouds
 from openstack_lib import control
 from openstack_lib import facts
+from openstack_lib import groups
 from openstack_lib import guest
 from openstack_lib import node
 from openstack_lib import options
@@ -245,6 +248,29 @@ class Launch:
             [f'{self._venv("services")}/bin/python', '-m',
              f'openstack_lib.{module}', self._places.root, *words], _write)
 
+    def groups(self) -> None:
+        """Create, copy and delete a consistent group with the clients."""
+        cloud = self._cloud()
+        environment = self._client_environment(cloud, 'admin')
+
+        def client(*command: str) -> str:
+            done = subprocess.run(command, env=environment, text=True,
+                                  stdin=subprocess.DEVNULL,
+                                  capture_output=True)
+            if done.returncode:
+                raise errors.CloudError(
+                    f'{" ".join(command)}: {done.stderr.strip()}')
+            return done.stdout
+
+        ports = cloud.settings.ports
+        token = access.token(ports, cloud.passwords)
+        groups.Groups(
+            rest.Cinder(rest.Api(ports.cinder, token),
+                        rest.Api(ports.glance, token)),
+            cloud.settings.back_ends()[0], client,
+            lambda command: self._storage().agent.run(command, _write),
+            self._say).run()
+
     def survive(self) -> int:
         """Restart cinder-volume, then its host, with volumes attached."""
         def part(name: str) -> bool:
@@ -303,19 +329,24 @@ class Launch:
             file.write(results.write(found, head))
         print(f'written to {self._chosen.save}')
 
-    def shell(self) -> None:
-        """Replace this process by a shell or a command with credentials."""
-        cloud = self._cloud()
+    def _client_environment(self, cloud: clouds.Cloud,
+                            name: str) -> dict[str, str]:
+        """Return the environment of the clients of a user."""
         environment = access.without_credentials(os.environ)
         environment.update(access.variables(
-            cloud.settings.ports, cloud.passwords, self._places.clouds,
-            self._chosen.user))
+            cloud.settings.ports, cloud.passwords, self._places.clouds, name))
         # A proxy cannot reach the loopback of this machine.
         environment['no_proxy'] = ','.join(filter(None, (
             settings.LOOPBACK, environment.get('no_proxy')
             or environment.get('NO_PROXY'))))
         environment['PATH'] = (f'{cloud.venv}/bin:'
                                f'{environment.get("PATH", os.defpath)}')
+        return environment
+
+    def shell(self) -> None:
+        """Replace this process by a shell or a command with credentials."""
+        environment = self._client_environment(self._cloud(),
+                                               self._chosen.user)
         command = self._chosen.command or [
             environment.get('SHELL') or '/bin/bash']
         sys.stdout.flush()

@@ -18,7 +18,6 @@ cinder-backup in the test machine on loopback-backed volume groups, and
 tempest to test it.
 """
 _LAST_PORT = 65536 - len(settings.Ports._fields)
-_IN_TREE = 'cinder.'
 _RELEASE = re.compile(r'[0-9]+(\.[0-9]+)+')
 
 
@@ -125,6 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
             ('attach', 'use attached volumes in the test machine, through '
              'the attachments API and os-brick; tempest without Nova does '
              'not'),
+            ('groups', 'create a consistent group, its snapshot and groups '
+             'from both with the clients openstack and cinder, and compare '
+             'the data; needs thin back ends'),
             ('survive', 'restart cinder-volume, then the test machine, while '
              'ten volumes are attached'),
             ('status', 'show what runs'),
@@ -178,8 +180,7 @@ def wanted(chosen: argparse.Namespace,
     found = dataclasses.replace(found, extra=tuple(found.extra))
     if found.second_lvm_type and found.backends != 2:
         raise errors.CloudError('--second-lvm-type needs --backends 2')
-    if (found.driver.startswith(_IN_TREE)
-            and found.target_helper == 'nvmet'):
+    if found.is_in_tree and found.target_helper == 'nvmet':
         raise errors.CloudError(
             f'with nvmet, {found.driver} needs a Python module nvmet that '
             'neither PyPI nor Debian offers; choose another --target-helper')

@@ -11,6 +11,7 @@ from cloud_lib import stored
 LVM_TYPES = ('thin', 'default')
 CONCURRENCIES = ('eventlet', 'threading')
 REGION = 'RegionOne'
+_IN_TREE = 'cinder.'
 # The target_protocol of each target_helper.
 PROTOCOLS = {'lioadm': 'iscsi', 'tgtadm': 'iscsi', 'nvmet': 'nvmet_tcp'}
 
@@ -86,6 +87,11 @@ class Settings(stored.Stored):
     def ports(self) -> Ports:
         """The ports of all services."""
         return Ports.starting_at(self.port_base)
+
+    @property
+    def is_in_tree(self) -> bool:
+        """Whether the driver is one of Cinder's own."""
+        return self.driver.startswith(_IN_TREE)
 
     @property
     def protocol(self) -> str:

@@ -98,7 +98,8 @@ def config(wanted: settings.Settings, places: settings.Places,
             'volume_revert': True, 'multi_backend': len(names) > 1,
             # LVM cannot extend the origin of a COW snapshot.
             'extend_volume_with_snapshot': thin,
-            'consistency_group': False,
+            # Only this driver has them, and only on thin pools.
+            'consistency_group': thin and not wanted.is_in_tree,
             'enable_volume_image_dep_tests': True,
             'concurrency_tests': True},
     })

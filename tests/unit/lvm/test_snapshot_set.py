@@ -75,6 +75,16 @@ class TestCreate(SetTestCase):
                 origin_id=self.lvm.volumes['a'].thin_id,
                 snapshot_id=self.lvm.volumes['sa'].thin_id)], 5)
 
+    def test_space_is_claimed_once_for_each_pool(self):
+        self.lvm.add('other', 40 * MIB, segtype='thin-pool')
+        self.lvm.add('c', 8 * MIB, segtype='thin', pool='other')
+        with mock.patch.object(self.vg.space, 'claimed',
+                               wraps=self.vg.space.claimed) as claimed:
+            self.create('acb')
+        self.assertEqual([mock.call('pool', 16 * MIB),
+                          mock.call('other', 8 * MIB)],
+                         claimed.call_args_list)
+
     def test_kernel_fails(self):
         for error in SLOW, privileged_errors.SnapshotSetFailed('no'):
             self.retake.side_effect = error

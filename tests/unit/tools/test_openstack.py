@@ -386,9 +386,14 @@ class TestTempestConfiguration(testtools.TestCase):
         features = self._conf(backends=2, second_lvm_type='default',
                               backup=False)['volume-feature-enabled']
         self.assertEqual('true', features['multi_backend'])
+        self.assertEqual('false', features['consistency_group'])
         self.assertEqual('false', features['backup'])
         self.assertEqual('false', features['extend_volume_with_snapshot'])
+        features = self._conf(driver='cinder.volume.drivers.lvm.LVMDriver')[
+            'volume-feature-enabled']
+        self.assertEqual('false', features['consistency_group'])
         features = self._conf()['volume-feature-enabled']
+        self.assertEqual('true', features['consistency_group'])
         self.assertEqual('true', features['backup'])
         self.assertEqual('true', features['extend_volume_with_snapshot'])
 

@@ -14,6 +14,7 @@ from cloud_lib import errors
 from cloud_lib import rest
 from cloud_lib import storage
 from openstack_lib import features
+from openstack_lib import groups
 from openstack_lib import settings
 from openstack_lib import survive
 
@@ -199,3 +200,69 @@ class TestSurvive(AttachedTestCase):
         self.assertRaises(OSError, self.user().begin)
         self.assertEqual(([], []), (self.cloud.listed['volume'],
                                     self.cloud.listed['attachment']))
+
+
+class TestGroups(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.made, self.commands, self.copied = [], [], True
+        self.cinder = mock.create_autospec(rest.Cinder, instance=True)
+        self.cinder.show.side_effect = self.show
+        self.cinder.request.side_effect = self.members
+
+    def client(self, *words):
+        self.commands.append(words[1:])
+        if 'delete' in words:
+            self.made.remove(words[-1])
+        if 'create-group-from-src' in words:
+            self.made.append(words[-1])
+        if 'create' not in words or words[0] == 'cinder':
+            return ''
+        self.made.append(words[5] if 'type' in words else
+                         f'{words[3]}-{len(self.commands)}')
+        return json.dumps({'ID': self.made[-1]})
+
+    def members(self, _method, path):
+        if path == '/groups':
+            return {'groups': [{'id': made, 'name': made}
+                               for made in self.made]}
+        group = path.partition('=')[2]
+        words = next(words for words in self.commands
+                     if words[:3] == ('volume', 'group', 'create'))
+        first = group == f'create-{self.commands.index(words) + 1}'
+        return {'volumes': [
+            {'id': f'{group}-{name}', 'snapshot_id': None,
+             'source_volid': None if first else self.source(name)}
+            for name in 'ab']}
+
+    def source(self, name):
+        group = next(made for made in self.made if made.startswith('create'))
+        return f'{group}-{name if self.copied else "x"}'
+
+    def show(self, resource, identity):
+        if identity not in self.made:
+            raise rest.NotFound('404')
+        return {'status': 'deleting'}
+
+    def run_all(self, status=0):
+        groups.Groups(self.cinder, settings.Settings().back_ends()[0],
+                      self.client, lambda _command: status,
+                      lambda _text: None).run()
+
+    def test_nothing_is_left(self):
+        self.run_all()
+        self.assertEqual([], self.made)
+        self.assertIn('consistent_group_snapshot_enabled=<is> True',
+                      self.commands[1])
+
+    def test_copies_of_other_volumes(self):
+        self.copied = False
+        error = self.assertRaises(errors.CloudError, self.run_all)
+        self.assertIn('have the sources', str(error))
+        self.assertEqual([], self.made)
+
+    def test_other_data(self):
+        error = self.assertRaises(errors.CloudError, self.run_all, 1)
+        self.assertIn('failed on the storage node', str(error))
+        self.assertEqual([], self.made)
