@@ -223,6 +223,9 @@ class FakeMachine(fixtures.Fixture):
         source = self._device(words['if'])
         if target is None or source is None:
             return 1, '', f"dd: failed to open '{words['of']}'"
+        if words['count'] == '0':
+            # Only flushes.
+            return 0, '', ''
         target.content = source.content
         if words['if'] == '/dev/zero':
             self._zero(target, words.get('seek', 0), words['count'])
