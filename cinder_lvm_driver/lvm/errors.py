@@ -266,6 +266,9 @@ _TABLE: tuple[tuple[str, type[LVMError]], ...] = (
     # required!
     # The same of the cache of a cached LV, vg/fast_cvol, is another state.
     (r'Check of pool \S+(?<!_cvol)(?<!_cpool) failed', ThinPoolDamaged),
+    # 2.03.16: WARNING: Thin pool vg/pool is failed. The next line says that
+    # the pool is full.
+    (r'Thin pool \S+ is failed', ThinPoolDamaged),
     # 2.03.16: Thin pool vg-pool-tpool (253:2) transaction_id is 21, while
     # expected 22.
     # 2.03.16: WARNING: Thin pool vg/pool has unexpected transaction id 3,

@@ -52,13 +52,18 @@ EXPECTED = {
         'moving-cow', 'moving-extend', 'moving-remove', 'moving-rename',
         'moving-split'],
     errors.ThinIdTaken: ['thin-snapshot-id-taken'],
-    lvm.ThinPoolOutOfStep: ['thin-remove-transaction-id'],
+    lvm.ThinPoolOutOfStep: [
+        'thin-remove-transaction-id', 'thin-snapshot-transaction-id',
+        'thin-transaction-id'],
     errors.ThinPoolPartsActive: ['pool-part-active'],
-    errors.ThinPoolDamaged: ['pool-damaged'],
+    errors.ThinPoolDamaged: [
+        'pool-damaged', 'thin-metadata-broken', 'thin-needs-check'],
     errors.ArchiveFull: ['create-archive-full'],
     errors.VolumeGroupFull: ['create-limit', 'create-metadata-full'],
-    # What no verb of the driver can meet, and needs no name therefore.
-    lvm.CommandOfLVMFailed: ['convert-inactive', 'convert-thin'],
+    # What no verb of the driver can meet, or nobody handles, has no name.
+    lvm.CommandOfLVMFailed: [
+        'convert-inactive', 'convert-thin', 'cow-of-cached',
+        'create-device-taken'],
     errors.VolumeGroupExported: ['create-exported'],
     errors.VolumeGroupForeign: ['create-foreign'],
     lvm.PhysicalVolumeDuplicate: ['activate-duplicate', 'create-duplicate'],
