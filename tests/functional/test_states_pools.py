@@ -3,6 +3,8 @@
 
 import contextlib
 import re
+import tempfile
+from unittest import mock
 
 from cinder import exception
 
@@ -10,6 +12,7 @@ from cinder_lvm_driver import health
 from cinder_lvm_driver import layouts
 from cinder_lvm_driver.lvm import vg as lvm_vg
 from cinder_lvm_driver import naming
+from cinder_lvm_driver.operations import cinder_conf
 from cinder_lvm_driver.operations import startup
 from tests.functional import base
 from tests.functional import test_health
@@ -99,11 +102,22 @@ class PoolTestCase(test_health.HealthTestCase):
 class SuspendedPoolTest(PoolTestCase):
 
     def test_pool(self):
+        self.check('-tpool')
+
+    @base.slow
+    def test_metadata(self):
+        self.check('_tmeta')
+
+    @base.slow
+    def test_data(self):
+        self.check('_tdata')
+
+    def check(self, suffix):
         volume, snapshot = self.made()
         inactive = self.volume()
         self.driver.create_volume(inactive)
         self.root.run('lvchange', '-an', self.device(inactive.name))
-        name = self.dm_name()
+        name = self.dm_name(suffix)
         self.root.run('dmsetup', 'suspend', '--noflush', '--nolockfs', name)
         with contextlib.ExitStack() as resumed:
             resumed.callback(self.root.run, 'dmsetup', 'resume', name)
@@ -504,8 +518,8 @@ class InterruptedPoolTest(base.TestCase):
         super().setUp()
         self.addCleanup(self.root.run, 'lvremove', '-ff', '-y', self.vg_name)
 
-    def start(self):
-        driver = self.make_driver(lvm_type='thin')
+    def start(self, lvm_type='thin'):
+        driver = self.make_driver(lvm_type=lvm_type)
         volume = self.volume()
         driver.create_volume(volume)
         driver.delete_volume(volume)
@@ -542,9 +556,14 @@ class InterruptedPoolTest(base.TestCase):
             with self.subTest(step=step):
                 kill_at(self.root, step, *command)
                 # The spare that LVM was making is nobody's, and stays.
+                if self.lv_names() == {'lvol0'}:
+                    with self.assertLogs(layouts.LOG, 'WARNING') as logged:
+                        self.make_driver(lvm_type='auto')
+                    self.assertRegex(logged.output[0],
+                                     f'lvremove {self.vg_name}/lvol0')
                 self.root.try_run('lvremove', '-ff', '-y',
                                   f'{self.vg_name}/lvol0')
-                self.start()
+                self.start(lvm_type='auto')
             self.root.run('lvremove', '-ff', '-y', self.vg_name)
 
     def test_killed_while_its_metadata_was_zeroed(self):
@@ -597,3 +616,48 @@ class OtherPoolTest(test_health.HealthTestCase):
                 '\n'.join(started.output),
                 f'VG {self.vg_name}, LVs {layout}.*'
                 'lvm_type = auto.*target_helper lioadm, portals 127.0.0.1')
+
+
+@base.slow
+class ConfStartTest(test_health.HealthTestCase):
+    """What a start says about sections that an operator hardly meant."""
+
+    pv_sizes = (512 * MIB,)
+
+    def start(self, extra='', other='another', **settings):
+        """Return the warnings of a start beside another back end."""
+        driver = self.construct_driver(**settings)
+        name = driver.configuration.config_group
+        self.share_daemons(driver.runner)
+        with tempfile.NamedTemporaryFile('w', suffix='.conf') as file:
+            for section, vg_name in ((name, self.vg_name), ('other', other)):
+                file.write(f'[{section}]\nvolume_driver = cinder_lvm_driver.'
+                           'driver.LVMVolumeDriver\nvolume_backend_name = a\n'
+                           f'volume_group = {vg_name}\n{extra}')
+            file.flush()
+            base.CONF.set_override('enabled_backends', [name, 'other'])
+            self.addCleanup(base.CONF.clear_override, 'enabled_backends')
+            with (mock.patch.object(cinder_conf, '_paths',
+                                    return_value=[file.name]),
+                  self.assertLogs(cinder_conf.LOG, 'INFO') as logged):
+                cinder_conf.LOG.info('start')
+                driver.do_setup(self.context)
+                driver.check_for_setup_error()
+        self.assert_up(driver)
+        return '\n'.join(logged.output[1:])
+
+    def test_nothing_to_say(self):
+        self.assertEqual('', self.start())
+
+    def test_misspelt_option(self):
+        self.assertRegex(self.start('lvm_tpye = thin\n'),
+                         'sets lvm_tpye.*set lvm_type')
+
+    def test_option_that_nobody_knows(self):
+        self.assertRegex(self.start('colour = red\n'),
+                         'sets colour.*remove it')
+
+    def test_two_back_ends_on_one_vg(self):
+        self.assertRegex(self.start(other=self.vg_name),
+                         f'use one VG.*{self.vg_name}.*and the same '
+                         'volume_backend_name')
