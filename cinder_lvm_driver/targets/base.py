@@ -132,7 +132,7 @@ class Target(abc.ABC):
         """
         return {}
 
-    def remove_stored(self, name: str) -> None:
+    def remove_stored(self, name: str) -> None:  # noqa: B027
         """Stop serving a target that has a file, and remove the file.
 
         :param name: one of ``stored_devices``

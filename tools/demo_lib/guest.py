@@ -196,7 +196,9 @@ class Demo:
         if self._scenario is not None:
             runner.run([step('monitoring', self._monitoring.start)])
             runner.run(self._steps(self._scenario))
-            runner.run([step('metrics', self._monitoring.require_metrics)])
+            runner.run([
+                step('metrics', self._monitoring.require_metrics),
+                step('dashboard', self._monitoring.require_dashboard)])
         if runner.failed:
             runner.run([step('clean up', self.clean)], always=True)
         runner.run([step('nothing left', self.require_nothing_left),

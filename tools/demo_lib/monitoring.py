@@ -7,8 +7,10 @@ Runs as root in the test machine. Both programs are user cinder's.
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
+from typing import Any
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -46,6 +48,10 @@ _DELETED = ('cinder_lvm_operation_duration_seconds_count'
 _OPERATIONS = ('sum by (outcome) '
                '(cinder_lvm_operation_duration_seconds_count)')
 _ALERTS = 'ALERTS{alertstate="firing"}'
+_DASHBOARD = f'{programs.TREE}/etc/grafana/cinder-lvm.json'
+# What Grafana puts in place of its variables.
+_VARIABLES = {'$instance': '.*', '$backend': '.*', '$__rate_interval': '1m'}
+_METRIC = re.compile(r'cinder_lvm_\w+?(?=(?:_bucket|_count)?\b)')
 
 
 class Monitoring:
@@ -104,6 +110,26 @@ class Monitoring:
         return (f'Prometheus counts {sum(counts.values())} operations, '
                 f'{counts.get("failure", 0)} failed; no alert fires')
 
+    def require_dashboard(self) -> str:
+        """Prometheus answers the queries of the dashboard."""
+        with open(_DASHBOARD) as file:
+            panels = json.load(file)['panels']
+        queries = [target['expr'] for panel in panels
+                   for target in panel.get('targets', ())]
+        unknown = ({name for query in queries
+                    for name in _METRIC.findall(query)}
+                   - _get('metadata').keys())
+        if unknown:
+            raise errors.CloudError(
+                f'the dashboard names unknown metrics: {sorted(unknown)}')
+        with_data = 0
+        for query in queries:
+            for name, value in _VARIABLES.items():
+                query = query.replace(name, value)
+            with_data += bool(_get('query', query=query)['result'])
+        return (f'Prometheus answers {len(queries)} queries, {with_data} with '
+                f'data')
+
     def stop(self) -> str:
         """Stop both, and keep what Prometheus has stored."""
         for process in reversed(self._processes):
@@ -122,12 +148,20 @@ class Monitoring:
         return f'data of Prometheus in {kept.METRICS}'
 
 
+def _get(what: str, **parameters: str) -> Any:
+    """Return what Prometheus answers.
+
+    :raises URLError: it does not answer, or refuses the query
+    """
+    url = (f'http://{_PROMETHEUS_ADDRESS}/api/v1/{what}?'
+           + urllib.parse.urlencode(parameters))
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)['data']
+
+
 def _ask(query: str, label: str = 'operation') -> dict[str, float]:
     """Return the values of a query by a label; none until it can be asked."""
-    url = (f'http://{_PROMETHEUS_ADDRESS}/api/v1/query?'
-           + urllib.parse.urlencode({'query': query}))
-    with contextlib.suppress(urllib.error.URLError), \
-            urllib.request.urlopen(url) as answer:
+    with contextlib.suppress(urllib.error.URLError):
         return {each['metric'][label]: float(each['value'][1])
-                for each in json.load(answer)['data']['result']}
+                for each in _get('query', query=query)['result']}
     return {}

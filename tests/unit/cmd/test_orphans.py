@@ -81,7 +81,8 @@ class TestFind(test_database.DatabaseTestCase):
         self.assert_one(f'VG vg has no LV volume-{UUID}').remove()
         remove.assert_called_once_with('iqn:a')
 
-    @ddt.data('/dev/vg/precious', f'/dev/nowhere/volume-{UUID}', '/dev/sdb', '')
+    @ddt.data('/dev/vg/precious', f'/dev/nowhere/volume-{UUID}', '/dev/sdb',
+              '')
     def test_file_of_somebody_else(self, device):
         self.stored(device)
         self.assertEqual([], self.find())
