@@ -149,15 +149,16 @@ class Surveyor:
         """Add how fast copies have become equal since the look before."""
         work = []
         for each in facts.work:
-            if each.percent is not None:
-                now, key = time.monotonic(), (facts.picture.vg.name,
-                                              each.lv_name)
+            percent = each.percent
+            if percent is not None:
+                now = time.monotonic()
+                key = facts.picture.vg.name, each.lv_name
                 if key in self._before:
-                    then, percent = self._before[key]
+                    then, before = self._before[key]
                     each = dataclasses.replace(each, rate=float(
-                        each.percent - percent) / 100 * each.size_bytes
+                        percent - before) / 100 * each.size_bytes
                         / max(now - then, _CLOCK_SECONDS))
-                self._before[key] = now, each.percent
+                self._before[key] = now, percent
             work.append(each)
         return dataclasses.replace(facts, work=tuple(work))
 

@@ -58,6 +58,7 @@ class TestSurvey(base.CommandTestCase):
 
     def test_rate(self):
         """What has become equal between two looks."""
+        self.lvm.pvs['/dev/b'] = 100 * GIB
         self.lvm.add(f'volume-{UUID}', GIB, segtype='raid1')
         self.enable()
         section, = backends.sections(None)
