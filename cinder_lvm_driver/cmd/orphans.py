@@ -53,6 +53,7 @@ def find(pools: backends.Pools,
            for pool in pools.one_per_vg()}
     exports = survey.exports_of(pools[0].target, [
         lv for vg in lvs.values() for lv in vg.values()])
+    stored = pools[0].target.stored_devices()
     known = database.Database(section)
     own_hosts = {each.host for each in sections.sections(None)}
     for pool in pools.one_per_vg():
@@ -61,6 +62,7 @@ def find(pools: backends.Pools,
         yield from _temporary_lvs(pool, found, known)
     yield from _missing(pools, lvs, exports, known)
     yield from _unused_exports(pools, known)
+    yield from _stored_exports(pools[0].target, stored, lvs, known)
 
 
 def _unknown_lvs(lvs: lvm.LogicalVolumes, known: database.Database,
@@ -148,6 +150,21 @@ def _unused_exports(pools: backends.Pools,
             text=f'Volume {volume_id} is served, but no host may use it: the '
                  f'next start of cinder-volume removes its export',
             remove=functools.partial(_remove_export, pools, volume))
+
+
+def _stored_exports(target: targets.Target, stored: Mapping[str, str],
+                    lvs: _LVs, known: database.Database) -> Iterator[Orphan]:
+    """Yield files of exports whose LV is gone from a VG of the back end."""
+    for name, device in stored.items():
+        vg_name, _, lv_name = device.removeprefix('/dev/').partition('/')
+        if (lv_name not in lvs.get(vg_name, {lv_name})
+                and manageable.cinder_id(lv_name, manageable.VOLUME)
+                and known.host_of(lv_name) is None):
+            yield Orphan(
+                text=f'A file defines target {name}, but VG {vg_name} has no '
+                     f'LV {lv_name}, and Cinder knows no such volume: remove '
+                     f'the file with cinder-lvm leftovers --clean',
+                remove=functools.partial(target.remove_stored, name))
 
 
 def _is_free(volume: objects.Volume) -> bool:

@@ -68,7 +68,8 @@ def _as_json(seen: survey.Survey) -> dict[str, Any]:
         'exports': None if seen.exports is None else [
             {'lv': export.lv_name, 'target': export.target,
              'hosts': export.hosts, 'sessions': export.sessions}
-            for export in seen.exports]}
+            for export in seen.exports],
+        'failures': seen.failures}
 
 
 def _pool_as_json(pool: survey.PoolFacts) -> dict[str, Any]:
@@ -106,7 +107,8 @@ def _vg_as_json(facts: survey.VGFacts) -> dict[str, Any]:
         'work': [
             {'lv': work.lv_name, 'what': work.what,
              'size_bytes': work.size_bytes,
-             'percent': _as_float(work.percent)} for work in facts.work]}
+             'percent': _as_float(work.percent),
+             'bytes_per_second': work.rate} for work in facts.work]}
 
 
 def _as_float(percent: decimal.Decimal | None) -> float | None:
@@ -132,6 +134,8 @@ def _screen(seen: survey.Survey) -> Iterator[str]:
         [[export.lv_name, export.target, export.hosts,
           _UNKNOWN if export.sessions is None else export.sessions]
          for export in seen.exports or ()])
+    yield from _table(['Operation', 'failed'],
+                      [list(each) for each in seen.failures.items()])
 
 
 def _capacity(pool: survey.PoolFacts) -> list[str]:
@@ -165,9 +169,10 @@ def _vg_screen(facts: survey.VGFacts) -> Iterator[str]:
          for (kind, segtype), (count, size_bytes)
          in survey.count_lvs(facts.picture.lvs).items()])
     yield from _table(
-        ['To do', 'LV', 'GiB', 'done'],
+        ['To do', 'LV', 'GiB', 'done', 'MiB/s'],
         [[work.what, work.lv_name, _gib(work.size_bytes),
-          _UNKNOWN if work.percent is None else f'{work.percent:.1f} %']
+          _UNKNOWN if work.percent is None else f'{work.percent:.1f} %',
+          _UNKNOWN if work.rate is None else f'{work.rate / units.Mi:.1f}']
          for work in facts.work])
 
 

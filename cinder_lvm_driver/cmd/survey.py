@@ -3,8 +3,12 @@
 
 import collections
 from collections.abc import Iterable, Iterator, Mapping
+import contextlib
 import dataclasses
 import decimal
+import time
+
+from oslo_config import cfg
 
 from cinder_lvm_driver import backend as backends
 from cinder_lvm_driver import blockdev
@@ -14,9 +18,12 @@ from cinder_lvm_driver import lvm
 from cinder_lvm_driver import naming
 from cinder_lvm_driver.operations import manageable
 from cinder_lvm_driver.targets import base as targets
+from cinder_lvm_driver import timings
 
 WIPE = 'wipe and remove'
 _SYNCHRONIZED = decimal.Decimal(100)
+# Two looks at once are this far apart.
+_CLOCK_SECONDS = 0.001
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +31,14 @@ class Work:
     """What the driver or LVM is doing with an LV, or has yet to do.
 
     :ivar percent: how much of it is done; None if that is not known
+    :ivar rate: bytes per second since the look before; None if not known
     """
 
     lv_name: str
     what: str
     size_bytes: int
     percent: decimal.Decimal | None = None
+    rate: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +96,7 @@ class Survey:
     :ivar fault: why it cannot attach volumes, or has no pools
     :ivar vgs: those that LVM reports
     :ivar exports: None if the target helper does not tell
+    :ivar failures: how often operations of the service failed, by their name
     """
 
     section: sections.Section
@@ -94,6 +104,7 @@ class Survey:
     pools: tuple[PoolFacts, ...] = ()
     vgs: tuple[VGFacts, ...] = ()
     exports: tuple[Export, ...] | None = None
+    failures: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def is_up(self) -> bool:
@@ -108,6 +119,8 @@ class Surveyor:
         """Run no command yet."""
         self._section = section
         self._pools: backends.Pools | None = None
+        # When copies were looked at, and how far they were, by VG and LV.
+        self._before: dict[tuple[str, str], tuple[float, decimal.Decimal]] = {}
 
     def look(self) -> Survey:
         """Return the state now; changes no VG and no export."""
@@ -115,7 +128,8 @@ class Surveyor:
             if self._pools is None:
                 self._pools = sections.open_pools(self._section.make_driver())
         except sections.FAILURES as exc:
-            return Survey(section=self._section, fault=str(exc))
+            return Survey(section=self._section, fault=str(exc),
+                          failures=_failures(self._section))
         vgs: dict[str, VGFacts] = {}
         pools = tuple(_pool_facts(pool, vgs) for pool in self._pools)
         fault: str | None
@@ -128,7 +142,34 @@ class Surveyor:
         except sections.FAILURES as exc:
             fault = str(exc)
         return Survey(section=self._section, fault=fault, pools=pools,
-                      vgs=tuple(vgs.values()), exports=exports)
+                      vgs=tuple(map(self._with_rates, vgs.values())),
+                      exports=exports, failures=_failures(self._section))
+
+    def _with_rates(self, facts: VGFacts) -> VGFacts:
+        """Add how fast copies have become equal since the look before."""
+        work = []
+        for each in facts.work:
+            percent = each.percent
+            if percent is not None:
+                now = time.monotonic()
+                key = facts.picture.vg.name, each.lv_name
+                if key in self._before:
+                    then, before = self._before[key]
+                    each = dataclasses.replace(each, rate=float(
+                        percent - before) / 100 * each.size_bytes
+                        / max(now - then, _CLOCK_SECONDS))
+                self._before[key] = now, percent
+            work.append(each)
+        return dataclasses.replace(facts, work=tuple(work))
+
+
+def _failures(section: sections.Section) -> dict[str, int]:
+    """Return how often operations failed, as far as that can be read."""
+    with contextlib.suppress(OSError):
+        return {each.operation: sum(each.counts) for each in timings.read(
+            timings.path_of(cfg.CONF.state_path, section.name))
+            if each.outcome == timings.FAILURE}
+    return {}
 
 
 def _pool_facts(pool: backends.Backend, vgs: dict[str, VGFacts]) -> PoolFacts:

@@ -125,6 +125,20 @@ class Target(abc.ABC):
         """Return the targets that no host may use, and rests of targets."""
         return ()
 
+    def stored_devices(self) -> dict[str, str]:
+        """Return the paths of the devices in files of exports, by target.
+
+        :raises TargetError: the files cannot be read
+        """
+        return {}
+
+    def remove_stored(self, name: str) -> None:  # noqa: B027
+        """Stop serving a target that has a file, and remove the file.
+
+        :param name: one of ``stored_devices``
+        :raises TargetError: it cannot be removed
+        """
+
     @abc.abstractmethod
     def remove_export(self, context: Context, volume: Volume,
                       volume_path: str | None = None) -> None:

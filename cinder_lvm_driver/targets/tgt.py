@@ -226,6 +226,19 @@ class TgtTarget(iscsi.ISCSITarget):
                     and stored.addresses == self.addresses):
                 yield target_iqn
 
+    def stored_devices(self) -> dict[str, str]:
+        found = {}
+        for name in self.folder.names():
+            target_iqn = f'{self.target_prefix}{name}'
+            stored = (self.folder.read(target_iqn)
+                      or self.folder.read_retired(target_iqn))
+            if stored is not None:
+                found[target_iqn] = stored.device
+        return found
+
+    def remove_stored(self, name: str) -> None:
+        self._delete_target(name, None)
+
     def _delete_target(self, target_iqn: str, device: str | None) -> None:
         with _lock():
             stored = (self.folder.read(target_iqn)

@@ -17,6 +17,7 @@ from cinder_lvm_driver import rollback
 from cinder_lvm_driver.targets import errors
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
+_NEW = '.new'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ def file_name(target_iqn: str) -> str:
 def _partial(name: str) -> str:
     """Return the name of a file until it is complete, or in its place."""
     # tgt-admin reads files that match '*', which no leading dot does.
-    return f'.{name}.new'
+    return f'.{name}{_NEW}'
 
 
 class Folder:
@@ -118,6 +119,17 @@ class Folder:
         except errors.TargetFileNotUsable as exc:
             raise errors.TargetConfigurationError(
                 f"volumes_dir '{self.path}' is not usable: {exc}") from exc
+
+    def names(self) -> set[str]:
+        """Return the names of volumes that have files, or parts of them.
+
+        :raises TargetFileNotUsable: the folder cannot be read
+        """
+        found = set()
+        with _named_failure(self.path), contextlib.suppress(FileNotFoundError):
+            found = {name.removeprefix('.').removesuffix(_NEW)
+                     for name in os.listdir(self.path)}
+        return set(filter(_NAME.fullmatch, found))
 
     def read(self, target_iqn: str) -> Definition | None:
         """Return the definition of a target, None if it has no file."""

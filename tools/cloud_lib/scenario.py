@@ -16,6 +16,8 @@ GIB = 1 << 30
 # Written and read in each step; little, for an emulated processor.
 DATA = 32 * MIB
 WIPE_SECONDS = 300
+# The step before which most is in use.
+DETACH = 'detach'
 
 
 class Scenario(user.User):
@@ -47,7 +49,7 @@ class Scenario(user.User):
             ('volume from snapshot', self.copy),
             ('extend in use', self.extend),
             ('discard', self.discard),
-            ('detach', self.detach),
+            (DETACH, self.detach),
             ('volume to image', self.upload),
             ('image to volume', self.download),
             ('list', self.list_all),

@@ -28,6 +28,8 @@ from cloud_lib import waiting
 from demo_lib import images
 from demo_lib import kept
 from demo_lib import leftovers
+from demo_lib import monitoring
+from demo_lib import quick_start
 from demo_lib import settings
 
 # The file of the VG is on a disk if the machine has one, otherwise in memory,
@@ -112,6 +114,7 @@ class Demo:
     def __init__(self, wanted: settings.Settings) -> None:
         self._wanted = wanted
         self._cloud = Cloud(wanted)
+        self._monitoring = monitoring.Monitoring(wanted)
         self._cinder = rest.Cinder(
             rest.Api(settings.API_PORT, settings.TOKEN),
             rest.Api(settings.IMAGE_PORT, settings.TOKEN))
@@ -177,6 +180,10 @@ class Demo:
                 f'{found[0][:200]}')
         return 'no error in Cinder\'s log'
 
+    def follow_quick_start(self) -> str:
+        """Run the steps of the installation page, literally."""
+        return quick_start.run(self._wanted.venv)
+
     def wait_until_stopped(self) -> str:
         """Leave the cloud running until ``tools/demo --stop``."""
         print(kept.instructions(self._wanted.venv, self._wanted.api_port,
@@ -192,14 +199,28 @@ class Demo:
                     step('storage', self.launch),
                     step('start cloud', self.start)])
         if self._scenario is not None:
-            runner.run(self._scenario.steps())
+            runner.run([step('monitoring', self._monitoring.start)])
+            runner.run(self._steps(self._scenario))
+            runner.run([
+                step('metrics', self._monitoring.require_metrics),
+                step('dashboard', self._monitoring.require_dashboard)])
         if runner.failed:
             runner.run([step('clean up', self.clean)], always=True)
         runner.run([step('nothing left', self.require_nothing_left),
                     step('log', self.require_clean_log)])
+        if self._scenario is not None:
+            runner.run([step('quick start', self.follow_quick_start)])
         if self._wanted.keep:
             runner.run([step('kept cloud', self.wait_until_stopped)])
-        runner.run([step('stop cloud', self._cloud.stop)], always=True)
+        runner.run([step('stop monitoring', self._monitoring.stop),
+                    step('stop cloud', self._cloud.stop)], always=True)
+
+    def _steps(self, user: scenario.Scenario) -> list[steps.Step]:
+        """Return the user's steps; the status is shown when most is in use."""
+        found = user.steps()
+        at = [each.name for each in found].index(scenario.DETACH)
+        found.insert(at, steps.Step('status', self._monitoring.status))
+        return found
 
 
 def main(argv: Sequence[str]) -> int:

@@ -16,6 +16,9 @@ LOG = 'cinder.log'
 COMPUTE_LOG = 'os-brick.log'
 JOURNAL = 'steps.jsonl'
 SETTINGS = 'settings.json'
+MONITORING_LOG = 'monitoring.log'
+STATUS = 'status.txt'
+METRICS = 'prometheus'
 KEEP_FOLDERS = 5
 STOP_WORD = b'stop\n'
 

@@ -132,6 +132,10 @@ class Launch:
         if status:
             print('\n' + logs.excerpt(f'{self._results}/{kept.LOG}'))
         print(f'\n{table.render(outcomes)}', flush=True)
+        with contextlib.suppress(FileNotFoundError):
+            with open(f'{self._results}/{kept.STATUS}') as file:
+                print('cinder-lvm status, before the volumes were detached:'
+                      f'\n\n{file.read()}', flush=True)
         if failed:
             say(f'FAILED at "{failed[0].name}": {failed[0].detail}')
         elif status:

@@ -68,6 +68,31 @@ class TestFind(test_database.DatabaseTestCase):
         orphan = self.assert_one(f'LV vg/{name} has the name of a {kind} that')
         self.assertIsNone(orphan.remove)
 
+    def stored(self, device):
+        """Have a file define an export; return what removes it."""
+        self.enterContext(mock.patch.object(
+            target.RecordingTarget, 'stored_devices',
+            return_value={'iqn:a': device}))
+        return self.enterContext(mock.patch.object(
+            target.RecordingTarget, 'remove_stored'))
+
+    def test_file_of_an_export(self):
+        remove = self.stored(f'/dev/vg/volume-{UUID}')
+        self.assert_one(f'VG vg has no LV volume-{UUID}').remove()
+        remove.assert_called_once_with('iqn:a')
+
+    @ddt.data('/dev/vg/precious', f'/dev/nowhere/volume-{UUID}', '/dev/sdb',
+              '')
+    def test_file_of_somebody_else(self, device):
+        self.stored(device)
+        self.assertEqual([], self.find())
+
+    def test_file_of_an_export_whose_volume_is_known(self):
+        """The volume is restored, or Cinder is made to forget it."""
+        volume = self.known_volume()
+        self.stored(f'/dev/vg/{volume.name}')
+        self.assert_one('is available for Cinder, but VG vg has no LV')
+
     def test_host_was_renamed(self):
         for _ in range(2):
             self.with_lv(host='old@backend#pool')

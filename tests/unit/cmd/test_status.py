@@ -2,11 +2,13 @@
 """The screen that shows the back ends."""
 
 import argparse
+import contextlib
 import json
 from unittest import mock
 
 from cinder_lvm_driver.cmd import status
 from cinder_lvm_driver.cmd import survey
+from cinder_lvm_driver import timings
 from tests.unit.cmd import base
 
 GIB = base.GIB
@@ -57,7 +59,18 @@ class TestStatus(base.CommandTestCase):
         self.enable(lvm_type='default')
         _code, lines = self.status()
         self.assertIn('wipe and remove  cinder-wipe-0123456789ab-0a1b2c3d  '
-                      '1.00   -', '\n'.join(lines))
+                      '1.00   -       -', '\n'.join(lines))
+
+    def test_failures(self):
+        name = self.enable(lvm_type='default')
+        path = timings.path_of(status.survey.cfg.CONF.state_path, name)
+        counted = timings.Timings(path)
+        for _ in range(2):
+            with contextlib.suppress(OSError), counted.measure('x', ()):
+                raise OSError
+        code, lines = self.status()
+        self.assertEqual(0, code)
+        self.assertIn('x            2', lines[-1])
 
     def test_json(self):
         self.fill()

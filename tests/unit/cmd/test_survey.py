@@ -56,6 +56,24 @@ class TestSurvey(base.CommandTestCase):
             [(pool.name, pool.fault is None) for pool in seen.pools])
         self.assertFalse(seen.is_up)
 
+    def test_rate(self):
+        """What has become equal between two looks."""
+        self.lvm.pvs['/dev/b'] = 100 * GIB
+        self.lvm.add(f'volume-{UUID}', GIB, segtype='raid1')
+        self.enable()
+        section, = backends.sections(None)
+        surveyor = survey.Surveyor(section)
+        rates = []
+        for percent, now in (10, 100.0), (30, 104.0):
+            with (mock.patch.object(lvm.LVM, 'get_synchronization',
+                                    return_value={f'volume-{UUID}':
+                                                  decimal.Decimal(percent)}),
+                  mock.patch.object(survey.time, 'monotonic',
+                                    return_value=now)):
+                work, = surveyor.look().vgs[0].work
+                rates.append(work.rate)
+        self.assertEqual([None, GIB / 20], rates)
+
     def test_wrong_option(self):
         seen = self.look(volume_clear_ionice='-c9')
         self.assertIn('volume_clear_ionice', seen.fault)

@@ -346,6 +346,19 @@ class TestVerbs(TargetTestCase):
         self.write(never, test_tgt_persist.IN_TREE)
         self.assertEqual(set(), self.target.find_unused(volumes))
 
+    def test_stored(self):
+        served, rest = exported(1), exported(2)
+        for volume in served, rest:
+            self.target.create_export(None, volume, DEVICES[0])
+        verbs.delete_target(iqn(rest))
+        self.assertEqual({iqn(served): DEVICES[0], iqn(rest): DEVICES[0]},
+                         self.target.stored_devices())
+        for volume in served, rest:
+            self.target.remove_stored(iqn(volume))
+        self.assertEqual(({}, {}, []), (
+            self.target.stored_devices(), verbs.list_targets(),
+            os.listdir(self.folder)))
+
     def test_file_that_was_being_written(self):
         volume = exported()
         path = pathlib.Path(self.folder, f'.{volume.name}.new')

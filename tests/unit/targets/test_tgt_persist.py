@@ -122,6 +122,15 @@ class TestFolder(base.TestCase):
             self.assertFalse(os.path.exists(left))
         self.assertEqual([], os.listdir(self.path))
 
+    def test_names(self):
+        self.assertEqual(set(), self.folder.names())
+        self.folder.check()
+        for name in 'volume-1', '.volume-2.new', '.check', 'not one':
+            with open(f'{self.path}/{name}', 'w'):
+                pass
+        self.assertEqual({'volume-1', 'volume-2', 'check'},
+                         self.folder.names())
+
     def test_file_that_cannot_be_stored(self):
         self.folder.check()
         with mock.patch.object(tgt_persist.os, 'rename',
