@@ -167,6 +167,17 @@ class LVM(activation.Activation):
         """Have the next id of a pool belong to an LV, or be free."""
         name = naming.orphan()
         self._create_thin_volume(name, _ORPHAN_BYTES, pool)
+        self._remove_or_set_aside(name, pool)
+
+    def settle_orphan(self, lv: types.LogicalVolume) -> None:
+        """Remove an LV that was to take an id, or set it aside with its data.
+
+        :param lv: an orphan, which a killed service has left as it was created
+        """
+        self._activate(lv.name)
+        self._remove_or_set_aside(lv.name, lv.pool or '')
+
+    def _remove_or_set_aside(self, name: str, pool: str) -> None:
         if self._pools.is_blank(name, pool):
             self.delete(name)
         else:

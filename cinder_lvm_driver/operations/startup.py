@@ -128,6 +128,11 @@ def _recover(backend: backends.Backend) -> None:
     backend.layout.recover(lvs.values())
     migration.recover(backend, lvs)
     for name, lv in lvs.items():
+        # One that was set aside is skipped at activation.
+        if (naming.is_orphan(name) and lv.is_thin
+                and not lv.skips_activation):
+            errors.attempt(f'LV {lv.full_name} is kept',
+                           backend.vg.settle_orphan, lv)
         if not naming.is_left_over(name):
             continue
         # Another back end that shares the VG may need it.

@@ -286,6 +286,15 @@ class TestOrphans(base.TestCase):
                                      activate=True)
         self.assertEqual([], self.orphans())
 
+    def test_what_a_killed_service_has_left(self):
+        for content, left in (
+                ('', []),
+                ('data', [('data', False, True, True)])):
+            self.lvm.add('cinder-orphan-1', segtype='thin', pool='pool',
+                         content=content, active=False)
+            self.vg.settle_orphan(self.vg.get_volume('cinder-orphan-1'))
+            self.assertEqual(left, self.orphans())
+
     def test_no_end_of_them(self):
         with mock.patch.object(self.vg._pools, 'is_blank',
                                return_value=False):

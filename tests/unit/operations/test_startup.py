@@ -233,6 +233,17 @@ class TestRecovery(backend.DriverTestCase):
 
 class TestThinRecovery(backend.DriverTestCase):
 
+    def test_lvs_that_were_to_take_an_id(self):
+        self.create()
+        for number, facts in enumerate((
+                {}, {'content': 'data', 'skip': True})):
+            self.lvm.add(f'cinder-orphan-{number}', segtype='thin',
+                         pool='vg-pool', **facts)
+        self.lvm.add('cinder-orphan-2', content='data')
+        self.make_driver()
+        self.assertEqual({'cinder-orphan-1', 'cinder-orphan-2'}, {
+            name for name in self.machine.names() if 'orphan' in name})
+
     def test_volume_in_a_suspended_pool(self):
         lv = self.lv(self.create(is_suspended=True))
         pool = self.lvm.volumes['vg-pool']
