@@ -99,11 +99,22 @@ class PoolTestCase(test_health.HealthTestCase):
 class SuspendedPoolTest(PoolTestCase):
 
     def test_pool(self):
+        self.check('-tpool')
+
+    @base.slow
+    def test_metadata(self):
+        self.check('_tmeta')
+
+    @base.slow
+    def test_data(self):
+        self.check('_tdata')
+
+    def check(self, suffix):
         volume, snapshot = self.made()
         inactive = self.volume()
         self.driver.create_volume(inactive)
         self.root.run('lvchange', '-an', self.device(inactive.name))
-        name = self.dm_name()
+        name = self.dm_name(suffix)
         self.root.run('dmsetup', 'suspend', '--noflush', '--nolockfs', name)
         with contextlib.ExitStack() as resumed:
             resumed.callback(self.root.run, 'dmsetup', 'resume', name)
