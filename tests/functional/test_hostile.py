@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 
+from cinder.image import image_utils
 from cinder import privsep as cinder_privsep
 from cinder import utils as cinder_utils
 from oslo_privsep import daemon as privsep_daemon
@@ -285,8 +286,9 @@ def hardened():
     root = base.agent()
     for path in SUDOERS, CONFIGURATION:
         root.run('cp', '-a', path, f'{path}.before')
-    root.run('sed', '-i', r's#rootwrap\.conf \*$#rootwrap.conf '
-             f'{naming.ROOT_PROGRAM} *#', SUDOERS)
+    root.run('sed', '-i', r's#\(\S*rootwrap.*rootwrap\.conf\) \*$#'
+             rf'\1 {naming.ROOT_PROGRAM} *, '
+             r'\1 env LC_ALL\\=C qemu-img info *#', SUDOERS)
     root.run('tee', '-a', CONFIGURATION, text=(
         f'[cinder_sys_admin]\nhelper_command = {HELPER}\ncapabilities =\n'))
     cinder_privsep.sys_admin_pctxt.stop()
@@ -309,6 +311,12 @@ class Hardened(test_images.ImageVerbs):
     def setUpClass(cls):
         cls.enterClassContext(hardened())
         super().setUpClass()
+        path = f'{FILTERS}/qemu-img.filters'
+        root = base.agent()
+        root.run('tee', path, text=(
+            '[Filters]\nqemu-img: EnvFilter, env, cinder, LC_ALL=C, '
+            'qemu-img\n'))
+        cls.addClassCleanup(root.run, 'rm', path)
 
     def check_blocks(self, volume):
         """Other tests do."""
@@ -321,6 +329,19 @@ class Hardened(test_images.ImageVerbs):
                 capture_output=True, text=True, stdin=subprocess.DEVNULL)
             self.assertEqual(1, done.returncode, done)
             self.assertIn('password', done.stderr)
+
+    def test_image_is_inspected_without_root(self):
+        """Cinder asks root for it before it calls the driver."""
+        _id, path = self.image('qcow2')
+        self.root.run('qemu-img', 'create', '-f', 'qcow2', path, '8M')
+        self.assertEqual(
+            8 * MIB, image_utils.qemu_img_info(path).virtual_size)
+        done = subprocess.run(
+            [*cinder_utils.get_root_helper().split(), 'env', 'LC_ALL=C',
+             'qemu-img', 'info', '/etc/shadow'],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(1, done.returncode, done)
+        self.assertIn('Permission denied', done.stderr)
 
     def test_verbs(self):
         volume = self.create_small()
