@@ -377,43 +377,6 @@ class ReturningLegTest(test_health.HealthTestCase):
                               f'{number}').split()[0]
                 for number in range(2)}))
 
-    @base.slow
-    def test_copies_below_a_thin_pool(self):
-        name = 'leg-vg'
-        with contextlib.ExitStack() as stack:
-            sectors, linear = stack.enter_context(
-                fixtures.volume_group_to_break(self.root, name))
-            self.root.run('lvcreate', '-qq', '--type', 'thin-pool', '-L',
-                          '16M', '-n', f'{name}-pool', name)
-            for part in ('tdata', 'tmeta'):
-                self.root.run('lvconvert', '-qq', '-y', '--type', 'raid1',
-                              '-m1', f'{name}/{name}-pool_{part}')
-            driver = self.make_driver(volume_group=name, lvm_type='thin')
-            base.wait_until(lambda: self.states(name) == ['', ''],
-                            'the copies are equal')
-            self.root.run('lvcreate', '-qq', '-V', '16M', '--thinpool',
-                          f'{name}-pool', '-n', 'both', name)
-            self.assert_up(driver)
-            test_health.replace_table(self.root, name,
-                                      f'0 {sectors} error')
-            stack.callback(test_health.replace_table, self.root, name,
-                           linear)
-            self.write(f'/dev/{name}/both', 'data')
-            self.assert_down(driver, 'lacks the devices')
-            test_health.replace_table(self.root, name, linear)
-            self.assertIn('refresh needed', self.states(name))
-            with self.assertLogs(health.LOG, 'INFO') as logged:
-                self.assert_up(driver)
-            self.assertRegex(' '.join(logged.output), f'{name}-pool')
-            base.wait_until(lambda: self.states(name) == ['', ''],
-                            'the copies are equal again')
-
-    def states(self, name):
-        """Return the health of the data and the metadata of the pool."""
-        return [line.strip() for line in self.root.run(
-            'lvs', '--all', '--noheadings', '-o', 'lv_health_status', '-S',
-            f'lv_name=~"{name}-pool_t(data|meta).?$"', name).splitlines()]
-
     def of(self, name, field):
         return self.root.run('lvs', '--noheadings', '-o', field, '-S',
                              'lv_name=both', name).strip()
