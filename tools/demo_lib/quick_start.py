@@ -20,9 +20,8 @@ PAGE = f'{programs.TREE}/doc/source/install/index.rst'
 _PREFIX = '/opt/quick-start'
 _FILTERS = '/etc/cinder/rootwrap.d/lvm-driver.filters'
 _SETTING = re.compile(r'\w+ = \S+')
-# pip needs no network: all that it needs is installed, pbr and setuptools too.
-_ENVIRONMENT = {'PBR_VERSION': '1.0.0', 'PIP_NO_BUILD_ISOLATION': '0',
-                'PIP_DISABLE_PIP_VERSION_CHECK': '1'}
+# The page of this version names them; pbr and setuptools are installed.
+_ENVIRONMENT = {'PBR_VERSION': '1.0.0', 'PIP_NO_BUILD_ISOLATION': '0'}
 
 
 def blocks(page: str) -> Iterator[str]:
