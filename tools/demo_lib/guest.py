@@ -29,7 +29,6 @@ from demo_lib import images
 from demo_lib import kept
 from demo_lib import leftovers
 from demo_lib import monitoring
-from demo_lib import quick_start
 from demo_lib import settings
 
 # The file of the VG is on a disk if the machine has one, otherwise in memory,
@@ -180,10 +179,6 @@ class Demo:
                 f'{found[0][:200]}')
         return 'no error in Cinder\'s log'
 
-    def follow_quick_start(self) -> str:
-        """Run the steps of the installation page, literally."""
-        return quick_start.run(self._wanted.venv)
-
     def wait_until_stopped(self) -> str:
         """Leave the cloud running until ``tools/demo --stop``."""
         print(kept.instructions(self._wanted.venv, self._wanted.api_port,
@@ -208,8 +203,6 @@ class Demo:
             runner.run([step('clean up', self.clean)], always=True)
         runner.run([step('nothing left', self.require_nothing_left),
                     step('log', self.require_clean_log)])
-        if self._scenario is not None:
-            runner.run([step('quick start', self.follow_quick_start)])
         if self._wanted.keep:
             runner.run([step('kept cloud', self.wait_until_stopped)])
         runner.run([step('stop monitoring', self._monitoring.stop),

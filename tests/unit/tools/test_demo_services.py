@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/demo: its image service, its search for leftovers, what it reads."""
+"""tools/demo: its image service and its search for leftovers."""
 
 import http.client
 import io
@@ -11,11 +11,8 @@ from unittest import mock
 import fixtures
 import testtools
 
-from cloud_lib import errors
 from demo_lib import images
 from demo_lib import leftovers
-from demo_lib import monitoring
-from demo_lib import quick_start
 
 
 class _Socket:
@@ -143,37 +140,3 @@ class TestLeftovers(testtools.TestCase):
         os.makedirs(os.path.join(self.folder, 'conversion/x'))
         self.assertEqual([f'{self.folder}/conversion/x'],
                          leftovers.temporary_files(self.folder))
-
-
-class TestQuickStart(testtools.TestCase):
-
-    def test_blocks(self):
-        with open(quick_start.PAGE) as file:
-            found = list(quick_start.blocks(file.read()))
-        self.assertEqual(
-            ['cd PATH_OF_THE_TREE', 'install -o root -g root -m 0644 \\',
-             'volume_driver = cinder_lvm_driver.driver.LVMVolumeDriver',
-             'cinder-lvm check'], [each.split('\n')[0] for each in found])
-
-
-class TestDashboard(testtools.TestCase):
-
-    def _answer(self, metrics):
-        self.asked = []
-
-        def get(what, query=None):
-            self.asked.append(query)
-            return metrics if what == 'metadata' else {'result': [1]}
-
-        self.useFixture(fixtures.MockPatchObject(monitoring, '_get', get))
-        return monitoring.Monitoring(None).require_dashboard()
-
-    def test_unknown_metric(self):
-        error = self.assertRaises(errors.CloudError, self._answer, {})
-        self.assertIn('cinder_lvm_up', str(error))
-
-    def test_variables_have_values(self):
-        with open(monitoring._DASHBOARD) as file:
-            names = monitoring._METRIC.findall(file.read())
-        self.assertIn('with data', self._answer(dict.fromkeys(names)))
-        self.assertNotIn('$', ''.join(filter(None, self.asked)))
