@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups whose snapshots are of one moment.
 
-With more members and rounds, this is what measured the figures of
+With more members and rounds, this measures the figures of
 ``doc/source/admin/groups.rst``. Each combination prints a line::
 
     tools/testvm --disk 64G --share RESULTS --env GROUP_MEMBERS=2,4,16 \\
