@@ -13,17 +13,13 @@ class TortureTest(base.TestCase):
     pv_sizes = (64 * base.MIB,)
 
     def check(self, *arguments):
-        done = self.run_module('tests.torture', *arguments)
-        self.assertRegex(done.stdout, r'(?m)^total +[1-9]')
-
-    def run_module(self, name, *arguments):
         folder = self.root.run('mktemp', '-d').strip()
         self.addCleanup(self.root.run, 'rm', '-r', folder)
         done = self.root.try_run(
             'env', '-C', os.getcwd(), sys.executable, '-W', 'ignore', '-m',
-            name, folder, *arguments)
+            'tests.torture', folder, *arguments)
         self.assertEqual(0, done.code, done.stdout + done.stderr)
-        return done
+        self.assertRegex(done.stdout, r'(?m)^total +[1-9]')
 
     def test_sample(self):
         self.check('--minutes', '0.5',
@@ -36,9 +32,3 @@ class TortureTest(base.TestCase):
     @base.slow
     def test_inside_of_lvm(self):
         self.check('--minutes', '4', '--inside', 'thin LIO: create snapshot')
-
-    @base.slow
-    def test_requests(self):
-        for layout in 'thin', 'thick':
-            done = self.run_module('tests.torture.stateful', layout, '2', '1')
-            self.assertRegex(done.stdout, "(?m)^stateful.*'requests': [1-9]")
