@@ -37,6 +37,8 @@ SNAPSHOT_SET_TAG = 'cinder.snapshot_set='
 # The tag of a copy of an LV of another VG, which it names, until that LV is
 # removed.
 MOVED_TAG = 'cinder.moved_from='
+# What the tags of this driver begin with.
+TAGS = REVERT_TAG, MERGE_TAG, EXTEND_TAG, SNAPSHOT_SET_TAG, MOVED_TAG
 # An incomplete copy of an LV of another VG.
 _ARRIVING = 'cinder-arriving-'
 # A thin pool until LVM has made all of it.
@@ -145,8 +147,7 @@ def reverted(lv_name: str) -> str | None:
 
 def is_tag_of_ours(tag: str) -> bool:
     """Return whether this driver has added a tag of an LV."""
-    return tag.startswith((REVERT_TAG, MERGE_TAG, EXTEND_TAG,
-                           SNAPSHOT_SET_TAG, MOVED_TAG))
+    return tag.startswith(TAGS)
 
 
 def snapshot_set_tag() -> str:

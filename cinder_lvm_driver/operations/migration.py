@@ -122,7 +122,7 @@ def _move(backend: backends.Backend, lv: lvm.LogicalVolume,
           layout: layouts_base.Layout, size_bytes: int) -> None:
     if not lv.active:
         backend.vg.activate_lv(lv.name)
-    for tag in moved_tags(lv):
+    for tag in _moved_tags(lv):
         backend.vg.delete_tag(lv.name, tag)
     layout.prepare()
     layout.take_in(lv, size_bytes)
@@ -139,7 +139,7 @@ def _move(backend: backends.Backend, lv: lvm.LogicalVolume,
                        f'next start', layout.confirm, lv)
 
 
-def moved_tags(lv: lvm.LogicalVolume) -> list[str]:
+def _moved_tags(lv: lvm.LogicalVolume) -> list[str]:
     """Return the tags of an LV whose migration was not confirmed."""
     return [tag for tag in lv.tags if tag.startswith(naming.MOVED_TAG)]
 
@@ -151,7 +151,7 @@ def recover(backend: backends.Backend, lvs: lvm.LogicalVolumes) -> None:
     migration that another process has under way is left alone.
     """
     for lv in lvs.values():
-        for tag in moved_tags(lv):
+        for tag in _moved_tags(lv):
             with _locked(lv.name, wait=False) as is_ours:
                 if is_ours:
                     errors.attempt(
@@ -187,7 +187,7 @@ def _settle(backend: backends.Backend, lv: lvm.LogicalVolume,
                     'there, the service ended just before its answer',
                     lv.full_name, vg_name)
         backend.vg.delete_tag(lv.name, tag)
-    elif moved_tags(source):
+    elif _moved_tags(source):
         LOG.error('Of LVs %s and %s, each is a copy of the other: compare '
                   'them and remove the older one', lv.full_name,
                   source.full_name)

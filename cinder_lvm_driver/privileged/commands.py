@@ -120,9 +120,7 @@ _WORDS = {
     'size': '[0-9]+[KMG]?',
     'mode': 'rw?',
     'switch': '[yn]',
-    'tag': '(?:%s)[A-Za-z0-9+_.-]+' % '|'.join(map(re.escape, (
-        naming.REVERT_TAG, naming.MERGE_TAG, naming.EXTEND_TAG,
-        naming.SNAPSHOT_SET_TAG, naming.MOVED_TAG))),
+    'tag': '(?:%s)[A-Za-z0-9+_.-]+' % '|'.join(map(re.escape, naming.TAGS)),
     'path': _PATH,
     'extents': _PATH + _RANGE,
     'device': _PATH,
